@@ -1,0 +1,256 @@
+"""Synthetic pictures in which only the scene tells the class: for demos, tests and smoke runs."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias, final
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from parsenet.data.base import SegmentationDataset
+from parsenet.data.sample import Sample, Transform
+from parsenet.errors import ConfigError, suggest
+from parsenet.taxonomy import SHAPES
+
+CUE_RADIUS: Final = 11
+"""Radius in pixels of the disc that holds the sun or the moon's crescent."""
+
+CUE_DISTANCE: Final = 40
+"""Least distance in pixels from the cue's disc to any pixel of an object."""
+
+_CUE_MARGIN: Final = 3
+_NUM_TRIES: Final = 40
+
+_Plane: TypeAlias = Float[np.ndarray, "h w"]
+_Canvas: TypeAlias = Float[np.ndarray, "h w 3"]
+_Colour: TypeAlias = Float[np.ndarray, " rgb"]
+
+
+class _Object(NamedTuple):
+    """A disc or a turned square: centre (row, column), half its width, and the turn in radians."""
+
+    row: float
+    column: float
+    radius: float
+    angle: float
+    is_square: bool
+
+    @property
+    def reach(self) -> float:
+        """Distance of its farthest pixel from the centre."""
+        return self.radius * (2**0.5 if self.is_square else 1.0)
+
+
+@final
+class Shapes(SegmentationDataset):
+    """Discs and squares whose class is decided by a small cue in a far corner.
+
+    A disc is a `ball` when the sun stands in a corner and a `moon` when a crescent does; a square
+    is a `crate` or a `tile`. Sky, hills, colours and textures are drawn before the scene is
+    chosen, so nothing near an object tells the two apart: a network has to look at the whole
+    picture, which is what global context is for.
+
+    | fact | value |
+    |---|---|
+    | splits | train 400, val 100, from different seeds |
+    | pictures | 96 x 128, drawn when read; half of them by day |
+    | classes | background, ball, moon, crate, tile |
+    | void | none |
+    | licence | none needed |
+
+    Args:
+        split: train or val.
+        size: (height, width) in pixels, at least 88 x 88.
+        count: number of pictures; None for the number above.
+        transform: changes samples while training. Scaling or small crops may cut the cue away.
+
+    Raises:
+        ConfigError: the split is unknown, or the size leaves no place far from the cue.
+    """
+
+    splits = ("train", "val")
+
+    def __init__(
+        self,
+        split: str,
+        size: tuple[int, int] = (96, 128),
+        count: int | None = None,
+        transform: Transform | None = None,
+    ) -> None:
+        if split not in self.splits:
+            raise ConfigError(
+                f"`split` of shapes must be one of {', '.join(self.splits)}, got '{split}'. "
+                f"{suggest(split, self.splits)}"
+            )
+        if min(size) < 88:
+            raise ConfigError(
+                f"`size` must be at least (88, 88), got {size}. Objects would be near the cue; use "
+                "(96, 128)."
+            )
+        number = {"train": 400, "val": 100}[split] if count is None else count
+        self.taxonomy = SHAPES
+        self.transform = transform
+        self.ids = [f"{split}_{index:04d}" for index in range(number)]
+        self._size = size
+        self._stream = self.splits.index(split)
+
+    def read(self, index: int) -> Sample:
+        """Draw picture and label."""
+        generator = np.random.default_rng((self._stream, index))
+        return Sample(*draw(generator, self._size, night=index % 2 == 1), self.ids[index])
+
+    def read_label(self, index: int) -> UInt8[np.ndarray, "h w"]:
+        """Draw the label."""
+        return self.read(index).label
+
+    def label_name(self, index: int) -> str:
+        """Name the drawing."""
+        return f"shapes/{self.ids[index]}"
+
+
+def draw(
+    generator: np.random.Generator, size: tuple[int, int], night: bool
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """Draw one picture and its label.
+
+    The scene enters at two places only: the cue, and which of its two classes an object gets.
+
+    Args:
+        generator: source of everything but the scene.
+        size: (height, width).
+        night: a crescent instead of a sun.
+
+    Returns:
+        The RGB picture and the label.
+    """
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    canvas = _draw_land(generator, rows, columns)
+    label = np.zeros(size, np.uint8)
+    cue = _choose_corner(generator, size)
+    for shape in _place_objects(generator, size, cue):
+        outside = _distance(shape, rows, columns)
+        _paint(canvas, outside, _object_colours(generator, shape, rows, columns))
+        label[outside <= 0] = (3 if shape.is_square else 1) + night
+    _draw_cue(canvas, cue, rows, columns, night)
+    noise = generator.normal(0, 3, (*size, 1)).astype(np.float32)
+    return np.clip(canvas + noise, 0, 255).astype(np.uint8), label
+
+
+def _draw_land(generator: np.random.Generator, rows: _Plane, columns: _Plane) -> _Canvas:
+    """Draw a sky that changes from top to bottom and two ranges of hills, all in muted colours."""
+    height, width = rows.shape
+    top, bottom = _muted(generator), _muted(generator)
+    canvas = top + (bottom - top) * (rows / height)[..., None]
+    for level in (0.55, 0.78):
+        waves = generator.uniform([0.5, 1.5], [1.5, 4]) * 2 * np.pi / width
+        starts = generator.uniform(0, 2 * np.pi, 2)
+        heights = generator.uniform(0.02, 0.08, 2) * height
+        ridge = heights[0] * np.sin(waves[0] * columns[0] + starts[0])
+        ridge += heights[1] * np.sin(waves[1] * columns[0] + starts[1])
+        ridge += height * (level + generator.uniform(-0.06, 0.06))
+        _paint(canvas, ridge.astype(np.float32) - rows, _muted(generator))
+    land: _Canvas = canvas.astype(np.float32)
+    return land
+
+
+def _choose_corner(generator: np.random.Generator, size: tuple[int, int]) -> tuple[float, float]:
+    """Choose the centre of the cue in one of the four corners."""
+    inset = CUE_RADIUS + _CUE_MARGIN
+    row, column = generator.integers(0, 2, 2).tolist()
+    far_row, far_column = size[0] - 1 - inset, size[1] - 1 - inset
+    return float(far_row if row else inset), float(far_column if column else inset)
+
+
+def _place_objects(
+    generator: np.random.Generator, size: tuple[int, int], cue: tuple[float, float]
+) -> list[_Object]:
+    """Place up to five objects that touch neither one another nor the cue's surroundings."""
+    wanted = int(generator.integers(2, 6))
+    placed: list[_Object] = []
+    for _ in range(_NUM_TRIES):
+        # The first one is small enough to fit on the far side of any picture.
+        radius = generator.uniform(8, 15 if placed else 11)
+        is_square = bool(generator.integers(2))
+        # A square of the same area as the disc: sizes tell nothing.
+        radius *= np.pi**0.5 / 2 if is_square else 1.0
+        angle = generator.uniform(-0.25, 0.25)
+        shape = _Object(0.0, 0.0, radius, angle, is_square)
+        low, high = shape.reach + 2, np.array(size) - shape.reach - 3
+        row, column = generator.uniform(low, high).tolist()
+        shape = shape._replace(row=row, column=column)
+        far = _gap(shape, *cue) >= CUE_RADIUS + CUE_DISTANCE
+        if far and all(_gap(shape, o.row, o.column) >= o.reach + 3 for o in placed):
+            placed.append(shape)
+        if len(placed) == wanted:
+            break
+    return placed
+
+
+def _gap(shape: _Object, row: float, column: float) -> float:
+    """Distance in pixels from a point to the circle around an object."""
+    return float(np.hypot(shape.row - row, shape.column - column)) - shape.reach
+
+
+def _distance(shape: _Object, rows: _Plane, columns: _Plane) -> _Plane:
+    """Signed distance of every pixel from the outline, negative inside."""
+    y, x = rows - np.float32(shape.row), columns - np.float32(shape.column)
+    from_centre: _Plane = np.hypot(y, x)
+    if shape.is_square:
+        cos, sin = np.float32(np.cos(shape.angle)), np.float32(np.sin(shape.angle))
+        from_centre = np.maximum(abs(cos * y - sin * x), abs(sin * y + cos * x))
+    return from_centre - np.float32(shape.radius)
+
+
+def _object_colours(
+    generator: np.random.Generator, shape: _Object, rows: _Plane, columns: _Plane
+) -> _Canvas:
+    """Colour an object: a lively colour, stripes, and light from one side."""
+    colour = _lively(generator)
+    direction = generator.uniform(0, 2 * np.pi)
+    along = np.float32(np.cos(direction)) * (rows - np.float32(shape.row))
+    along += np.float32(np.sin(direction)) * (columns - np.float32(shape.column))
+    light = 1 - np.float32(0.25 / shape.radius) * along
+    stripes = generator.uniform(0, 0.12) * np.sin(along * np.float32(generator.uniform(0.8, 2)))
+    colours: _Canvas = (light + stripes.astype(np.float32))[..., None] * colour
+    return colours
+
+
+def _draw_cue(
+    canvas: _Canvas, cue: tuple[float, float], rows: _Plane, columns: _Plane, night: bool
+) -> None:
+    """Draw a sun with rays, or a crescent, inside the disc of `CUE_RADIUS`."""
+    y, x = rows - np.float32(cue[0]), columns - np.float32(cue[1])
+    radius = np.hypot(y, x)
+    if night:
+        inner = CUE_RADIUS - 2 - np.hypot(y + 2, x - 5)
+        _paint(
+            canvas,
+            np.maximum(radius - CUE_RADIUS + 1, inner),
+            np.array([225, 235, 255], np.float32),
+        )
+    else:
+        rays = CUE_RADIUS - 3 + 2 * np.cos(8 * np.arctan2(y, x))
+        _paint(canvas, radius - rays, np.array([255, 215, 40], np.float32))
+
+
+def _paint(canvas: _Canvas, outside: _Plane, colours: np.ndarray) -> None:
+    """Lay colours over the canvas where `outside` is negative, with a soft edge of a pixel."""
+    cover = np.clip(0.5 - outside, 0, 1)[..., None]
+    canvas += (colours - canvas) * cover
+
+
+def _muted(generator: np.random.Generator) -> _Colour:
+    """Draw a colour of sky and land: not bright, so that the cue stands out."""
+    return _hue(generator.uniform()) * np.float32(60) + np.float32(generator.uniform(40, 110))
+
+
+def _lively(generator: np.random.Generator) -> _Colour:
+    """Draw a colour of an object: from red over blue to green, for the sun alone is yellow."""
+    turn = generator.uniform(0, 0.65)
+    return _hue(turn) * np.float32(130) + np.float32(generator.uniform(30, 70))
+
+
+def _hue(turn: float) -> _Colour:
+    """Turn a number in [0, 1) into a colour of the wheel, channels in [0, 1]."""
+    phases = 2 * np.pi * (turn + np.array([0, 1 / 3, 2 / 3]))
+    return (0.5 + 0.5 * np.cos(phases)).astype(np.float32)

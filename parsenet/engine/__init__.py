@@ -1,0 +1,1 @@
+"""Training and scoring with Lightning: the module, the data, the optimiser, the guards, a run."""

@@ -1,0 +1,100 @@
+"""Three loaders; all randomness of a sample is in its key, so a run can be resumed anywhere."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from parsenet.config import DataConfig
+from parsenet.data.base import SegmentationDataset, check_labels
+from parsenet.data.build import build_dataset, taxonomy_of
+from parsenet.data.sample import Item, collate
+from parsenet.data.sampler import EvalSampler, TrainSampler
+
+
+class TrainLoader(DataLoader[Item]):
+    """A loader that Lightning knows to be resumable; the sampler does the work."""
+
+    def state_dict(self) -> dict[str, int]:
+        """Return nothing: the position follows from the trainer's own counters."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Restore nothing."""
+
+
+class SegmentationDataModule(pl.LightningDataModule):
+    """Training, validation and test pictures of a config, shared between all processes.
+
+    Args:
+        **options: the fields of `DataConfig`, so that the command line says `--data.root`, not
+            `--data.config.root` (jsonargparse follows them there for types and help).
+
+    Attributes:
+        seed: start of all randomness; the command line sets it from `seed_everything`.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - DataConfig checks them
+        super().__init__()
+        self.config = DataConfig(**options)
+        self.seed = 0
+        self.taxonomy = taxonomy_of(self.config)
+        self._datasets: dict[str, SegmentationDataset] = {}
+
+    def setup(self, stage: str) -> None:
+        """Find the pictures, and read every label once before training."""
+        config = self.config
+        if stage == "fit":
+            self._datasets["train"] = build_dataset(config, config.train_split, train=True)
+        if stage in ("fit", "validate"):
+            self._datasets["val"] = build_dataset(config, config.val_split)
+        if stage == "test":
+            self._datasets["test"] = build_dataset(config, config.test_split)
+        if stage == "fit" and config.check_labels:
+            assert self.trainer is not None
+            for dataset in self._datasets.values():
+                check_labels(dataset, progress=self.trainer.is_global_zero)
+
+    def train_dataloader(self) -> TrainLoader:
+        """Load shuffled, augmented batches; go on where a resumed run stopped."""
+        assert self.trainer is not None
+        dataset = self._datasets["train"]
+        trainer = self.trainer
+        sampler = TrainSampler(len(dataset), self.seed, trainer.global_rank, trainer.world_size)
+        loader = TrainLoader(
+            dataset,
+            self.config.batch_size,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=self.config.num_workers,
+            persistent_workers=self.config.num_workers > 0,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+            collate_fn=collate,
+        )
+        done = trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        sampler.skip = done % max(1, len(loader)) * self.config.batch_size
+        return loader
+
+    def val_dataloader(self) -> DataLoader[Item]:
+        """Load validation pictures at native size, one at a time."""
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Item]:
+        """Load test pictures at native size, one at a time."""
+        return self._eval_loader("test")
+
+    def dataset(self, stage: str) -> SegmentationDataset:
+        """Return the pictures of `train`, `val` or `test`, after `setup`."""
+        return self._datasets[stage]
+
+    def _eval_loader(self, stage: str) -> DataLoader[Item]:
+        assert self.trainer is not None
+        dataset = self._datasets[stage]
+        return DataLoader(
+            dataset,
+            batch_size=1,
+            sampler=EvalSampler(len(dataset), self.trainer.global_rank, self.trainer.world_size),
+            num_workers=self.config.num_workers,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+            collate_fn=collate,
+        )

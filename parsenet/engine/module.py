@@ -1,0 +1,153 @@
+"""The LightningModule: one shared step, thin hooks; what it does is in the parts it is given."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from parsenet.config import NetworkConfig, OptimConfig
+from parsenet.data.sample import Batch
+from parsenet.engine.optim import build_optimizer
+from parsenet.hardware import prefers_channels_last
+from parsenet.losses import CrossEntropy
+from parsenet.metrics.confusion import ConfusionMatrix
+from parsenet.metrics.scores import Scores, scores
+from parsenet.models.build import build_model
+from parsenet.models.checkpoint import describe
+from parsenet.models.weights import METADATA_KEY, load_weights
+from parsenet.taxonomy import VOC2012, Taxonomy
+
+
+class Result(NamedTuple):
+    """What a pass over validation or test pictures gave, all processes together."""
+
+    stage: str
+    """`val` or `test`."""
+    num_pictures: int
+    counts: Int64[np.ndarray, "c c"]
+    """Pixels by (true class, predicted class)."""
+    scores: Scores
+
+
+class SegmentationModule(pl.LightningModule):
+    """A ParseNet, its loss, its optimiser and its scores.
+
+    Args:
+        network: what to train.
+        optim: how to train it.
+        taxonomy: classes of the data; the command line fills it in from `data`.
+
+    Attributes:
+        seed: start of the dropout's randomness; the command line sets it from `seed_everything`.
+        result: scores of the last complete pass over the validation or test pictures.
+    """
+
+    def __init__(
+        self,
+        network: NetworkConfig = NetworkConfig(),
+        optim: OptimConfig = OptimConfig(),
+        taxonomy: Taxonomy = VOC2012,
+    ) -> None:
+        super().__init__()
+        self.config = network
+        self.optim = optim
+        self.taxonomy = taxonomy
+        self.seed = 0
+        self.network = build_model(network, taxonomy.num_classes)
+        self.loss = CrossEntropy(optim.loss, taxonomy.void)
+        self.result: Result | None = None
+        self._counts = ConfusionMatrix(taxonomy.num_classes, taxonomy.void)
+        self._num_pictures = 0
+
+    def setup(self, stage: str) -> None:
+        """Load the start weights before training; a resumed run overwrites them afterwards."""
+        if stage == "fit" and self.config.weights is not None:
+            load_weights(self.network.trunk, self.config)
+
+    def configure_model(self) -> None:
+        """Lay the weights out the way the device's convolutions like them."""
+        if prefers_channels_last(self.trainer.strategy.root_device):
+            self.network = self.network.to(memory_format=torch.channels_last)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch.
+
+        Dropout is drawn from (seed, epoch, batch, process), so that a resumed run goes on exactly.
+        """
+        key = (self.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        loss: Tensor = self.loss(self.network(batch.image), batch.label)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the pixels of a picture."""
+        self._count(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the pixels of a picture."""
+        self._count(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the pictures seen."""
+        self._score("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Score the pictures seen."""
+        self._score("test")
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is not public
+        """Build the optimiser and step its schedule every iteration."""
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        optimizer: Optimizer
+        schedule: LRScheduler
+        optimizer, schedule = build_optimizer(
+            self.network, self.network.fresh, self.optim, num_steps
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the file is: network, preprocessing, classes."""
+        checkpoint[METADATA_KEY] = describe(self.network, self.config, self.taxonomy)
+
+    def predict_label(self, batch: Batch) -> Tensor:
+        """Label the pictures of a batch; `max` picks the same class as `argmax`, faster."""
+        return self.network(batch.image).max(dim=1).indices  # type: ignore[no-any-return]
+
+    def _count(self, batch: Batch) -> None:
+        self._counts.update(self.predict_label(batch), batch.label)
+        self._num_pictures += len(batch.id)
+
+    def _score(self, stage: str) -> None:
+        """Sum the counts of all processes; log the four scores and every class's IoU."""
+        counts = self._sum(torch.from_numpy(self._counts.to_numpy())).numpy()
+        num_pictures = int(self._sum(torch.tensor(self._num_pictures)))
+        self._counts.reset()
+        self._num_pictures = 0
+        result = scores(counts)
+        self.result = Result(stage, num_pictures, counts, result)
+        values = {
+            "pixel_acc": result.pixel_accuracy,
+            "mean_acc": result.mean_accuracy,
+            "mIoU": result.mean_iou,
+            "fw_IoU": result.frequency_weighted_iou,
+        }
+        for name, iou in zip(self.taxonomy.names, result.class_iou, strict=True):
+            values[f"IoU_{name}"] = iou
+        for name, value in values.items():
+            # The counts are summed already: every process logs the same number.
+            self.log(f"{stage}/{name}", value, prog_bar=name == "mIoU")
+
+    def _sum(self, value: Tensor) -> Tensor:
+        """Add up a tensor of whole numbers over all processes, exactly."""
+        total = self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total.cpu()

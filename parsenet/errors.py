@@ -1,0 +1,45 @@
+"""The errors a user can meet, each one a sentence with a way out.
+
+Every message follows `<name> must be <rule>, got <value>. <What to do.>`. The command line turns
+any of them into one line and exit code 2; a traceback always means a bug of ours.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ParseNetError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class DataNotFoundError(ParseNetError):
+    """A folder, file or split that should hold data is missing."""
+
+
+class ImageError(ParseNetError):
+    """A picture or label file cannot be read the way it must be."""
+
+
+class LabelError(ParseNetError):
+    """A label holds a value that is neither a class nor void."""
+
+
+class WeightsError(ParseNetError):
+    """Weights do not fit the network, or cannot be had."""
+
+
+class ConfigError(ParseNetError, ValueError):
+    """Options contradict one another or name something unknown."""
+
+
+class TrainingError(ParseNetError):
+    """A run was stopped because going on would waste it."""
+
+
+def suggest(given: str, known: Iterable[str]) -> str:
+    """Write the sentence that names the closest known word, or all of them when none is close."""
+    words = list(known)
+    close = difflib.get_close_matches(given, words, n=1)
+    if close:
+        return f"Did you mean `{close[0]}`?"
+    return "Known: " + ", ".join(f"`{word}`" for word in words) + "."

@@ -1,0 +1,60 @@
+"""What this machine is good at: device, precision, memory layout."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from parsenet.errors import ConfigError
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; `auto` prefers CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"`device` must be available here, got '{name}'. Use `auto` or `cpu`."
+        ) from error
+    return device
+
+
+def choose_precision(device: torch.device) -> Precision:
+    """Return bfloat16 mixed precision where the hardware computes it, else plain float32.
+
+    On a CPU without bf16 units autocast is several times slower than float32; with them it trains
+    twice as fast (`docs/benchmarks.md`).
+    """
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if native else "32-true"
+    if device.type == "cpu" and cpu_has_bf16():
+        return "bf16-mixed"
+    return "32-true"
+
+
+def prefers_channels_last(device: torch.device) -> bool:
+    """Tell whether convolutions run faster with channels last: on CPUs and on CUDA, measured."""
+    return device.type in ("cpu", "cuda")
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Tell whether the CPU multiplies bfloat16 itself (AVX512-BF16 or AMX); Linux only."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return False
+    words = set(cpuinfo.read_text(encoding="utf-8").split())
+    return bool(words & {"avx512_bf16", "amx_bf16"})

@@ -1,0 +1,1 @@
+"""Scores of a whole data set: count pixels in a confusion matrix, then turn counts into numbers."""

@@ -1,0 +1,107 @@
+"""From confusion counts to the four scores of the paper and the per-class ones.
+
+With n_ij pixels of true class i predicted as j, and t_i = sum_j n_ij:
+
+    pixel accuracy             sum_i n_ii / sum_i t_i
+    mean accuracy              mean_i n_ii / t_i
+    mean IoU                   mean_i n_ii / (t_i + sum_j n_ji - n_ii)
+    frequency-weighted IoU     sum_i t_i IoU_i / sum_i t_i
+
+Classes without ground truth (t_i = 0) leave the means, as the authors do; pixels wrongly given to
+such a class still cost their true class.
+
+Source: PAPER 4a and 4b (FCN's score.py; wl_evaluateSegment.m, weiliu89/caffe, branch fcn).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Integer
+
+from parsenet.errors import ConfigError, suggest
+from parsenet.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a data set scored; everything in [0, 1], nan where there is no ground truth."""
+
+    pixel_accuracy: float
+    """Share of the pixels that are right."""
+    mean_accuracy: float
+    """Share of the right pixels of a class, averaged over classes."""
+    mean_iou: float
+    """Intersection over union, averaged over classes."""
+    frequency_weighted_iou: float
+    """Intersection over union, averaged over classes with their pixels as weights."""
+    class_iou: tuple[float, ...]
+    """Intersection over union of every class."""
+    class_accuracy: tuple[float, ...]
+    """Share of the right pixels of every class."""
+    class_pixels: tuple[int, ...]
+    """Ground-truth pixels of every class, void not counted."""
+
+
+def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
+    """Turn confusion counts into scores, in float64.
+
+    Args:
+        counts: pixels by (true class, predicted class).
+    """
+    right = np.diag(counts).astype(np.float64)
+    truth = counts.sum(axis=1).astype(np.float64)
+    union = truth + counts.sum(axis=0) - right
+    present = truth > 0
+    iou = _divide(right, union, present)
+    accuracy = _divide(right, truth, present)
+    return Scores(
+        pixel_accuracy=_share(right[present].sum(), truth.sum()),
+        mean_accuracy=_mean(accuracy),
+        mean_iou=_mean(iou),
+        frequency_weighted_iou=_share((truth * iou)[present].sum(), truth.sum()),
+        class_iou=tuple(iou.tolist()),
+        class_accuracy=tuple(accuracy.tolist()),
+        class_pixels=tuple(int(pixels) for pixels in counts.sum(axis=1)),
+    )
+
+
+def mean_iou_of(result: Scores, taxonomy: Taxonomy, names: Iterable[str]) -> float:
+    """Average the IoU over some classes only, leaving out those without ground truth.
+
+    Args:
+        result: scores of a data set.
+        taxonomy: tells which class has which name.
+        names: classes to average.
+
+    Raises:
+        ConfigError: a name is not a class of the taxonomy.
+    """
+    chosen = []
+    for name in names:
+        if name not in taxonomy.names:
+            raise ConfigError(
+                f"`names` must be classes of '{taxonomy.name}', got '{name}'. "
+                f"{suggest(name, taxonomy.names)}"
+            )
+        chosen.append(result.class_iou[taxonomy.names.index(name)])
+    return _mean(np.array(chosen, dtype=np.float64))
+
+
+def _divide(
+    part: Float64[np.ndarray, " c"], whole: Float64[np.ndarray, " c"], where: np.ndarray
+) -> Float64[np.ndarray, " c"]:
+    ratio = np.full_like(part, np.nan)
+    np.divide(part, whole, out=ratio, where=where)
+    return ratio
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _mean(values: Float64[np.ndarray, " c"]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,1 @@
+"""The network: trunk, L2Norm, global context, fusion heads, weights."""

@@ -1,0 +1,58 @@
+"""Config to network: the only place where names become modules."""
+
+from collections.abc import Callable
+
+from parsenet.config import NetworkConfig
+from parsenet.errors import ConfigError
+from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
+from parsenet.models.parsenet import ParseNet
+from parsenet.models.preprocess import Preprocess
+from parsenet.models.squeezenet import SqueezeNet
+from parsenet.models.trunk import Tap, Trunk
+from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
+from parsenet.models.vgg import VGG16
+from parsenet.models.weights import preprocess_of
+
+TRUNKS: dict[str, Callable[[float], Trunk]] = {
+    "vgg16_largefov": lambda dropout: VGG16("largefov", 1024, dropout),
+    "vgg16_fcn": lambda dropout: VGG16("fcn", 4096, dropout),
+    "vgg16_fcn_reduced": lambda dropout: VGG16("fcn", 1024, dropout),
+    "squeezenet": SqueezeNet,
+}
+
+
+def build_model(config: NetworkConfig, num_classes: int) -> ParseNet:
+    """Build the network of a config, with random weights (`load_weights` fills the trunk).
+
+    Args:
+        config: what to build.
+        num_classes: score maps, one per class, void not among them.
+
+    Returns:
+        the network, in training mode.
+
+    Raises:
+        ConfigError: `num_classes` is not positive.
+    """
+    if num_classes < 1:
+        raise ConfigError(f"`num_classes` must be at least 1, got {num_classes}.")
+    trunk = TRUNKS[config.trunk](config.dropout)
+    head = _build_head(config, trunk.taps, num_classes)
+    upsample: LearnedUpsample | BilinearUpsample
+    if config.upsample == "learned":
+        upsample = LearnedUpsample(num_classes, head.stride)
+    else:
+        upsample = BilinearUpsample(head.stride)
+    return ParseNet(Preprocess(preprocess_of(config, trunk)), trunk, head, upsample)
+
+
+def _build_head(
+    config: NetworkConfig, taps: dict[str, Tap], num_classes: int
+) -> EarlyFusionHead | LateFusionHead | SkipHead:
+    if config.head.startswith("fcn"):
+        return SkipHead(taps, num_classes, int(config.head[3:-1]))
+    taps = {"pool6": taps["fc7"], **taps}  # 1x1, spread over fc7's map
+    fused = {name: taps[name] for name in config.features}
+    scale = config.norm_scale if config.normalize else None
+    head = EarlyFusionHead if config.head == "early" else LateFusionHead
+    return head(fused, num_classes, scale, config.context_dropout)

@@ -1,0 +1,98 @@
+"""A trained network as one file that says what it is."""
+
+import json
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from parsenet.config import NetworkConfig
+from parsenet.errors import WeightsError
+from parsenet.files import write_bytes_atomically
+from parsenet.models.build import build_model
+from parsenet.models.parsenet import ParseNet
+from parsenet.models.weights import METADATA_KEY, read_record, read_weights
+from parsenet.taxonomy import Taxonomy
+
+
+class LoadedNetwork(NamedTuple):
+    """What a checkpoint holds."""
+
+    network: ParseNet
+    config: NetworkConfig
+    taxonomy: Taxonomy
+    record: dict[str, Any]
+
+
+def describe(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
+    """Return the record that travels with weights: plain lists, numbers and strings."""
+    return {
+        "version": version("parsenet"),
+        "network": asdict(config) | {"features": list(config.features)},
+        "preprocess": network.preprocess.name,
+        "taxonomy": taxonomy.to_dict(),
+    }
+
+
+def save_network(
+    path: Path,
+    network: ParseNet,
+    config: NetworkConfig,
+    taxonomy: Taxonomy,
+    *,
+    half: bool = False,
+) -> None:
+    """Write a network as safetensors with its record inside, whole or not at all.
+
+    Args:
+        path: file to write, ending in .safetensors.
+        network: what to save.
+        config: how it was built.
+        taxonomy: its classes.
+        half: store float16, half the size.
+    """
+    from safetensors.torch import save
+
+    state = {
+        name: (value.half() if half else value).detach().cpu().contiguous()
+        for name, value in network.state_dict().items()
+    }
+    # A published file names no folder of the machine it was trained on.
+    record = describe(network, config, taxonomy)
+    record["network"]["weights"] = config.weights and Path(config.weights).name
+    write_bytes_atomically(path, save(state, {METADATA_KEY: json.dumps(record)}))
+
+
+def load_network(path: Path) -> LoadedNetwork:
+    """Read a network from our `.safetensors` or from a Lightning `.ckpt`, ready to predict.
+
+    Returns:
+        the network in evaluation mode on the CPU, its config and its classes.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or does not say what it is.
+    """
+    record: Any = read_record(path)
+    if record is None:
+        raise WeightsError(
+            f"'{path}' must be a checkpoint of this toolkit (it has no '{METADATA_KEY}' record). "
+            "Weights of others can only start a training run: `--model.network.weights`."
+        )
+    options = dict(record["network"])
+    stored = NetworkConfig(**options | {"features": tuple(options["features"])})
+    taxonomy = Taxonomy.from_dict(record["taxonomy"])
+    config = replace(stored, weights=None, preprocess=record["preprocess"])
+    network = build_model(config, taxonomy.num_classes)
+    state = {
+        name.removeprefix("network."): value.to(torch.float32)
+        for name, value in read_weights(path).items()
+    }
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"'{path}' does not hold the network that its record describes: {error}"
+        ) from error
+    return LoadedNetwork(network.eval(), stored, taxonomy, record)

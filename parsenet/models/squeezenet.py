@@ -1,0 +1,110 @@
+"""SqueezeNet v1.0 as a trunk: the light one, which trains on a CPU."""
+
+import re
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parsenet.models.trunk import Source, Tap, Trunk
+
+FC7_CHANNELS = 256
+
+_FIRES = {3: "fire2", 4: "fire3", 5: "fire4", 7: "fire5", 8: "fire6", 9: "fire7"} | {
+    10: "fire8", 12: "fire9"
+}  # fmt: skip
+_CAFFE = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"}
+
+
+class Fire(nn.Module):
+    """Squeeze to few channels, expand by a 1x1 and a 3x3 convolution side by side.
+
+    Shape:
+        input (N, channels_in, H, W), output (N, 2 * expand, H, W).
+
+    Source: SqueezeNet, arXiv:1602.07360, section 3.2.
+    """
+
+    def __init__(self, channels_in: int, squeeze: int, expand: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels_in, squeeze, 1)
+        self.expand1x1 = nn.Conv2d(squeeze, expand, 1)
+        self.expand3x3 = nn.Conv2d(squeeze, expand, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h w"]:
+        """Apply the module."""
+        x = F.relu(self.squeeze(x), inplace=True)
+        return F.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], 1), inplace=True)
+
+
+class SqueezeNet(Trunk):
+    """SqueezeNet v1.0 up to fire9, with its third pool at stride 1 and a new fc7 behind it.
+
+    conv3 = fire3 (stride 4), conv4 = fire5, conv5 = fire9 (stride 8; dilation 2 for the lost pool),
+    fc7 = a new dilated 3x3 convolution with ReLU and dropout, which gives context and has no
+    ImageNet weights. Padding differs from torchvision's so that every size from 1x1 up works and
+    cells sit where `Tap` says: exactly but for half a pixel at stride 8 and 1.5 at stride 4.
+
+    Args:
+        dropout: dropout after fc7.
+
+    Source: SqueezeNet, arXiv:1602.07360, table 1; the dilation is DeepLab's (arXiv:1606.00915).
+    """
+
+    sources: ClassVar = {
+        "imagenet1k_v1": Source("SqueezeNet1_0_Weights.IMAGENET1K_V1", "torchvision")
+    }
+    fresh: ClassVar = ("fc7",)
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 96, 7, stride=2, padding=3)
+        self.pool1 = nn.MaxPool2d(3, 2, padding=1)
+        self.fire2 = Fire(96, 16, 64)
+        self.fire3 = Fire(128, 16, 64)
+        self.fire4 = Fire(128, 32, 128)
+        self.pool4 = nn.MaxPool2d(3, 2)
+        self.fire5 = Fire(256, 32, 128)
+        self.fire6 = Fire(256, 48, 192)
+        self.fire7 = Fire(384, 48, 192)
+        self.fire8 = Fire(384, 64, 256)
+        self.pool8 = nn.MaxPool2d(3, 1, padding=1)
+        self.fire9 = Fire(512, 64, 256, dilation=2)
+        self.fc7 = nn.Conv2d(512, FC7_CHANNELS, 3, padding=6, dilation=6)
+        nn.init.kaiming_normal_(self.fc7.weight, nonlinearity="relu")
+        assert self.fc7.bias is not None
+        nn.init.zeros_(self.fc7.bias)
+        self.dropout = nn.Dropout(dropout)
+        self.taps = {
+            "conv3": Tap(128, 4),
+            "conv4": Tap(256, 8),
+            "conv5": Tap(512, 8),
+            "fc7": Tap(FC7_CHANNELS, 8),
+        }
+
+    def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
+        """Compute all taps after their ReLU, fc7 after its dropout."""
+        x = self.pool1(F.relu(self.conv1(image), inplace=True))  # (N, 96, H/4, W/4)
+        conv3 = self.fire3(self.fire2(x))  # (N, 128, H/4, W/4)
+        # Two more zeros at the far edges: windows start at every even cell, odd sizes lose nothing.
+        x = self.pool4(F.pad(self.fire4(conv3), (0, 2, 0, 2)))  # (N, 256, H/8, W/8)
+        conv4 = self.fire5(x)
+        x = self.fire8(self.fire7(self.fire6(conv4)))  # (N, 512, H/8, W/8)
+        conv5 = self.fire9(self.pool8(x))
+        fc7 = self.dropout(F.relu(self.fc7(conv5)))
+        return {"conv3": conv3, "conv4": conv4, "conv5": conv5, "fc7": fc7}
+
+    def translate(self, name: str, value: Tensor) -> tuple[str, Tensor] | None:
+        """Accept torchvision's `features.3.squeeze` and Caffe's `fire2__conv1x1_1`."""
+        layer, _, kind = name.rpartition(".")
+        if layer in ("conv1", "features.0"):
+            return f"conv1.{kind}", value
+        if match := re.fullmatch(r"features\.(\d+)\.(\w+)", layer):
+            fire, part = _FIRES.get(int(match[1])), match[2]
+        elif match := re.fullmatch(r"(fire\d)__(\w+)", layer):
+            fire, part = match[1], _CAFFE.get(match[2], "")
+        else:
+            return None
+        return f"{fire}.{part}.{kind}", value

@@ -1,0 +1,55 @@
+"""The contract of a trunk: picture in, named feature maps out.
+
+A new trunk is one file with one class, and one line in the table of `build.py`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Tap(NamedTuple):
+    """A feature map that heads may read.
+
+    The cell (y, x) of a map of stride s describes the picture around pixel (s*y + (s-1)/2,
+    s*x + (s-1)/2), as close as the trunk's layers allow, and a picture of H rows gives ceil(H/s).
+    """
+
+    channels: int
+    stride: int
+
+
+class Source(NamedTuple):
+    """Weights that torchvision offers for a trunk."""
+
+    torchvision: str
+    """Name for `torchvision.models.get_weight`."""
+    preprocess: str
+    """Name in `parsenet.models.preprocess.PREPROCESS`."""
+
+
+class Trunk(nn.Module, ABC):
+    """Abstract base of every trunk."""
+
+    taps: dict[str, Tap]
+    """What `forward` returns: conv3, conv4, conv5 and fc7 at least."""
+    sources: ClassVar[dict[str, Source]]
+    """Weights by their config name (`imagenet1k_v1`, ...)."""
+    preprocess: ClassVar[str] = "caffe"
+    """What weights from an `.npz` with Caffe names expect."""
+    fresh: ClassVar[tuple[str, ...]] = ()
+    """Layers that no ImageNet weights exist for; they learn at the score layers' rate."""
+
+    @abstractmethod
+    def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
+        """Compute all taps of a normalised picture, of any size from 1x1 up."""
+
+    @abstractmethod
+    def translate(self, name: str, value: Tensor) -> tuple[str, Tensor] | None:
+        """Name and shape a foreign (torchvision or Caffe) parameter the way this trunk does.
+
+        Returns:
+            our name and the value, or None when the trunk has no such layer.
+        """

@@ -1,0 +1,1 @@
+"""Run folders as tables, pictures and pages that people read."""

@@ -1,0 +1,197 @@
+"""A run as one page: scores, classes, curves, pictures, and how it was made.
+
+`report.html` needs no other file and no network; `report.md` says the same for a repository.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from parsenet.files import write_bytes_atomically
+from parsenet.reports.charts import line_chart
+from parsenet.reports.runs import Run, read_run
+from parsenet.reports.style import STYLE
+from parsenet.reports.tables import (
+    SUMMARY,
+    class_cells,
+    class_table,
+    confusions,
+    percent,
+    protocol_sentence,
+    summary_table,
+)
+
+MAX_SAMPLES = 12
+"""Sample pictures on the page; all of them stay in the run folder."""
+
+_FACTS = {
+    "started": "started",
+    "finished": "finished",
+    "seconds": "time",
+    "device": "device",
+    "precision": "precision",
+    "seed": "seed",
+    "num_parameters": "parameters",
+    "git_commit": "commit",
+}
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `report.html` and `report.md` into a run folder.
+
+    Args:
+        run_dir: folder that `parsenet fit`, `validate` or `test` wrote.
+
+    Returns:
+        the path of `report.html`.
+
+    Raises:
+        DataNotFoundError: it is no run folder.
+    """
+    run = read_run(run_dir)
+    path = run_dir / "report.html"
+    write_bytes_atomically(path, html_page(run).encode())
+    write_bytes_atomically(run_dir / "report.md", markdown_page(run).encode())
+    return path
+
+
+def markdown_page(run: Run) -> str:
+    """Write a run as Markdown that links its sample pictures."""
+    parts = [f"# {run.name}"]
+    if run.metrics:
+        parts += [protocol_sentence(run.metrics), summary_table(run.metrics)]
+        parts += ["## Classes", "In per cent; a dash marks a class without ground truth."]
+        parts += [class_table(run.metrics)]
+    if run.samples:
+        parts += ["## Samples"]
+        parts += [f"![{path.stem}](samples/{path.name})" for path in run.samples[:MAX_SAMPLES]]
+    parts += ["## How it was made"]
+    parts += [f"    {run.record['command']}"] if run.record.get("command") else []
+    parts += ["\n".join(f"- {name}: {value}" for name, value in facts(run.record))]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def html_page(run: Run) -> str:
+    """Write a run as a page of HTML with everything in it."""
+    sections = [
+        f"<h1>{escape(run.name)}</h1>",
+        _scores(run.metrics),
+        _curves(run),
+        _classes(run.metrics),
+        _samples(run.samples),
+        _origin(run),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(run.name)} - ParseNet</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(section for section in sections if section)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what a record says about machine, time and versions, ready to print."""
+    rows = [
+        (title, _fact(key, record[key]))
+        for key, title in _FACTS.items()
+        if record.get(key) is not None
+    ]
+    return rows + [(name, str(version)) for name, version in record.get("versions", {}).items()]
+
+
+def _fact(key: str, value: object) -> str:
+    if key == "seconds" and isinstance(value, int | float):
+        hours, rest = divmod(round(value), 3600)
+        return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
+    return f"{value:,}" if key == "num_parameters" and isinstance(value, int) else str(value)
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    if not metrics:
+        return '<p class="quiet">This run has no scores: it ended before its evaluation.</p>'
+    cards = "".join(
+        f"<div><b>{percent(metrics.get(key))}</b><span>{title}, %</span></div>"
+        for key, title in SUMMARY.items()
+    )
+    return (
+        f'<div class="cards">{cards}</div>\n<p class="quiet">'
+        f"{escape(protocol_sentence(metrics))}</p>"
+    )
+
+
+def _curves(run: Run) -> str:
+    def ending(*ends: str) -> dict[str, list[tuple[int, float]]]:
+        return {name: run.curves[name] for name in sorted(run.curves) if name.endswith(ends)}
+
+    charts = line_chart("Loss", ending("loss", "loss_epoch"), "iteration")
+    charts += line_chart("Mean IoU", ending("mIoU"), "iteration")
+    return f'<h2>Training</h2>\n<div class="charts">{charts}</div>' if charts else ""
+
+
+def _classes(metrics: Mapping[str, Any]) -> str:
+    if not metrics:
+        return ""
+    heads, rows = class_cells(metrics)
+    parts = ["<h2>Classes</h2>", _table(heads, rows, bar_column=1)]
+    parts.append('<p class="quiet">In per cent; a dash marks a class without ground truth.</p>')
+    mistakes = confusions(metrics)
+    if mistakes:
+        parts.append("<h2>Most frequent mistakes</h2>")
+        parts.append(_table(["truth", "taken for", "pixels", "share of the class"], mistakes))
+    return "\n".join(parts)
+
+
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], bar_column: int | None = None
+) -> str:
+    """Write a table; cells of the bar column get a bar as long as their per cent."""
+
+    def cell(index: int, text: str) -> str:
+        is_bar = index == bar_column and text[0].isdigit()
+        style = f' class="bar" style="--share: {text}%"' if is_bar else ""
+        return f"<td{style}>{escape(text)}</td>"
+
+    lines = ["".join(cell(index, text) for index, text in enumerate(row)) for row in rows]
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _samples(paths: Sequence[Path]) -> str:
+    if not paths:
+        return ""
+    figures = "\n".join(
+        f'<figure><img src="{_data_uri(path)}" alt="{escape(path.stem)}" loading="lazy">'
+        f"<figcaption>{escape(path.stem)}</figcaption></figure>"
+        for path in paths[:MAX_SAMPLES]
+    )
+    return f"<h2>Samples</h2>\n{figures}"
+
+
+def _data_uri(path: Path) -> str:
+    """Inline a picture as JPEG: a tenth of the PNG's bytes, and the PNG stays in the folder."""
+    buffer = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.convert("RGB").save(buffer, "JPEG", quality=90)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _origin(run: Run) -> str:
+    parts = ["<h2>How it was made</h2>"]
+    if run.record.get("command"):
+        parts.append(f"<pre>{escape(str(run.record['command']))}</pre>")
+    parts.append(_table(["", ""], facts(run.record)))
+    if run.config:
+        parts.append(
+            "<details><summary>Resolved configuration</summary>"
+            f"<pre>{escape(run.config)}</pre></details>"
+        )
+    return "\n".join(parts)

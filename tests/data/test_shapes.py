@@ -1,0 +1,159 @@
+import re
+
+import numpy as np
+import pytest
+from scipy.ndimage import distance_transform_edt, find_objects
+from scipy.ndimage import label as connected
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import StandardScaler
+
+from parsenet.data.shapes import CUE_DISTANCE, CUE_RADIUS, Shapes, draw
+from parsenet.errors import ConfigError
+
+SIZE = (96, 128)
+
+
+def draw_both(seed):
+    """Draw the same picture by day and by night."""
+    by_day = draw(np.random.default_rng(seed), SIZE, night=False)
+    return by_day, draw(np.random.default_rng(seed), SIZE, night=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scene_changes_nothing_but_a_small_cue(seed):
+    (day, _), (night, _) = draw_both(seed)
+
+    rows, columns = np.nonzero((day != night).any(-1))
+
+    assert len(rows) > 50
+    assert rows.max() - rows.min() <= 2 * CUE_RADIUS
+    assert columns.max() - columns.min() <= 2 * CUE_RADIUS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scene_decides_the_class(seed):
+    (_, day), (_, night) = draw_both(seed)
+
+    assert set(np.unique(day)) <= {0, 1, 3}
+    np.testing.assert_array_equal(night, np.where(day > 0, day + 1, 0))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cue_is_far_from_every_object(seed):
+    (day, label), (night, _) = draw_both(seed)
+
+    to_object = distance_transform_edt(label == 0)
+
+    assert to_object[(day != night).any(-1)].min() >= CUE_DISTANCE
+
+
+def test_cue_stands_in_every_corner():
+    corners = set()
+    for seed in range(40):
+        (day, _), (night, _) = draw_both(seed)
+        row, column = np.argwhere((day != night).any(-1)).mean(0)
+        corners.add((row > SIZE[0] / 2, column > SIZE[1] / 2))
+
+    assert len(corners) == 4
+
+
+def collect_patches(kinds, margin=6):
+    """Describe every object of two classes and its surroundings; say which class it is."""
+    features, is_second = [], []
+    dataset = Shapes("train")
+    for index in range(300):
+        sample = dataset.read(index)
+        for box in find_objects(connected(np.isin(sample.label, kinds))[0]):
+            rows, columns = (slice(max(0, s.start - margin), s.stop + margin) for s in box)
+            image = sample.image[rows, columns].astype(float)
+            inside = np.isin(sample.label[rows, columns], kinds)
+            steps = np.abs(np.diff(image, axis=0)).mean((0, 1))
+            parts = [image[inside], image[~inside]]
+            colours = [moment for part in parts for moment in (part.mean(0), part.std(0))]
+            places = [[s.start / 100 for s in box], [inside.sum() / 100]]
+            features.append(np.concatenate([*colours, steps, *places]))
+            is_second.append(sample.label[box].max() == kinds[1])
+    return StandardScaler().fit_transform(features), np.array(is_second)
+
+
+@pytest.mark.parametrize("kinds", [(1, 2), (3, 4)])
+def test_neighbourhood_of_an_object_does_not_tell_the_scene(kinds):
+    features, is_second = collect_patches(kinds)
+
+    accuracy = cross_val_score(LogisticRegression(max_iter=500), features, is_second, cv=5).mean()
+
+    share = max(is_second.mean(), 1 - is_second.mean())
+    assert len(features) > 300
+    assert accuracy < share + 0.06
+
+
+def test_cue_tells_the_scene():
+    # The sun is yellow and the crescent is not: blue of the brightest corner pixels.
+    dataset = Shapes("val")
+    told = []
+    for index in range(40):
+        image = dataset.read(index).image.astype(int)
+        corners = np.concatenate([
+            image[:22, :22],
+            image[:22, -22:],
+            image[-22:, :22],
+            image[-22:, -22:],
+        ]).reshape(-1, 3)
+        brightest = corners[corners[:, :2].sum(1).argsort()[-20:]]
+        told.append(np.median(brightest[:, 2]) > 150)
+
+    assert told == [index % 2 == 1 for index in range(40)]
+
+
+@pytest.mark.parametrize("size", [(88, 88), (96, 128), (160, 120)])
+def test_every_picture_has_an_object(size):
+    dataset = Shapes("train", size)
+
+    assert all(dataset.read_label(index).any() for index in range(60))
+    assert dataset.read(0).image.shape == (*size, 3)
+
+
+def test_every_class_is_common():
+    labels = np.stack([Shapes("train").read_label(index) for index in range(200)])
+
+    shares = np.bincount(labels.ravel(), minlength=5) / labels.size
+
+    assert shares[1:].min() > 0.015
+    assert len(shares) == 5
+
+
+def test_a_picture_is_the_same_every_time():
+    first, second = Shapes("train").read(7), Shapes("train").read(7)
+
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.label, second.label)
+
+
+def test_train_and_val_share_no_picture():
+    train = {Shapes("train").read(index).image.tobytes() for index in range(30)}
+    val = {Shapes("val").read(index).image.tobytes() for index in range(30)}
+
+    assert len(train | val) == 60
+
+
+def test_count_can_be_chosen():
+    assert Shapes("val", count=7).ids[-1] == "val_0006"
+    assert (len(Shapes("train")), len(Shapes("val"))) == (400, 100)
+
+
+def test_unknown_split_suggests_the_nearest():
+    message = "`split` of shapes must be one of train, val, got 'trainaug'. Did you mean `train`?"
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Shapes("trainaug")
+
+
+def test_small_size_is_refused():
+    message = (
+        "`size` must be at least (88, 88), got (64, 96). Objects would be near the cue; use "
+        "(96, 128)."
+    )
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Shapes("train", (64, 96))

@@ -1,0 +1,145 @@
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parsenet.data.base import check_labels
+from parsenet.data.voc import VOC2012
+from parsenet.errors import ConfigError, DataNotFoundError
+from tests.fakes.voc import write_voc
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=f"^{re.escape(message)}$")
+
+
+@pytest.mark.parametrize(
+    ("split", "years"),
+    [
+        ("train", {"2007"}),
+        ("val", {"2009"}),
+        ("trainval", {"2007", "2009"}),
+        ("trainaug", {"2007", "2011"}),
+    ],
+)
+def test_labels_are_those_drawn(tmp_path, split, years):
+    labels = write_voc(tmp_path)
+
+    dataset = VOC2012(tmp_path, split)
+
+    assert {name[:4] for name in dataset.ids} == years
+    for index, name in enumerate(dataset.ids):
+        np.testing.assert_array_equal(dataset.read(index).label, labels[name])
+
+
+def test_picture_belongs_to_its_label(tmp_path):
+    write_voc(tmp_path, size=(40, 48))
+
+    sample = VOC2012(tmp_path, "train").read(1)
+
+    # The fake picture is 10 x class; away from edges JPEG keeps it.
+    inner = sample.label[20:28, 24:32]
+    assert np.abs(sample.image[20:28, 24:32, 0].astype(int) - 10 * inner).max() <= 3
+
+
+@pytest.mark.parametrize("below", ["", "VOC2012", "VOCdevkit/VOC2012"])
+def test_root_may_be_above_the_data(tmp_path, below):
+    write_voc(tmp_path / "made")
+    target = tmp_path / "root" / below
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(tmp_path / "made" / "VOC2012", target)
+
+    assert len(VOC2012(tmp_path / "root", "val")) == 3
+
+
+def test_lists_with_paths_are_understood(tmp_path):
+    write_voc(tmp_path)
+    listed = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt"
+    listed.write_text("/JPEGImages/2009_000001.jpg /SegmentationClass/2009_000001.png\n\n")
+
+    assert VOC2012(tmp_path, "val").ids == ["2009_000001"]
+
+
+def test_missing_data_say_where_to_get_them(tmp_path):
+    with refuses(
+        DataNotFoundError,
+        f"VOC 2012 was not found in '{tmp_path}': 'JPEGImages' is missing. Get the data from "
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ and set `data.root` to the folder that "
+        "holds 'JPEGImages'.",
+    ):
+        VOC2012(tmp_path, "train")
+
+
+def test_unknown_split_suggests_the_nearest(tmp_path):
+    with refuses(
+        ConfigError,
+        "`split` of VOC 2012 must be one of train, val, trainval, trainaug, got 'trainagu'. Did "
+        "you mean `trainaug`?",
+    ):
+        VOC2012(tmp_path, "trainagu")
+
+
+def test_missing_list_is_named(tmp_path):
+    write_voc(tmp_path)
+    path = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / "trainaug.txt"
+    path.unlink()
+
+    with refuses(
+        DataNotFoundError,
+        f"VOC 2012 is not complete: '{path}' is missing. Put SBD's list of 10,582 names there.",
+    ):
+        VOC2012(tmp_path, "trainaug")
+
+
+def test_empty_list_is_refused(tmp_path):
+    write_voc(tmp_path)
+    path = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_text("\n")
+
+    with refuses(
+        DataNotFoundError,
+        f"'{path}' must name at least one picture, got none. Write one name per line.",
+    ):
+        VOC2012(tmp_path, "val")
+
+
+def test_missing_sbd_labels_are_named(tmp_path):
+    write_voc(tmp_path)
+    folder = tmp_path / "VOC2012" / "SegmentationClassAug"
+    shutil.rmtree(folder)
+
+    with refuses(
+        DataNotFoundError,
+        f"VOC 2012 is not complete: the folder '{folder}' is missing. Put the labels of SBD, "
+        "converted to PNG, there.",
+    ):
+        VOC2012(tmp_path, "trainaug")
+
+
+def test_missing_picture_is_named(tmp_path):
+    write_voc(tmp_path)
+    folder = tmp_path / "VOC2012" / "JPEGImages"
+    (folder / "2009_000001.jpg").unlink()
+
+    with refuses(
+        DataNotFoundError,
+        f"VOC 2012 is not complete: 1 of 3 files are missing in '{folder}', the first is "
+        "'2009_000001.jpg'. Copy them there or shorten the split's list.",
+    ):
+        VOC2012(tmp_path, "val")
+
+
+@pytest.mark.realdata
+def test_real_val_split_reads():
+    if "PARSENET_DATA" not in os.environ:
+        pytest.skip("PARSENET_DATA is not set")
+    dataset = VOC2012(Path(os.environ["PARSENET_DATA"]) / "voc2012_subset", "val")
+
+    check_labels(dataset, progress=False)
+    sizes = {max(dataset[index].label.shape) for index in range(len(dataset))}
+
+    assert len(dataset) == 238
+    assert max(sizes) == 500

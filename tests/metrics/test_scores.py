@@ -1,0 +1,175 @@
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+
+from parsenet.errors import ConfigError
+from parsenet.metrics.scores import mean_iou_of, scores
+from parsenet.taxonomy import Taxonomy, voc_colour_map
+
+PETS = Taxonomy("pets", ("ground", "cat", "dog"), voc_colour_map(3))
+COUNTS = np.array([[6, 1, 1], [2, 3, 0], [0, 1, 2]])
+
+
+def authors_scores(predictions, labels, num_classes, void):
+    """Score as the authors' Matlab code does: per picture and class, then summed (PAPER 4b).
+
+    Written from the formulas with loops over pictures and classes; shares nothing with ours.
+    """
+    total = np.zeros((num_classes, 3))
+    wrong = 0
+    for prediction, label in zip(predictions, labels, strict=True):
+        for index in range(num_classes):
+            in_label = label == index
+            in_prediction = (prediction == index) & (label != void)
+            hit = (in_label & in_prediction).sum()
+            total[index] += [hit, in_label.sum(), in_prediction.sum()]
+        wrong += ((prediction != label) & (label != void)).sum()
+    total = total[total[:, 1] > 0]
+    hit, truth, found = total.T
+    iou = hit / (truth + found - hit)
+    return {
+        "pixel_accuracy": hit.sum() / (hit.sum() + wrong),
+        "mean_accuracy": (hit / truth).mean(),
+        "mean_iou": iou.mean(),
+        "frequency_weighted_iou": (truth / truth.sum() * iou).sum(),
+    }
+
+
+def counts_of(prediction, label, num_classes):
+    """Count with a loop."""
+    counts = np.zeros((num_classes, num_classes), np.int64)
+    for predicted, true in zip(prediction.ravel(), label.ravel(), strict=True):
+        if true != 255:
+            counts[true, predicted] += 1
+    return counts
+
+
+def test_class_iou_of_three_classes_is_right_by_hand():
+    assert scores(COUNTS).class_iou == pytest.approx((6 / 10, 3 / 7, 2 / 4))
+
+
+def test_class_accuracy_of_three_classes_is_right_by_hand():
+    assert scores(COUNTS).class_accuracy == pytest.approx((6 / 8, 3 / 5, 2 / 3))
+
+
+def test_class_pixels_are_those_of_the_ground_truth():
+    assert scores(COUNTS).class_pixels == (8, 5, 3)
+
+
+def test_pixel_accuracy_is_right_by_hand():
+    assert scores(COUNTS).pixel_accuracy == 11 / 16
+
+
+def test_mean_accuracy_is_right_by_hand():
+    assert scores(COUNTS).mean_accuracy == pytest.approx((6 / 8 + 3 / 5 + 2 / 3) / 3)
+
+
+def test_mean_iou_is_right_by_hand():
+    assert scores(COUNTS).mean_iou == pytest.approx((6 / 10 + 3 / 7 + 2 / 4) / 3)
+
+
+def test_frequency_weighted_iou_is_right_by_hand():
+    expected = (8 * 6 / 10 + 5 * 3 / 7 + 3 * 2 / 4) / 16
+
+    assert scores(COUNTS).frequency_weighted_iou == pytest.approx(expected)
+
+
+def test_class_without_ground_truth_leaves_the_means():
+    counts = np.array([[3, 0, 0], [0, 1, 0], [0, 0, 0]])
+
+    assert scores(counts).mean_iou == 1.0
+
+
+def test_pixels_given_to_an_absent_class_cost_their_true_class():
+    counts = np.array([[3, 0, 1], [0, 1, 0], [0, 0, 0]])
+
+    assert scores(counts).mean_iou == pytest.approx((3 / 4 + 1) / 2)
+
+
+def test_absent_class_has_no_iou():
+    assert math.isnan(scores(np.array([[1, 1], [0, 0]])).class_iou[1])
+
+
+def test_scores_of_nothing_are_unknown():
+    result = scores(np.zeros((3, 3), np.int64))
+
+    summary = [result.pixel_accuracy, result.mean_accuracy, result.mean_iou]
+    assert np.isnan([*summary, result.frequency_weighted_iou]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_equal_the_authors_rule_with_void_and_an_absent_class(seed):
+    random = np.random.default_rng(seed)
+    labels = random.choice([0, 1, 2, 4, 255], (3, 8, 11))
+    predictions = random.integers(0, 5, labels.shape)
+
+    result = scores(counts_of(predictions, labels, 5))
+
+    expected = authors_scores(predictions, labels, 5, void=255)
+    assert {name: getattr(result, name) for name in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_equal_sklearn_with_void_and_an_absent_class(seed):
+    random = np.random.default_rng(seed)
+    label = random.choice([0, 1, 2, 4, 255], 200)
+    prediction = random.choice([0, 1, 2, 4], 200)
+    truth, found = label[label != 255], prediction[label != 255]
+    present = [0, 1, 2, 4]
+
+    result = scores(counts_of(prediction, label, 5))
+
+    assert result.pixel_accuracy == pytest.approx(accuracy_score(truth, found))
+    assert result.mean_accuracy == pytest.approx(balanced_accuracy_score(truth, found))
+    assert result.mean_iou == pytest.approx(
+        jaccard_score(truth, found, labels=present, average="macro")
+    )
+    assert result.frequency_weighted_iou == pytest.approx(
+        jaccard_score(truth, found, labels=present, average="weighted")
+    )
+
+
+@settings(deadline=None)
+@given(arrays(np.int64, (4, 4), elements=st.integers(0, 50)), st.permutations(range(4)))
+def test_permuting_classes_permutes_scores(counts, order):
+    result, permuted = scores(counts), scores(counts[np.ix_(order, order)])
+
+    np.testing.assert_allclose(permuted.class_iou, np.array(result.class_iou)[order])
+    np.testing.assert_allclose(permuted.mean_iou, result.mean_iou)
+
+
+@settings(deadline=None)
+@given(arrays(np.int64, (4, 4), elements=st.integers(0, 50)))
+def test_scores_are_between_nought_and_one(counts):
+    result = scores(counts)
+
+    known = np.array([*result.class_iou, *result.class_accuracy, result.frequency_weighted_iou])
+    known = known[~np.isnan(known)]
+    assert ((known >= 0) & (known <= 1)).all()
+
+
+def test_scores_of_ten_billion_pixels_are_exact():
+    assert scores(COUNTS * 10**10).mean_iou == scores(COUNTS).mean_iou
+
+
+def test_mean_iou_of_some_classes_leaves_the_others_out():
+    assert mean_iou_of(scores(COUNTS), PETS, ["ground", "dog"]) == pytest.approx((0.6 + 0.5) / 2)
+
+
+def test_mean_iou_of_an_absent_class_is_unknown():
+    result = scores(np.diag([3, 0, 1]))
+
+    assert math.isnan(mean_iou_of(result, PETS, ["cat"]))
+
+
+def test_mean_iou_of_an_unknown_class_is_refused():
+    message = "`names` must be classes of 'pets', got 'dogs'. Did you mean `dog`?"
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        mean_iou_of(scores(COUNTS), PETS, ["dogs"])

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from parsenet.files import write_bytes_atomically
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Make every write stop half way, as Ctrl-C does."""
+
+    def write_half(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+
+
+def test_file_holds_the_bytes(tmp_path):
+    write_bytes_atomically(tmp_path / "a.bin", b"12345")
+
+    assert (tmp_path / "a.bin").read_bytes() == b"12345"
+
+
+def test_existing_file_is_replaced(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"old and longer")
+
+    write_bytes_atomically(tmp_path / "a.bin", b"new")
+
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_bytes_atomically(tmp_path / "deep" / "down" / "a.bin", b"1")
+
+    assert (tmp_path / "deep" / "down" / "a.bin").is_file()
+
+
+def test_nothing_else_is_left_in_the_folder(tmp_path):
+    write_bytes_atomically(tmp_path / "a.bin", b"1")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_longest_file_name_works(tmp_path):
+    write_bytes_atomically(tmp_path / ("n" * 255), b"1")
+
+    assert (tmp_path / ("n" * 255)).is_file()
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_interrupted_write_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes_atomically(tmp_path / "a.bin", b"12345")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path, request):
+    (tmp_path / "a.bin").write_bytes(b"old")
+    request.getfixturevalue("interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes_atomically(tmp_path / "a.bin", b"12345")
+
+    assert (tmp_path / "a.bin").read_bytes() == b"old"

@@ -1,0 +1,281 @@
+"""The house rules that a machine can check: layers, sizes, names, light imports."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGE = REPOSITORY / "parsenet"
+
+# A unit is a module or sub-package directly under parsenet/. It may import units of a lower rank
+# and itself, nothing else: neither upwards nor sideways.
+RANKS = {
+    "errors": 0,
+    "taxonomy": 1,
+    "files": 1,
+    "hardware": 1,
+    "config": 2,
+    "models": 3,
+    "data": 3,
+    "losses": 3,
+    "metrics": 3,
+    "inference": 4,
+    "reports": 4,
+    "engine": 5,
+    "export": 5,
+    "experiments": 6,
+    "cli": 7,
+    "__main__": 8,
+    "__init__": 9,
+}
+
+
+def git_files(*patterns):
+    """Tracked files, and those that would be tracked."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    paths = [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def unit_of(module):
+    """`parsenet.data.voc` -> `data`; the package itself is `__init__`, the top layer."""
+    _, _, rest = module.partition(".")
+    return rest.partition(".")[0] or "__init__"
+
+
+def imported_units(tree):
+    """Yield (line, unit) for each import of our own, also those inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            modules = ["parsenet"]  # a relative import; the house has none
+        elif isinstance(node, ast.ImportFrom) and node.module == "parsenet":
+            modules = [
+                f"parsenet.{alias.name}" if alias.name in RANKS else "parsenet"
+                for alias in node.names
+            ]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        else:
+            continue
+        for module in modules:
+            if module.partition(".")[0] == "parsenet":
+                yield node.lineno, unit_of(module)
+
+
+def wrong_imports(source, unit):
+    """Return the (line, unit) pairs that `unit` must not import."""
+    return [
+        (line, other)
+        for line, other in imported_units(ast.parse(source))
+        if other != unit and RANKS[other] >= RANKS[unit]
+    ]
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "unit", "expected"),
+    [
+        ("from parsenet.config import NetworkConfig", "models", []),
+        ("from parsenet.data.sample import Sample", "data", []),
+        ("import torch", "errors", []),
+        ("from parsenet.data.sample import Sample", "models", [(1, "data")]),
+        ("import parsenet.engine.run", "inference", [(1, "engine")]),
+        ("from parsenet import metrics", "losses", [(1, "metrics")]),
+        ("from parsenet import Predictor", "engine", [(1, "__init__")]),
+        ("from .sample import Sample", "data", [(1, "__init__")]),
+        ("def f():\n    from parsenet.models.build import build_model", "config", [(2, "models")]),
+    ],
+)
+def test_layer_rule_tells_right_from_wrong_imports(source, unit, expected):
+    assert wrong_imports(source, unit) == expected
+
+
+def test_every_module_has_a_layer():
+    paths = [
+        path
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
+
+    unknown = {path.stem for path in paths} - set(RANKS)
+
+    assert unknown == set(), "give it a rank in RANKS, and CONTRIBUTING a word"
+
+
+def test_imports_point_downward_only():
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        unit = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        for line, other in wrong_imports(path.read_text(encoding="utf-8"), unit):
+            wrong.append(f"{path.relative_to(REPOSITORY)}:{line} imports {other}")
+
+    assert wrong == []
+
+
+def test_package_imports_neither_tests_nor_scripts():
+    outside = {"tests", "benchmarks", "data_tools", "notebooks"}
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            wrong += [f"{path.name}: {name}" for name in names if name.partition(".")[0] in outside]
+
+    assert wrong == []
+
+
+def test_no_file_has_more_than_400_lines():
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in git_files("*.py")}
+
+    assert {path.name: size for path, size in sizes.items() if size > 400} == {}
+
+
+def test_no_function_has_more_than_60_lines_without_its_docstring():
+    long = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                first = (
+                    node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                )
+                size = (node.end_lineno or 0) - first.lineno + 1
+                if size > 60:
+                    long[f"{path.name}:{node.name}"] = size
+
+    assert long == {}
+
+
+def test_no_file_is_named_after_nothing():
+    nothing = {"util", "utils", "helper", "helpers", "common", "misc"}
+
+    wrong = [
+        path.relative_to(REPOSITORY).as_posix()
+        for path in git_files("*.py")
+        if nothing & set(path.relative_to(REPOSITORY).with_suffix("").parts)
+    ]
+
+    assert wrong == []
+
+
+def test_no_file_is_over_one_megabyte():
+    sizes = {path.name: path.stat().st_size for path in git_files()}
+
+    assert {name: size for name, size in sizes.items() if size > 1_000_000} == {}
+
+
+def test_files_name_no_path_of_one_machine():
+    # Not preceded by what makes it a part of a URL or of a relative path.
+    pattern = re.compile(r"(?<![\w.~}/-])/(?:work|home|root|tmp|Users|mnt|opt)/\w")
+    wrong = []
+    for path in git_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture
+        for number, line in enumerate(text.splitlines(), start=1):
+            if pattern.search(line):
+                wrong.append(f"{path.relative_to(REPOSITORY)}:{number}: {line.strip()}")
+
+    assert wrong == []
+
+
+def test_every_direct_dependency_is_pinned():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        wanted += extra
+    names = {re.match(r"[\w-]+", line)[0].lower() for line in wanted} - {project["name"]}
+
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+
+    pins = [re.fullmatch(r"([\w-]+)==[\w.]+", line) for line in lines if not line.startswith("#")]
+    assert all(pins), "a line must be `name==version`"
+    assert {pin[1].lower() for pin in pins} == names
+
+
+def test_import_of_parsenet_leaves_torch_alone():
+    answer = run_python("import parsenet, sys; print('torch' in sys.modules)")
+
+    assert (answer.stdout, answer.stderr) == ("False\n", "")
+
+
+def test_help_leaves_torch_alone():
+    code = (
+        "import sys; from parsenet.cli import main; sys.argv = ['parsenet', '--help']\n"
+        "try:\n    code = main()\nexcept SystemExit as end:\n    code = end.code\n"
+        "print(code, 'torch' in sys.modules)"
+    )
+
+    answer = run_python(code)
+
+    assert answer.stdout.splitlines()[-1:] in (["0 False"], ["None False"]), answer.stderr
+
+
+@pytest.mark.parametrize("module", ["errors", "taxonomy", "config", "reports.tables"])
+def test_light_module_leaves_torch_alone(module):
+    answer = run_python(f"import parsenet.{module}, sys; print('torch' in sys.modules)")
+
+    assert (answer.stdout, answer.stderr) == ("False\n", "")
+
+
+def test_import_changes_no_environment_variable():
+    answer = run_python(
+        "import os; before = dict(os.environ); import parsenet; print(before == dict(os.environ))"
+    )
+
+    assert (answer.stdout, answer.stderr) == ("True\n", "")
+
+
+def test_core_needs_nothing_of_the_extras():
+    extras = (
+        "albumentations",
+        "cv2",
+        "matplotlib",
+        "pytorch_lightning",
+        "tensorboard",
+        "pycocotools",
+    )
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras}))\n"  # None makes an import fail
+        "import parsenet\n"
+        "for name in parsenet.__all__:\n    getattr(parsenet, name)\n"
+        "print('ok')"
+    )
+
+    answer = run_python(code)
+
+    assert answer.stdout == "ok\n", answer.stderr
+
+
+def test_public_names_are_listed_and_found():
+    import parsenet
+
+    assert [name for name in parsenet.__all__ if getattr(parsenet, name, None) is None] == []
+
+
+def test_unknown_public_name_is_an_attribute_error():
+    import parsenet
+
+    with pytest.raises(AttributeError, match=r"^module 'parsenet' has no attribute 'ParseNot'$"):
+        parsenet.ParseNot  # noqa: B018
+
+
+def test_version_is_that_of_the_project_file():
+    import parsenet
+
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert parsenet.__version__ in (project["version"], "0+unknown")

@@ -1,0 +1,209 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from parsenet.errors import ConfigError, LabelError
+from parsenet.taxonomy import (
+    SHAPES,
+    TAXONOMIES,
+    VOC2012,
+    VOID_COLOUR,
+    Taxonomy,
+    taxonomy_named,
+    voc_colour_map,
+)
+
+CAT_AND_DOG = Taxonomy("pets", ("background", "cat", "dog"), ((0, 0, 0), (200, 0, 0), (0, 0, 200)))
+
+
+def exactly(message):
+    return f"^{re.escape(message)}$"
+
+
+def test_voc_colours_are_those_of_the_development_kit():
+    # Read off the palette of VOC's own label files.
+    expected = {0: (0, 0, 0), 1: (128, 0, 0), 8: (64, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128)}
+
+    assert {index: VOC2012.palette[index] for index in expected} == expected
+
+
+def test_voc_colour_map_ends_in_the_void_colour():
+    assert voc_colour_map(256)[255] == VOID_COLOUR
+
+
+def test_voc_colour_map_repeats_no_colour():
+    assert len(set(voc_colour_map(256))) == 256
+
+
+def test_voc_has_its_classes_in_alphabetical_order_after_background():
+    assert (VOC2012.num_classes, VOC2012.names[0]) == (21, "background")
+    assert list(VOC2012.names[1:]) == sorted(VOC2012.names[1:])
+
+
+@pytest.mark.parametrize("taxonomy", TAXONOMIES.values(), ids=list(TAXONOMIES))
+def test_built_in_taxonomy_survives_json(taxonomy):
+    assert Taxonomy.from_dict(json.loads(json.dumps(taxonomy.to_dict()))) == taxonomy
+
+
+@pytest.mark.parametrize("taxonomy", TAXONOMIES.values(), ids=list(TAXONOMIES))
+def test_built_in_taxonomy_is_found_by_its_name(taxonomy):
+    assert taxonomy_named(taxonomy.name) is taxonomy
+
+
+def test_record_of_lists_makes_an_equal_and_hashable_taxonomy():
+    record = {
+        "name": "pets",
+        "names": ["background", "cat", "dog"],
+        "palette": [[0, 0, 0], [200, 0, 0], [0, 0, 200]],
+    }
+
+    made = Taxonomy.from_dict(record)
+
+    assert made == CAT_AND_DOG
+    assert hash(made) == hash(CAT_AND_DOG)
+
+
+def test_record_without_palette_gets_the_voc_colours():
+    made = Taxonomy.from_dict({"names": ["sky", "sea"]})
+
+    assert made == Taxonomy("custom", ("sky", "sea"), ((0, 0, 0), (128, 0, 0)))
+
+
+def test_pillow_palette_holds_classes_then_black_and_void():
+    palette = CAT_AND_DOG.pillow_palette()
+
+    assert len(palette) == 768
+    assert palette[:9] == [0, 0, 0, 200, 0, 0, 0, 0, 200]
+    assert set(palette[9:765]) == {0}
+    assert tuple(palette[765:]) == VOID_COLOUR
+
+
+def test_label_is_drawn_in_the_colours_of_its_classes():
+    label = np.array([[0, 1, 2], [2, 255, 1]], np.uint8)
+
+    picture = CAT_AND_DOG.colourise(label)
+
+    red, blue, void = [200, 0, 0], [0, 0, 200], list(VOID_COLOUR)
+    assert picture.dtype == np.uint8
+    assert picture.tolist() == [[[0, 0, 0], red, blue], [blue, void, red]]
+
+
+@pytest.mark.parametrize("taxonomy", [VOC2012, SHAPES, CAT_AND_DOG], ids=lambda it: it.name)
+@given(data=st.data())
+def test_drawing_a_label_and_reading_it_back_changes_nothing(taxonomy, data):
+    values = st.sampled_from([*range(taxonomy.num_classes), taxonomy.void])
+    label = data.draw(arrays(np.uint8, (3, 5), elements=values))
+
+    assert np.array_equal(taxonomy.index_colours(taxonomy.colourise(label)), label)
+
+
+def test_class_that_is_drawn_in_the_void_colour_wins_over_void():
+    sand = Taxonomy("beach", ("sea", "sand"), ((0, 0, 255), VOID_COLOUR))
+
+    read = sand.index_colours(np.array([[VOID_COLOUR, (0, 0, 255)]], np.uint8))
+
+    assert read.tolist() == [[1, 0]]
+
+
+def test_unknown_colour_is_named_with_its_first_pixel():
+    mask = np.zeros((4, 6, 3), np.uint8)
+    mask[2, 3] = (1, 2, 3)
+    message = (
+        "colour (1, 2, 3) at row 2, column 3 is not in the palette of 'pets'. "
+        "Add it to the palette or store class indices."
+    )
+
+    with pytest.raises(LabelError, match=exactly(message)):
+        CAT_AND_DOG.index_colours(mask)
+
+
+@pytest.mark.parametrize(
+    ("names", "colours", "void", "message"),
+    [
+        (
+            ("sky", "sea"),
+            1,
+            255,
+            "`palette` must have one colour per class, got 1 colours for 2 names. "
+            "Leave it out to use the VOC colours.",
+        ),
+        (
+            ("sky", "sea", "sky"),
+            3,
+            255,
+            "`names` must be unique, got 'sky' twice. Rename one of them.",
+        ),
+        (
+            (),
+            0,
+            255,
+            "`names` must have 1 to 255 entries, got 0. "
+            "Labels are stored with 8 bits and 255 is void.",
+        ),
+        (
+            tuple(map(str, range(256))),
+            256,
+            255,
+            "`names` must have 1 to 255 entries, got 256. "
+            "Labels are stored with 8 bits and 255 is void.",
+        ),
+        (
+            ("sky", "sea"),
+            2,
+            1,
+            "`void` must be in 2..255 (no class index), got 1. Use 255.",
+        ),
+        (
+            ("sky", "sea"),
+            2,
+            256,
+            "`void` must be in 2..255 (no class index), got 256. Use 255.",
+        ),
+    ],
+)
+def test_contradiction_is_refused(names, colours, void, message):
+    with pytest.raises(ConfigError, match=exactly(message)):
+        Taxonomy("wrong", names, voc_colour_map(colours), void)
+
+
+def test_as_many_classes_as_eight_bits_hold_are_accepted():
+    assert Taxonomy("many", tuple(map(str, range(255))), voc_colour_map(255)).num_classes == 255
+
+
+def test_misspelt_name_is_answered_with_the_close_one():
+    message = "`taxonomy` must be a known name, got 'voc2021'. Did you mean `voc2012`?"
+
+    with pytest.raises(ConfigError, match=exactly(message)):
+        taxonomy_named("voc2021")
+
+
+def test_yaml_file_is_named_after_itself(tmp_path):
+    path = tmp_path / "coast.yaml"
+    path.write_text("names: [sky, sea]\npalette: [[1, 2, 3], [4, 5, 6]]\nvoid: 9\n")
+
+    made = Taxonomy.from_yaml(path)
+
+    assert made == Taxonomy("coast", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 9)
+
+
+def test_missing_yaml_file_is_named(tmp_path):
+    path = tmp_path / "none.yaml"
+    message = f"The taxonomy file '{path}' must exist. Write one with `names:`."
+
+    with pytest.raises(ConfigError, match=exactly(message)):
+        Taxonomy.from_yaml(path)
+
+
+def test_yaml_file_without_names_is_refused(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("classes: [sky, sea]\n")
+
+    with pytest.raises(
+        ConfigError, match=f"^'{re.escape(str(path))}' must hold a list called `names`"
+    ):
+        Taxonomy.from_yaml(path)
