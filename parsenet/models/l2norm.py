@@ -51,6 +51,8 @@ class L2Norm(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalize a map."""
         dims = (1, 2, 3) if self.across_spatial else (1,)
-        wide = x if x.dtype == torch.float64 else x.float()
-        inverse_norm = (wide.square().sum(dims, keepdim=True) + EPS).rsqrt()  # (N, 1, H|1, W|1)
-        return (wide * inverse_norm * self.scale.view(1, -1, 1, 1)).to(x.dtype)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        # The norm, squared again: one pass over x, where summing squares would store them.
+        length = torch.linalg.vector_norm(x, dim=dims, keepdim=True, dtype=wide)
+        inverse = (length.square() + EPS).rsqrt()  # (N, 1, H, W), or (N, 1, 1, 1)
+        return (x * inverse * self.scale.view(1, -1, 1, 1)).to(x.dtype)

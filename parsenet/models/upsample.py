@@ -41,8 +41,8 @@ class LearnedUpsample(nn.Module):
     """A learned transposed convolution per class, with bias, that starts out bilinear.
 
     Kernel 2s, stride s, padding s/2, one group per class: x8 in the released model, whose crop
-    comes out at offset 0. At the start it equals `BilinearUpsample` but for the outer s/2 pixels, where
-    zeros flow in from outside.
+    comes out at offset 0. At the start it equals `BilinearUpsample` but for the outer s/2 pixels,
+    where zeros flow in from outside.
 
     Args:
         num_classes: score maps.
