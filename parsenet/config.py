@@ -14,7 +14,6 @@ from parsenet.errors import ConfigError, suggest
 FEATURES = ("pool6", "fc7", "conv5", "conv4", "conv3")
 """The features that can be fused, from the most global to the finest; the paper's order."""
 
-Trunk = Literal["vgg16_largefov", "vgg16_fcn", "vgg16_fcn_reduced", "squeezenet"]
 Head = Literal["early", "late", "fcn32s", "fcn16s", "fcn8s"]
 PreprocessName = Literal["caffe", "torchvision", "torchvision_features"]
 
@@ -23,8 +22,10 @@ PreprocessName = Literal["caffe", "torchvision", "torchvision_features"]
 class NetworkConfig:
     """What the network is: trunk, fused features, head, and where its weights start."""
 
-    trunk: Trunk = "vgg16_largefov"
-    """Trunk; every name is a line of the table in `parsenet/models/build.py`."""
+    trunk: str = "vgg16_largefov"
+    """Trunk: `vgg16_largefov` (stride 8, the released VOC model), `vgg16_fcn` and
+    `vgg16_fcn_reduced` (stride 32), `squeezenet`, or another line of the table in
+    `parsenet/models/build.py`."""
     features: tuple[str, ...] = ("pool6", "fc7")
     """Features to fuse: any of pool6, fc7, conv5, conv4, conv3."""
     head: Head = "late"
@@ -60,11 +61,6 @@ class NetworkConfig:
         if len(set(self.features)) != len(self.features) or not self.features:
             raise ConfigError(
                 f"`features` must be one or more different names, got {list(self.features)}."
-            )
-        if self.head.startswith("fcn") and not self.trunk.startswith("vgg16_fcn"):
-            raise ConfigError(
-                f"`head` '{self.head}' must sit on the stride-32 trunk, got `trunk` "
-                f"'{self.trunk}'. Use `trunk: vgg16_fcn`, or `head: late`."
             )
         for field in ("dropout", "context_dropout"):
             value = getattr(self, field)

@@ -1,12 +1,11 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import get_args
 
 import jsonargparse
 import pytest
 
-from parsenet.config import DataConfig, FolderConfig, NetworkConfig, OptimConfig, Trunk
+from parsenet.config import DataConfig, FolderConfig, NetworkConfig, OptimConfig
 from parsenet.errors import ConfigError
 
 CONFIGS = [NetworkConfig, OptimConfig, DataConfig, FolderConfig]
@@ -88,14 +87,6 @@ def test_misspelt_option_is_named():
 
 
 @pytest.mark.parametrize(
-    "trunk", [name for name in get_args(Trunk) if name.startswith("vgg16_fcn")]
-)
-@pytest.mark.parametrize("head", ["fcn32s", "fcn16s", "fcn8s"])
-def test_skip_heads_sit_on_the_stride_32_trunks(trunk, head):
-    assert NetworkConfig(trunk=trunk, head=head).head == head
-
-
-@pytest.mark.parametrize(
     ("options", "message"),
     [
         (
@@ -112,11 +103,6 @@ def test_skip_heads_sit_on_the_stride_32_trunks(trunk, head):
             "`features` must be one or more different names, got ['fc7', 'fc7'].",
         ),
         ({"features": ()}, "`features` must be one or more different names, got []."),
-        (
-            {"head": "fcn8s"},
-            "`head` 'fcn8s' must sit on the stride-32 trunk, got `trunk` 'vgg16_largefov'. "
-            "Use `trunk: vgg16_fcn`, or `head: late`.",
-        ),
         ({"dropout": 1.0}, "`dropout` must be in [0, 1), got 1.0."),
         ({"context_dropout": -0.1}, "`context_dropout` must be in [0, 1), got -0.1."),
         ({"norm_scale": 0.0}, "`norm_scale` must be positive, got 0.0. The paper's is 10."),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from jsonargparse import Namespace, set_docstring_parse_options
+from jsonargparse import Namespace, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -25,6 +25,7 @@ from parsenet.reports.html import write_report
 
 QUIET = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's own, pytorch-lightning#21398
+    r"(?s).*JSONARGPARSE_DEPRECATION|.* removed in\s+v5\.0",  # LightningCLI's calls of jsonargparse
     r".*does not have many workers",  # the data loaders are fast; 0 workers is a choice
     r".*The number of training batches .* is smaller than the logging interval",
     r".*`ckpt_path` is not set|.*Checkpoint directory .* exists and is not empty",
@@ -67,7 +68,7 @@ def run(arguments: list[str]) -> "Cli":
         ParseNetError: something the user can mend.
     """
     # The lines under the fields of our configs are their help texts.
-    set_docstring_parse_options(attribute_docstrings=True)
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -91,6 +92,7 @@ class Cli(LightningCLI):
             save_config_callback=SaveConfig,
             seed_everything_default=0,
             auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # our checkpoints have a record of their own
             parser_kwargs={"parser_mode": "yaml"},
         )
 

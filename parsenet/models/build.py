@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from parsenet.config import NetworkConfig
-from parsenet.errors import ConfigError
+from parsenet.errors import ConfigError, suggest
 from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
 from parsenet.models.parsenet import ParseNet
 from parsenet.models.preprocess import Preprocess
@@ -32,10 +32,15 @@ def build_model(config: NetworkConfig, num_classes: int) -> ParseNet:
         the network, in training mode.
 
     Raises:
-        ConfigError: `num_classes` is not positive.
+        ConfigError: `num_classes` is not positive, the trunk is unknown, or the head does not fit
+            on it.
     """
     if num_classes < 1:
         raise ConfigError(f"`num_classes` must be at least 1, got {num_classes}.")
+    if config.trunk not in TRUNKS:
+        raise ConfigError(
+            f"`trunk` must be a known name, got '{config.trunk}'. {suggest(config.trunk, TRUNKS)}"
+        )
     trunk = TRUNKS[config.trunk](config.dropout)
     head = _build_head(config, trunk.taps, num_classes)
     upsample: LearnedUpsample | BilinearUpsample
@@ -50,6 +55,11 @@ def _build_head(
     config: NetworkConfig, taps: dict[str, Tap], num_classes: int
 ) -> EarlyFusionHead | LateFusionHead | SkipHead:
     if config.head.startswith("fcn"):
+        if taps["fc7"].stride != 32 or "pool3" not in taps:
+            raise ConfigError(
+                f"`head` '{config.head}' must sit on a trunk of stride 32 with pool3 and pool4, "
+                f"got `trunk` '{config.trunk}'. Use `trunk: vgg16_fcn`, or `head: late`."
+            )
         return SkipHead(taps, num_classes, int(config.head[3:-1]))
     taps = {"pool6": taps["fc7"], **taps}  # 1x1, spread over fc7's map
     fused = {name: taps[name] for name in config.features}

@@ -53,6 +53,6 @@ class L2Norm(nn.Module):
         dims = (1, 2, 3) if self.across_spatial else (1,)
         wide = torch.promote_types(x.dtype, torch.float32)
         # The norm, squared again: one pass over x, where summing squares would store them.
-        length = torch.linalg.vector_norm(x, dim=dims, keepdim=True, dtype=wide)
+        length: Tensor = torch.linalg.vector_norm(x, dim=dims, keepdim=True, dtype=wide)
         inverse = (length.square() + EPS).rsqrt()  # (N, 1, H, W), or (N, 1, 1, 1)
         return (x * inverse * self.scale.view(1, -1, 1, 1)).to(x.dtype)
