@@ -1,4 +1,4 @@
-"""What a run writes while it goes on: a row and a line per validation."""
+"""What a run writes while it goes on: its config, a row and a line per validation, a bar."""
 
 import csv
 import io
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.cli import SaveConfigCallback
 
 from parsenet.data.sample import Batch
 from parsenet.engine.module import SegmentationModule
@@ -29,7 +31,7 @@ class History(pl.Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, int | float]] = []
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._losses: list[torch.Tensor] = []
@@ -68,7 +70,7 @@ class History(pl.Callback):
         result = pl_module.result
         if trainer.sanity_checking or trainer.state.fn != "fit" or result is None:
             return
-        row = {
+        row: dict[str, int | float] = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "seconds": round(self.seconds, 1),
@@ -94,7 +96,7 @@ class History(pl.Callback):
         writer.writerows(self.rows)
         write_bytes_atomically(self.path, text.getvalue().encode())
 
-    def _say(self, row: dict[str, float], num_steps: int) -> None:
+    def _say(self, row: dict[str, int | float], num_steps: int) -> None:
         left = row["seconds"] * (num_steps / max(1, row["step"]) - 1)
         _log.info(
             "step %d of %d: loss %.4g, pixel accuracy %.2f, mean IoU %.2f (per cent; %.0f min, "
@@ -107,3 +109,23 @@ class History(pl.Callback):
             row["seconds"] / 60,
             left / 60,
         )
+
+
+class SaveConfig(SaveConfigCallback):
+    """Write the resolved config into the run folder, beside everything else."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write it once, for the first stage of a run."""
+        if trainer.is_global_zero and not self.already_saved:
+            out_dir = Path(trainer.default_root_dir)
+            out_dir.mkdir(parents=True, exist_ok=True)
+            self.parser.save(self.config, out_dir / "config.yaml", skip_none=False, overwrite=True)
+            self.already_saved = True
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's rich bar, without the number of the logger's folder."""
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """Return what stands beside the bar."""
+        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}

@@ -1,5 +1,6 @@
 """Three loaders; all randomness of a sample is in its key, so a run can be resumed anywhere."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,15 +9,42 @@ from torch.utils.data import DataLoader
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
-from parsenet.data.sample import Item, collate
+from parsenet.data.sample import Batch, Item, collate
 from parsenet.data.sampler import EvalSampler, TrainSampler
 
 
 class TrainLoader(DataLoader[Item]):
-    """A loader that Lightning knows to be resumable; the sampler does the work."""
+    """A loader that begins where the trainer's own counters say, so that a run can be resumed.
+
+    Args:
+        dataset: what to load.
+        progress: counts the batches of this epoch; asked only when the first batch is.
+        **options: those of `DataLoader`.
+    """
+
+    def __init__(
+        self,
+        dataset: SegmentationDataset,
+        progress: Callable[[], int],
+        sampler: TrainSampler,
+        **options: Any,  # noqa: ANN401 - torch checks them
+    ) -> None:
+        super().__init__(dataset, sampler=sampler, collate_fn=collate, drop_last=True, **options)
+        self._train_sampler = sampler
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # torch's own is private
+        """Load the rest of an epoch.
+
+        Lightning asks for the iterator before it has told the sampler the epoch and settled its
+        counters; a generator looks at both only when the first batch is wanted.
+        """
+        assert self.batch_size is not None
+        self._train_sampler.skip = self._progress() * self.batch_size
+        yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
-        """Return nothing: the position follows from the trainer's own counters."""
+        """Return nothing: the position follows from the trainer's counters."""
         return {}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -61,19 +89,16 @@ class SegmentationDataModule(pl.LightningDataModule):
         dataset = self._datasets["train"]
         trainer = self.trainer
         sampler = TrainSampler(len(dataset), self.seed, trainer.global_rank, trainer.world_size)
-        loader = TrainLoader(
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        return TrainLoader(
             dataset,
-            self.config.batch_size,
-            sampler=sampler,
-            drop_last=True,
+            lambda: progress.current.ready,
+            sampler,
+            batch_size=self.config.batch_size,
             num_workers=self.config.num_workers,
             persistent_workers=self.config.num_workers > 0,
             pin_memory=trainer.strategy.root_device.type == "cuda",
-            collate_fn=collate,
         )
-        done = trainer.fit_loop.epoch_loop.batch_progress.total.ready
-        sampler.skip = done % max(1, len(loader)) * self.config.batch_size
-        return loader
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Load validation pictures at native size, one at a time."""

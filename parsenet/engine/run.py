@@ -8,11 +8,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace, set_parsing_settings
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from parsenet.engine.callbacks import History
+from parsenet.engine.callbacks import History, ProgressBar, SaveConfig
+from parsenet.engine.checkpoints import WholeFiles, best_path, build_checkpoints
 from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.guards import Guards
 from parsenet.engine.module import SegmentationModule
@@ -33,26 +34,6 @@ QUIET = (
 """Warnings of Lightning that a user can do nothing about."""
 
 _log = logging.getLogger(__name__)
-
-
-class SaveConfig(SaveConfigCallback):
-    """Write the resolved config into the run folder, beside everything else."""
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write it once, for the first stage of a run."""
-        if trainer.is_global_zero and not self.already_saved:
-            out_dir = Path(trainer.default_root_dir)
-            out_dir.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, out_dir / "config.yaml", skip_none=False, overwrite=True)
-            self.already_saved = True
-
-
-class ProgressBar(RichProgressBar):
-    """Lightning's rich bar, without the number of the logger's folder."""
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Return what stands beside the bar."""
-        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
 
 
 def run(arguments: list[str]) -> "Cli":
@@ -197,7 +178,7 @@ class Cli(LightningCLI):
         callbacks: list[Callback] = [self.history, Guards(), *(given.get("callbacks") or [])]
         loggers: Any = given.get("logger")
         if self.subcommand == "fit":
-            callbacks += _checkpoints(self.run_dir / "checkpoints", options.checkpoint_every)
+            callbacks += build_checkpoints(self.run_dir / "checkpoints", options.checkpoint_every)
             if loggers is None:
                 loggers = [
                     TensorBoardLogger(self.run_dir, name="tensorboard", version=""),
@@ -213,6 +194,7 @@ class Cli(LightningCLI):
             "precision": given.get("precision") or _auto_precision(given.get("accelerator")),
             "enable_checkpointing": self.subcommand == "fit",
             "enable_model_summary": False,
+            "plugins": [WholeFiles(), *(given.get("plugins") or [])],
         }
         return super().instantiate_trainer(**defaults, **kwargs)
 
@@ -223,7 +205,7 @@ class Cli(LightningCLI):
         if self.trainer.interrupted:
             raise KeyboardInterrupt
         self.trainer.save_checkpoint(self.run_dir / "checkpoints" / "last.ckpt", weights_only=False)
-        self._score(record, "validate", self._best_path())
+        self._score(record, "validate", best_path(self.trainer))
 
     def validate(self, model: SegmentationModule, **kwargs: Any) -> None:  # noqa: ANN401
         """Score a checkpoint on the validation split."""
@@ -285,30 +267,6 @@ class Cli(LightningCLI):
             100 * result.scores.frequency_weighted_iou,
             report,
         )
-
-    def _best_path(self) -> Path | None:
-        """Return the checkpoint with the best validation mean IoU, if one was written."""
-        for callback in self.trainer.checkpoint_callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.monitor:
-                return Path(callback.best_model_path) if callback.best_model_path else None
-        return None
-
-
-def _checkpoints(folder: Path, every: int) -> list[Callback]:
-    """Keep the best checkpoint by validation mean IoU, and the last one for a resume."""
-    best = ModelCheckpoint(
-        folder,
-        filename="best-step={step}-mIoU={val/mIoU:.4f}",
-        auto_insert_metric_name=False,
-        monitor="val/mIoU",
-        mode="max",
-        save_weights_only=True,
-        save_on_train_epoch_end=False,  # there is a score only after a validation
-    )
-    last = ModelCheckpoint(
-        folder, filename="last", every_n_train_steps=every, enable_version_counter=False
-    )
-    return [best, last]
 
 
 def _auto_precision(accelerator: object) -> str:

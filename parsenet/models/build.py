@@ -8,6 +8,7 @@ from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
 from parsenet.models.parsenet import ParseNet
 from parsenet.models.preprocess import Preprocess
 from parsenet.models.squeezenet import SqueezeNet
+from parsenet.models.tiny import Tiny
 from parsenet.models.trunk import Tap, Trunk
 from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
 from parsenet.models.vgg import VGG16
@@ -18,6 +19,7 @@ TRUNKS: dict[str, Callable[[float], Trunk]] = {
     "vgg16_fcn": lambda dropout: VGG16("fcn", 4096, dropout),
     "vgg16_fcn_reduced": lambda dropout: VGG16("fcn", 1024, dropout),
     "squeezenet": SqueezeNet,
+    "tiny": Tiny,
 }
 
 

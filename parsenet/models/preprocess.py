@@ -23,9 +23,7 @@ PREPROCESS = {
     # torchvision's ImageClassification transform, times 255.
     "torchvision": Constants("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     # VGG16_Weights.IMAGENET1K_FEATURES: Caffe features for RGB pictures; mean and std times 255.
-    "torchvision_features": Constants(
-        "RGB", (122.99925, 116.9991, 103.9992), (0.9999825, 0.9999825, 0.9999825)
-    ),
+    "torchvision_features": Constants("RGB", (122.99925, 116.9991, 103.9992), (1.0, 1.0, 1.0)),
 }
 
 

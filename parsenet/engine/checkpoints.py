@@ -1,0 +1,103 @@
+"""What a run saves while it goes on: the best network, and the last state to resume from."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from parsenet.files import write_bytes_atomically
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Write checkpoints whole or not at all.
+
+    Lightning writes to the system's temporary folder and moves the file from there, which copies it
+    bit by bit where that folder is another disk.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any = None,  # noqa: ANN401 - Lightning's signature
+    ) -> None:
+        """Write a file."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_bytes_atomically(Path(path), content.getvalue())
+
+
+class LastCheckpoint(Checkpoint):
+    """Write everything a resumed run needs, every so many iterations.
+
+    Where a validation follows on such an iteration, it is written after that: a run resumed from
+    before it would leave it out.
+
+    Args:
+        path: file to write.
+        every: iterations between two writings.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path = path
+        self.every = every
+        self._step_before = 0
+        self._is_due = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Know the iteration that a resumed run begins with."""
+        self._step_before = trainer.global_step
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's signature
+        batch: Any,  # noqa: ANN401 - as above
+        batch_idx: int,
+    ) -> None:
+        """Write after an iteration; never with gradients half accumulated, which are not saved."""
+        step = trainer.global_step
+        if step > self._step_before and step % self.every == 0:
+            self._is_due = True
+            loop = trainer.fit_loop
+            assert loop._data_fetcher is not None
+            if not loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
+                self._save(trainer)
+        self._step_before = step
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what was put off."""
+        if self._is_due:
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._is_due = False
+        trainer.save_checkpoint(self.path, weights_only=False)
+
+
+def build_checkpoints(folder: Path, every: int) -> list[Callback]:
+    """Keep the best checkpoint by validation mean IoU, and the last one for a resume."""
+    best = ModelCheckpoint(
+        folder,
+        filename="best-step={step}-mIoU={val/mIoU:.4f}",
+        auto_insert_metric_name=False,
+        monitor="val/mIoU",
+        mode="max",
+        save_weights_only=True,
+        save_on_train_epoch_end=False,  # there is a score only after a validation
+        enable_version_counter=False,  # a resumed run writes the same file again
+    )
+    return [best, LastCheckpoint(folder / "last.ckpt", every)]
+
+
+def best_path(trainer: pl.Trainer) -> Path | None:
+    """Return the checkpoint with the best validation mean IoU, if one was written."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            return Path(callback.best_model_path)
+    return None
