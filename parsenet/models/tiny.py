@@ -12,9 +12,9 @@ from parsenet.models.trunk import Tap, Trunk
 class Tiny(Trunk):
     """Six convolutions that learn the synthetic shapes in a minute, on any machine.
 
-    A cell of fc7 sees 62 pixels, 31 to each side, and enlarging its scores adds less than 8. The cue
-    that decides the class of a synthetic shape is 40 pixels away: without global context this trunk
-    has to guess.
+    A cell of fc7 sees 62 pixels, 31 to each side, and enlarging its scores adds less than 8. The
+    cue that decides the class of a synthetic shape is 40 pixels away: without global context this
+    trunk has to guess.
 
     Args:
         dropout: dropout after fc7.
@@ -34,6 +34,7 @@ class Tiny(Trunk):
         for module in self.children():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
         self.dropout = nn.Dropout(dropout)
         self.taps = {

@@ -1,8 +1,12 @@
 """A run that was broken off and resumed ends exactly like one that was not."""
 
+from contextlib import contextmanager
+
 import pytest
 import pytorch_lightning as pl
 import torch
+
+from parsenet.engine import run
 
 
 class BreakOff(pl.Callback):
@@ -16,17 +20,13 @@ class BreakOff(pl.Callback):
             raise RuntimeError("the lights went out")
 
 
-@pytest.fixture
-def break_off(monkeypatch):
-    """Return a function that makes the next run stop at the start of its n-th batch."""
-
-    def arm(batch):
-        from parsenet.engine import run
-
-        monkeypatch.setattr(run, "Guards", lambda: BreakOff(batch))
-        return monkeypatch
-
-    return arm
+@contextmanager
+def broken_off(batch):
+    """Make a run inside stop at the start of its n-th batch, counted from 0."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "Guards", lambda: BreakOff(batch))
+        with pytest.raises(RuntimeError, match=r"^the lights went out$"):
+            yield
 
 
 def assert_equal_runs(toy, first, second):
@@ -58,7 +58,7 @@ def assert_equal_runs(toy, first, second):
         pytest.param(1, 1, 12, id="at the last batch"),
     ],
 )
-def test_resumed_run_equals_the_straight_one(toy, break_off, optimizer, accumulate, every, batch):
+def test_resumed_run_equals_the_straight_one(toy, optimizer, accumulate, every, batch):
     words = [
         "--model.optim.optimizer", optimizer,
         "--model.optim.lr", "0.01" if optimizer == "sgd" else "0.001",
@@ -68,7 +68,7 @@ def test_resumed_run_equals_the_straight_one(toy, break_off, optimizer, accumula
     ]  # fmt: skip
     toy("fit", *words, name="straight")
 
-    with break_off(batch).context(), pytest.raises(RuntimeError, match=r"^the lights went out$"):
+    with broken_off(batch):
         toy("fit", *words, name="broken")
     toy("fit", *words, "--resume", "true", name="broken")
 
