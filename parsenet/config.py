@@ -149,6 +149,9 @@ class DataConfig:
     whole pictures (the authors' way; needs `batch_size: 1`)."""
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random scale before cropping; (1, 1) for none."""
+    balance: float = 0.0
+    """Show pictures of rare classes more often: a class in less than this share of the training
+    pictures is rare; 0 shows every picture once per epoch."""
     flip: bool = True
     """Mirror half of the training pictures."""
     colour: float = 0.0
@@ -172,5 +175,7 @@ class DataConfig:
             raise ConfigError(
                 f"`scale` must be (low, high) with 0 < low <= high, got {self.scale}."
             )
-        if not 0 <= self.colour <= 1:
-            raise ConfigError(f"`colour` must be in [0, 1], got {self.colour}.")
+        for field in ("colour", "balance"):
+            value = getattr(self, field)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"`{field}` must be in [0, 1], got {value}.")

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from rich.progress import track
 from torch.utils.data import Dataset
 
@@ -95,28 +95,33 @@ def check_label(label: UInt8[np.ndarray, "h w"], taxonomy: Taxonomy, name: str) 
         )
 
 
-def check_labels(dataset: SegmentationDataset, progress: bool = True) -> None:
+def check_labels(dataset: SegmentationDataset, progress: bool = True) -> Bool[np.ndarray, "n c"]:
     """Read every label once and refuse the first wrong one, before hours are spent on the rest.
 
     Args:
         dataset: what to check.
         progress: draw a progress bar on the terminal.
 
+    Returns:
+        which classes each sample shows.
+
     Raises:
         LabelError: a value is neither a class nor void.
         ImageError: a label cannot be read.
     """
 
-    def check(index: int) -> None:
-        check_label(dataset.read_label(index), dataset.taxonomy, dataset.label_name(index))
+    def check(index: int) -> Bool[np.ndarray, " c"]:
+        label = dataset.read_label(index)
+        check_label(label, dataset.taxonomy, dataset.label_name(index))
+        return np.bincount(label.ravel(), minlength=256)[: dataset.taxonomy.num_classes] > 0
 
     # Threads: decoding a PNG lets go of the interpreter lock.
     with ThreadPoolExecutor() as pool:
         done = pool.map(check, range(len(dataset)))
         try:
-            for _ in track(
+            present = track(
                 done, description="Checking labels", total=len(dataset), disable=not progress
-            ):
-                pass
+            )
+            return np.stack(list(present))
         finally:
             pool.shutdown(cancel_futures=True)

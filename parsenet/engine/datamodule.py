@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+from jaxtyping import Float64
 from torch.utils.data import DataLoader
 
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.sample import Batch, Item, collate
-from parsenet.data.sampler import EvalSampler, TrainSampler
+from parsenet.data.sampler import EvalSampler, TrainSampler, repeat_factors
 
 
 class TrainLoader(DataLoader[Item]):
@@ -68,6 +70,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.seed = 0
         self.taxonomy = taxonomy_of(self.config)
         self._datasets: dict[str, SegmentationDataset] = {}
+        self._weights: Float64[np.ndarray, " n"] | None = None
 
     def setup(self, stage: str) -> None:
         """Find the pictures, and read every label once before training."""
@@ -78,17 +81,21 @@ class SegmentationDataModule(pl.LightningDataModule):
             self._datasets["val"] = build_dataset(config, config.val_split)
         if stage == "test":
             self._datasets["test"] = build_dataset(config, config.test_split)
-        if stage == "fit" and config.check_labels:
+        if stage == "fit" and (config.check_labels or config.balance):
             assert self.trainer is not None
-            for dataset in self._datasets.values():
-                check_labels(dataset, progress=self.trainer.is_global_zero)
+            for name, dataset in self._datasets.items():
+                present = check_labels(dataset, progress=self.trainer.is_global_zero)
+                if name == "train":
+                    self._weights = repeat_factors(present, config.balance)
 
     def train_dataloader(self) -> TrainLoader:
         """Load shuffled, augmented batches; go on where a resumed run stopped."""
         assert self.trainer is not None
         dataset = self._datasets["train"]
         trainer = self.trainer
-        sampler = TrainSampler(len(dataset), self.seed, trainer.global_rank, trainer.world_size)
+        sampler = TrainSampler(
+            len(dataset), self.seed, trainer.global_rank, trainer.world_size, self._weights
+        )
         progress = trainer.fit_loop.epoch_loop.batch_progress
         return TrainLoader(
             dataset,
