@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsenet.data.sampler import EvalSampler, TrainSampler
+from parsenet.data.sampler import EvalSampler, TrainSampler, repeat_factors
 
 
 def test_an_epoch_holds_every_sample_once():
@@ -94,3 +95,41 @@ def test_evaluation_sees_every_sample_once(num_samples, world_size):
 
 def test_evaluation_is_in_order():
     assert list(EvalSampler(5)) == [0, 1, 2, 3, 4]
+
+
+def test_weighted_samples_come_as_often_as_their_weights_say():
+    weights = np.array([1.0, 1.0, 2.0, 4.0])
+    sampler = TrainSampler(4, weights=weights)
+
+    drawn = np.zeros(4)
+    for epoch in range(400):
+        sampler.set_epoch(epoch)
+        for key in sampler:
+            drawn[key.index] += 1
+
+    np.testing.assert_allclose(drawn / drawn.sum(), weights / 8, atol=0.02)
+
+
+def test_equal_weights_show_every_sample_once():
+    sampler = TrainSampler(97, weights=np.full(97, 3.0))
+
+    assert sorted(key.index for key in sampler) == list(range(97))
+
+
+def test_repeat_factors_by_hand():
+    # Class 0 is everywhere, class 1 in one sample of four: sqrt(0.5 / 0.25) = sqrt(2).
+    present = np.array([[True, False], [True, False], [True, False], [True, True]])
+
+    np.testing.assert_allclose(repeat_factors(present, 0.5), [1, 1, 1, 2**0.5])
+
+
+def test_repeat_factors_of_threshold_zero_are_one():
+    present = np.array([[True, False], [False, True]])
+
+    np.testing.assert_array_equal(repeat_factors(present, 0.0), [1, 1])
+
+
+def test_class_that_no_sample_shows_changes_nothing():
+    present = np.array([[True, False], [True, False]])
+
+    np.testing.assert_array_equal(repeat_factors(present, 0.5), [1, 1])
