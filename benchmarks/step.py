@@ -106,6 +106,7 @@ class Contest:
     def __init__(self, args: argparse.Namespace) -> None:
         self.device = choose_device(args.device)
         self.bf16 = args.precision == "bf16-mixed"
+        self.channels_last = args.layout == "auto" and prefers_channels_last(self.device)
         generator = torch.Generator().manual_seed(0)
         shape = (args.batch, args.size, args.size)
         image = torch.randint(0, 256, (args.batch, 3, args.size, args.size), generator=generator)
@@ -165,7 +166,7 @@ class Contest:
 
     def _place(self, network: nn.Module) -> None:
         network.to(self.device).train()
-        if prefers_channels_last(self.device):
+        if self.channels_last:
             network.to(memory_format=torch.channels_last)
 
 
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
+    parser.add_argument("--layout", default="auto", choices=["auto", "contiguous"])
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
@@ -202,7 +204,7 @@ def main() -> None:
     times = contest.run(args.rounds)
     machine = describe_machine(contest.device)
     print(
-        f"{args.batch} pictures of {args.size}x{args.size}, {args.precision}, {args.rounds} rounds"
+        f"{args.batch} pictures of {args.size}x{args.size}, {args.precision}, {args.layout} layout"
     )
     print(f"{machine['device']}, {machine['num_threads']} threads, {machine['versions']}")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, commit {machine['git_commit']}\n")
