@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from parsenet.errors import ConfigError, suggest
 
@@ -58,6 +58,11 @@ class NetworkConfig:
                 raise ConfigError(
                     f"`features` must name known features, got '{name}'. {suggest(name, FEATURES)}"
                 )
+        if self.head not in get_args(Head):
+            raise ConfigError(
+                f"`head` must be a known name, got '{self.head}'. "
+                f"{suggest(self.head, get_args(Head))}"
+            )
         if len(set(self.features)) != len(self.features) or not self.features:
             raise ConfigError(
                 f"`features` must be one or more different names, got {list(self.features)}."

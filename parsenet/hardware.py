@@ -24,7 +24,7 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:  # each back end has its own
         raise ConfigError(
             f"`device` must be available here, got '{name}'. Use `auto` or `cpu`."
         ) from error

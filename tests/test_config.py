@@ -1,5 +1,7 @@
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonargparse
@@ -169,3 +171,13 @@ def test_data_contradiction_is_refused(options, message):
 
 def test_whole_pictures_are_taken_one_at_a_time():
     assert DataConfig(crop=None, batch_size=1).crop is None
+
+
+def test_unknown_head_is_refused_where_types_are_not_checked():
+    # In a process of its own: here beartype would be first.
+    code = "from parsenet.config import NetworkConfig; NetworkConfig(head='lat')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    message = "ConfigError: `head` must be a known name, got 'lat'. Did you mean `late`?"
+    assert done.stderr.rstrip().endswith(message)

@@ -66,5 +66,8 @@ def _build_head(
     taps = {"pool6": taps["fc7"], **taps}  # 1x1, spread over fc7's map
     fused = {name: taps[name] for name in config.features}
     scale = config.norm_scale if config.normalize else None
-    head = EarlyFusionHead if config.head == "early" else LateFusionHead
-    return head(fused, num_classes, scale, config.context_dropout)
+    fusions: dict[str, type[EarlyFusionHead] | type[LateFusionHead]] = {
+        "early": EarlyFusionHead,
+        "late": LateFusionHead,
+    }
+    return fusions[config.head](fused, num_classes, scale, config.context_dropout)

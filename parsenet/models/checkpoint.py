@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from parsenet.config import NetworkConfig
-from parsenet.errors import WeightsError
+from parsenet.errors import ConfigError, WeightsError
 from parsenet.files import write_bytes_atomically
 from parsenet.models.build import build_model
 from parsenet.models.parsenet import ParseNet
@@ -72,7 +72,8 @@ def load_network(path: Path) -> LoadedNetwork:
         the network in evaluation mode on the CPU, its config and its classes.
 
     Raises:
-        WeightsError: the file is missing or damaged, or does not say what it is.
+        WeightsError: the file is missing or damaged, does not say what it is, or says it in the
+            terms of another version.
     """
     record: Any = read_record(path)
     if record is None:
@@ -80,11 +81,17 @@ def load_network(path: Path) -> LoadedNetwork:
             f"'{path}' must be a checkpoint of this toolkit (it has no '{METADATA_KEY}' record). "
             "Weights of others can only start a training run: `--model.network.weights`."
         )
-    options = dict(record["network"])
-    stored = NetworkConfig(**options | {"features": tuple(options["features"])})
-    taxonomy = Taxonomy.from_dict(record["taxonomy"])
-    config = replace(stored, weights=None, preprocess=record["preprocess"])
-    network = build_model(config, taxonomy.num_classes)
+    try:
+        options = dict(record["network"])
+        stored = NetworkConfig(**options | {"features": tuple(options["features"])})
+        taxonomy = Taxonomy.from_dict(record["taxonomy"])
+        config = replace(stored, weights=None, preprocess=record["preprocess"])
+        network = build_model(config, taxonomy.num_classes)
+    except (KeyError, TypeError, ConfigError) as error:  # an option or a name that we lack
+        raise WeightsError(
+            f"'{path}' must have a record that this version can read, got one of version "
+            f"{record.get('version')}. Install that version of the toolkit."
+        ) from error
     state = {
         name.removeprefix("network."): value.to(torch.float32)
         for name, value in read_weights(path).items()

@@ -48,7 +48,8 @@ class ParseNet(nn.Module):
 
     def forward(self, image: Shaped[Tensor, "n 3 H W"]) -> Float[Tensor, "n k H W"]:
         """Score every pixel; the enlargement is float32 even under autocast, labels hang on it."""
-        scores = self.scores(image).float()
+        scores = self.scores(image)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         with torch.autocast(scores.device.type, enabled=False):
             return self.upsample(scores, image.shape[-2:])  # type: ignore[no-any-return]
 

@@ -50,6 +50,9 @@ class Trunk(nn.Module, ABC):
     def translate(self, name: str, value: Tensor) -> tuple[str, Tensor] | None:
         """Name and shape a foreign (torchvision or Caffe) parameter the way this trunk does.
 
+        The trunk's own names pass through here too, as a foreign one may be spelled like them.
+
         Returns:
-            our name and the value, or None when the trunk has no such layer.
+            our name and the value, or None for a name that is ours already or belongs to no layer
+            of this trunk.
         """

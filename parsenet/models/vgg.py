@@ -1,5 +1,6 @@
 """VGG-16 as a fully convolutional trunk, in the paper's two shapes."""
 
+import math
 import re
 from typing import ClassVar
 
@@ -109,14 +110,14 @@ class VGG16(Trunk):
         Every 4th output channel, every 4th input of fc7, and of fc6's 7x7 taps every 3rd, all from
         0; kept weights are not rescaled. Source: net_surgery.py of weiliu89/caffe, branch fcn.
         """
-        if kind == "weight" and value.ndim == 2:
-            side = 7 if layer == "fc6" else 1
-            value = value.view(value.shape[0], -1, side, side)
-        if value.shape[0] == 4096 and self.fc6.out_channels == 1024:
+        full = (4096, 512, 7, 7) if layer == "fc6" else (4096, 4096, 1, 1)
+        if kind == "weight" and value.shape == (4096, math.prod(full[1:])):
+            value = value.reshape(full)
+        if self.fc6.out_channels == 1024 and value.shape in (full, full[:1]):
             value = value[::4]
             if kind == "weight":
                 value = value[:, :, ::3, ::3] if layer == "fc6" else value[:, ::4]
-        return value
+        return value  # any other shape is the trunk's own, or refused by `fill`
 
 
 def _block(channels_in: int, channels: int, depth: int, dilation: int = 1) -> nn.Sequential:

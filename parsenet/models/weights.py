@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from parsenet.config import NetworkConfig
-from parsenet.errors import ConfigError, WeightsError
+from parsenet.errors import ConfigError, WeightsError, suggest
 from parsenet.models.trunk import Trunk
 
 METADATA_KEY = "parsenet"
@@ -43,6 +44,7 @@ def preprocess_of(config: NetworkConfig, trunk: Trunk) -> str:
 
     Raises:
         ConfigError: the weights are a local file that does not say.
+        WeightsError: the weights are neither a file nor a known name.
     """
     if config.preprocess is not None:
         return config.preprocess
@@ -50,9 +52,9 @@ def preprocess_of(config: NetworkConfig, trunk: Trunk) -> str:
         return trunk.preprocess
     if config.weights in trunk.sources:
         return trunk.sources[config.weights].preprocess
-    path = Path(config.weights)
-    if path.suffix == ".npz":
+    if config.weights.endswith(".npz"):
         return "caffe"
+    path = _find_file(trunk, config.weights)
     record = read_record(path)
     if record is not None:
         return str(record["preprocess"])
@@ -81,13 +83,12 @@ def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
     own = trunk.state_dict()
     loaded, unused = {}, []
     for foreign, value in weights.items():
-        name, fitted = foreign.removeprefix("network.").removeprefix("trunk."), value
+        name = foreign.removeprefix("network.").removeprefix("trunk.")
+        # Own names too: Caffe's fc6 is called like ours and has another shape.
+        name, fitted = trunk.translate(name, value) or (name, value)
         if name not in own:
-            translated = trunk.translate(foreign, value)
-            if translated is None or translated[0] not in own:
-                unused.append(foreign)
-                continue
-            name, fitted = translated
+            unused.append(foreign)
+            continue
         if not torch.isfinite(fitted).all():  # IMAGENET1K_FEATURES has no classifier, only nan
             unused.append(f"{foreign} (not finite)")
             continue
@@ -111,24 +112,37 @@ def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
 
 def _read_source(trunk: Trunk, weights: str, download: bool) -> dict[str, Tensor]:
     if weights not in trunk.sources:
-        return read_weights(Path(weights))
+        return read_weights(_find_file(trunk, weights))
     from torchvision.models import get_weight  # two seconds, only when it is needed
 
     enum = get_weight(trunk.sources[weights].torchvision)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / enum.url.rpartition("/")[2]
-    if not download and not cached.is_file():
+    if not cached.is_file():
+        if not download:
+            raise WeightsError(
+                f"`weights` '{weights}' must be in torch's cache, got no '{cached}'. Add "
+                f"`--model.network.download true` to fetch {enum.url}, or copy that file there."
+            )
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # The name ends in the start of the file's hash.
+            torch.hub.download_url_to_file(enum.url, str(cached), cached.stem.rpartition("-")[2])
+        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: another hash
+            raise WeightsError(
+                f"`weights` '{weights}' could not be downloaded from {enum.url}: {error}. "
+                f"Fetch it on a machine with a connection and copy it to '{cached}'."
+            ) from error
+    return read_weights(cached)
+
+
+def _find_file(trunk: Trunk, weights: str) -> Path:
+    """Return the path of a local file; a name that is neither it nor a source is refused."""
+    if not Path(weights).is_file():
+        remedy = suggest(weights, trunk.sources) if trunk.sources else "Check the path."
         raise WeightsError(
-            f"`weights` '{weights}' must be in torch's cache, got no '{cached}'. Add "
-            f"`--model.network.download true` to fetch {enum.url}, or copy that file there."
+            f"`weights` must be a file that exists or a known name, got '{weights}'. {remedy}"
         )
-    try:
-        # The hash in the file's name is checked while downloading.
-        return dict(enum.get_state_dict(progress=True, check_hash=True))
-    except OSError as error:
-        raise WeightsError(
-            f"`weights` '{weights}' could not be downloaded from {enum.url}: {error}. "
-            f"Fetch it on a machine with a connection and copy it to '{cached}'."
-        ) from error
+    return Path(weights)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -141,7 +155,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"The weights file '{path}' must exist. Check `weights`.")
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
+            # Opened here: of a damaged file numpy would leave the handle open.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -153,8 +168,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return {k: v for k, v in content.items() if isinstance(v, Tensor)}
     except Exception as error:  # every reader has its own; all mean the same to the user
         raise WeightsError(
-            f"'{path}' could not be read as weights: {str(error).splitlines()[0]} "
-            "Get the file anew."
+            f"'{path}' could not be read as weights: {_first_line(error)} Get the file anew."
         ) from error
     raise WeightsError(
         f"`weights` must end in .npz, .pth, .pt, .ckpt or .safetensors, got '{path.name}'."
@@ -175,7 +189,11 @@ def read_record(path: Path) -> dict[str, object] | None:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
         raise WeightsError(
-            f"'{path}' could not be read as a checkpoint: {str(error).splitlines()[0]} "
-            "Get the file anew."
+            f"'{path}' could not be read as a checkpoint: {_first_line(error)} Get the file anew."
         ) from error
     return content.get(METADATA_KEY) if isinstance(content, dict) else None
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of a message, or the error's kind where it has none (EOFError)."""
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,241 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from parsenet.config import NetworkConfig
+from parsenet.errors import WeightsError
+from parsenet.models.build import build_model
+from parsenet.models.checkpoint import describe, load_network, save_network
+from parsenet.models.weights import METADATA_KEY
+from parsenet.taxonomy import SHAPES, Taxonomy
+
+CONFIG = NetworkConfig(
+    trunk="squeezenet",
+    features=("pool6", "fc7", "conv4"),
+    head="early",
+    norm_scale=20.0,
+    weights="some/folder/squeezenet.npz",
+)
+PETS = Taxonomy("pets", ("ground", "cat", "dög"), ((0, 0, 0), (64, 0, 0), (64, 0, 128)), void=254)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build_model(CONFIG, PETS.num_classes).eval()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "new folder" / "model.safetensors"
+
+
+@pytest.fixture
+def image():
+    return torch.randint(0, 256, (1, 3, 31, 44), dtype=torch.uint8)
+
+
+def state_of(network):
+    return {name: value.detach() for name, value in network.state_dict().items()}
+
+
+def record_in(path):
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()[METADATA_KEY])
+
+
+def message_of(path):
+    with pytest.raises(WeightsError) as caught:
+        load_network(path)
+    return str(caught.value)
+
+
+def test_loaded_parameters_equal_the_saved_ones(network, path):
+    save_network(path, network, CONFIG, PETS)
+
+    loaded = state_of(load_network(path).network)
+
+    assert loaded.keys() == state_of(network).keys()
+    assert all(torch.equal(loaded[name], value) for name, value in state_of(network).items())
+
+
+def test_loaded_network_scores_equal(network, path, image):
+    save_network(path, network, CONFIG, PETS)
+
+    with torch.no_grad():
+        assert torch.equal(load_network(path).network(image), network(image))
+
+
+def test_loaded_network_is_ready_to_predict(network, path):
+    save_network(path, network, CONFIG, PETS)
+
+    assert not any(module.training for module in load_network(path).network.modules())
+
+
+def test_classes_colours_and_void_travel(network, path):
+    save_network(path, network, CONFIG, PETS)
+
+    assert load_network(path).taxonomy == PETS
+
+
+def test_config_travels_without_the_folder_of_its_weights(network, path):
+    save_network(path, network, CONFIG, PETS)
+
+    assert load_network(path).config == replace(CONFIG, weights="squeezenet.npz")
+    assert "some/folder" not in json.dumps(record_in(path))
+
+
+def test_preprocessing_travels(path):
+    config = NetworkConfig(trunk="squeezenet", weights="imagenet1k_v1")
+    save_network(path, build_model(config, SHAPES.num_classes), config, SHAPES)
+
+    assert record_in(path)["preprocess"] == "torchvision"
+    assert load_network(path).network.preprocess.name == "torchvision"
+
+
+def test_record_says_which_version_wrote_it(network, path):
+    import parsenet
+
+    save_network(path, network, CONFIG, PETS)
+
+    assert load_network(path).record["version"] == parsenet.__version__
+
+
+def test_half_precision_takes_half_the_room(network, path):
+    save_network(path, network, CONFIG, PETS)
+    full = path.stat().st_size
+    save_network(path, network, CONFIG, PETS, half=True)
+
+    assert path.stat().st_size < 0.51 * full
+
+
+def test_half_precision_loads_as_float32_and_close(network, path):
+    save_network(path, network, CONFIG, PETS, half=True)
+
+    loaded = state_of(load_network(path).network)
+
+    for name, value in state_of(network).items():
+        assert loaded[name].dtype == torch.float32
+        torch.testing.assert_close(loaded[name], value, rtol=1e-3, atol=1e-6)
+
+
+def test_saving_leaves_the_network_alone(network, path):
+    before = {name: value.clone() for name, value in state_of(network).items()}
+
+    save_network(path, network, CONFIG, PETS, half=True)
+
+    assert all(torch.equal(value, before[name]) for name, value in state_of(network).items())
+    assert all(value.dtype == torch.float32 for value in state_of(network).values())
+
+
+def test_channels_last_network_saves_the_same_file(network, path):
+    save_network(path, network, CONFIG, PETS)
+    expected = path.read_bytes()
+    copy = load_network(path).network.to(memory_format=torch.channels_last)
+
+    save_network(path, copy, CONFIG, PETS)
+
+    assert path.read_bytes() == expected
+
+
+def test_saving_again_replaces_the_file_and_leaves_no_other(network, path):
+    for _ in range(2):
+        save_network(path, network, CONFIG, PETS)
+
+    assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
+
+
+def write_lightning(path, network, **changes):
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    record = describe(network, CONFIG, PETS)
+    torch.save({"state_dict": state, "epoch": 4, METADATA_KEY: record} | changes, path)
+
+
+def test_lightning_checkpoint_loads(network, tmp_path, image):
+    write_lightning(tmp_path / "last.ckpt", network)
+
+    loaded = load_network(tmp_path / "last.ckpt")
+
+    assert (loaded.config, loaded.taxonomy) == (CONFIG, PETS)
+    with torch.no_grad():
+        assert torch.equal(loaded.network(image), network(image))
+
+
+def test_missing_file_is_named(path):
+    assert message_of(path) == f"The weights file '{path}' must exist. Check its path."
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "last.ckpt"])
+@pytest.mark.parametrize("content", [b"", b"neither", b"PK\x03\x04half a zip"])
+def test_damaged_file_is_refused(name, content, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    message = message_of(path)
+
+    assert message.startswith(f"'{path}' could not be read as a checkpoint: ")
+    assert message.endswith(" Get the file anew.")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "last.ckpt"])
+def test_truncated_file_is_refused(name, network, tmp_path):
+    path = tmp_path / name
+    if name.endswith(".ckpt"):
+        write_lightning(path, network)
+    else:
+        save_network(path, network, CONFIG, PETS)
+    path.write_bytes(path.read_bytes()[:-1000])
+
+    assert message_of(path).startswith(f"'{path}' could not be read as a checkpoint: ")
+
+
+def foreign_message(path):
+    return (
+        f"'{path}' must be a checkpoint of this toolkit (it has no 'parsenet' record). "
+        "Weights of others can only start a training run: `--model.network.weights`."
+    )
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_safetensors_of_others_are_refused(metadata, tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"conv.weight": torch.zeros(3)}, path, metadata)
+
+    assert message_of(path) == foreign_message(path)
+
+
+@pytest.mark.parametrize("content", [{"conv.weight": torch.zeros(3)}, torch.zeros(3)])
+def test_pth_of_others_is_refused(content, tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save(content, path)
+
+    assert message_of(path) == foreign_message(path)
+
+
+def test_parameters_that_contradict_the_record_are_refused(network, tmp_path):
+    path = tmp_path / "last.ckpt"
+    record = describe(network, replace(CONFIG, head="late"), PETS)
+    write_lightning(path, network, **{METADATA_KEY: record})
+
+    assert message_of(path).startswith(
+        f"'{path}' does not hold the network that its record describes"
+    )
+
+
+@pytest.mark.parametrize(
+    "change", [lambda r: r["network"].update(attention=True), lambda r: r.pop("taxonomy")]
+)
+def test_record_of_another_version_is_refused(change, network, tmp_path):
+    path = tmp_path / "last.ckpt"
+    record = describe(network, CONFIG, PETS) | {"version": "9.9"}
+    change(record)
+    write_lightning(path, network, **{METADATA_KEY: record})
+
+    assert message_of(path) == (
+        f"'{path}' must have a record that this version can read, got one of version 9.9. "
+        "Install that version of the toolkit."
+    )

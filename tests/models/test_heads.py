@@ -1,0 +1,374 @@
+"""Heads on drawn features: what is fused, where, and that the fast early form is the textbook's."""
+
+from itertools import combinations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
+from parsenet.models.l2norm import L2Norm
+from parsenet.models.trunk import Tap
+
+NAMES = ("pool6", "fc7", "conv5", "conv4", "conv3")
+SUBSETS = [subset for n in range(1, 6) for subset in combinations(NAMES, n)]
+# The strides of the two shapes of VGG-16, few channels, and an odd picture.
+LARGEFOV = {"pool6": Tap(6, 8), "fc7": Tap(6, 8), "conv5": Tap(5, 8), "conv4": Tap(4, 8)} | {
+    "conv3": Tap(3, 4)
+}
+FCN = {"pool6": Tap(6, 32), "fc7": Tap(6, 32), "conv5": Tap(5, 16), "conv4": Tap(4, 8)} | {
+    "conv3": Tap(3, 4)
+}
+SIZE = (75, 109)
+TAPS = pytest.mark.parametrize("taps", [LARGEFOV, FCN], ids=["largefov", "fcn"])
+BOTH = pytest.mark.parametrize("head", [EarlyFusionHead, LateFusionHead])
+
+
+class TextbookEarlyFusion(nn.Module):
+    """Normalize, enlarge to the finest map, concatenate, one 1x1 convolution: the paper's words."""
+
+    def __init__(self, taps, num_classes, scale, context_dropout):
+        super().__init__()
+        self.taps = taps
+        self.norm = nn.ModuleDict({
+            name: nn.Identity() if scale is None else L2Norm(tap.channels, scale)
+            for name, tap in taps.items()
+        })
+        self.dropout = nn.Dropout(context_dropout)
+        self.classifier = nn.Conv2d(sum(tap.channels for tap in taps.values()), num_classes, 1)
+
+    def forward(self, features):
+        stride = min(tap.stride for tap in self.taps.values())
+        maps = [name for name, tap in self.taps.items() if name != "pool6" and tap.stride == stride]
+        finest = maps[0] if maps else "fc7"
+        size = features[finest].shape[2:]
+        enlarged = []
+        for name, tap in self.taps.items():
+            x = self.norm[name](features[name])
+            if name == "pool6":
+                x = self.dropout(x).expand(-1, -1, *size)
+            else:
+                x = nn.Upsample(scale_factor=tap.stride / stride, mode="bilinear")(x)
+                x = x[:, :, : size[0], : size[1]]
+            enlarged.append(x)
+        return self.classifier(torch.cat(enlarged, dim=1))
+
+
+def draw_features(taps, size=SIZE, dtype=torch.float64, seed=0):
+    """Positive maps of very different magnitude; fc7 is always there, as a trunk gives it."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(channels, height, width, magnitude):
+        x = magnitude * torch.rand(2, channels, height, width, generator=generator, dtype=dtype)
+        return x.requires_grad_()
+
+    features = {
+        name: draw(tap.channels, -(-size[0] // tap.stride), -(-size[1] // tap.stride), 10.0**i)
+        for i, (name, tap) in enumerate(taps.items())
+        if name != "pool6"
+    }
+    return features | {"pool6": draw(taps["pool6"].channels, 1, 1, 1.0)}
+
+
+def scramble(head, seed=1):
+    """Give all parameters unequal values."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator))
+    return head
+
+
+def early_and_textbook(taps, scale=10.0, dropout=0.3):
+    early = scramble(EarlyFusionHead(taps, 3, scale, dropout)).double()
+    textbook = TextbookEarlyFusion(taps, 3, scale, dropout).double()
+    pairs = list(zip(textbook.parameters(), early.parameters(), strict=True))
+    with torch.no_grad():
+        for theirs, ours in pairs:
+            theirs.copy_(ours)
+    return early, textbook
+
+
+def picked(taps, subset):
+    return {name: taps[name] for name in subset}
+
+
+@TAPS
+@pytest.mark.parametrize("scale", [10.0, None], ids=["norm", "raw"])
+@pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
+def test_early_fusion_is_the_textbooks(taps, scale, subset):
+    """Outputs and the gradients of every parameter and every feature."""
+    early, textbook = early_and_textbook(picked(taps, subset), scale)
+    ours, theirs = draw_features(taps), draw_features(taps)
+
+    y, expected = early.eval()(ours), textbook.eval()(theirs)
+    weight = torch.randn_like(expected)
+    (y * weight).sum().backward()
+    (expected * weight).sum().backward()
+
+    close = {"rtol": 1e-9, "atol": 1e-9}
+    torch.testing.assert_close(y, expected, **close)
+    for a, b in zip(early.parameters(), textbook.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, **close)
+    for name in subset:
+        torch.testing.assert_close(ours[name].grad, theirs[name].grad, **close)
+
+
+@TAPS
+def test_early_fusion_is_the_textbooks_with_dropout_drawn_alike(taps):
+    early, textbook = early_and_textbook(taps)
+
+    torch.manual_seed(3)
+    y = early.train()(draw_features(taps))
+    torch.manual_seed(3)
+    expected = textbook.train()(draw_features(taps))
+
+    torch.testing.assert_close(y, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_early_fusion_has_the_textbooks_parameters():
+    head = EarlyFusionHead(LARGEFOV, 21)
+
+    shapes = {name: tuple(p.shape) for name, p in head.named_parameters()}
+
+    scales = {f"prepare.norm.{name}.scale": (tap.channels,) for name, tap in LARGEFOV.items()}
+    assert shapes == scales | {"score.weight": (21, 24, 1, 1), "score.bias": (21,)}
+
+
+def test_early_fusion_never_makes_the_concatenation():
+    """Nothing as large as 24 channels on conv3's map passes through any operation."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Largest(TorchDispatchMode):
+        numel = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                self.numel = max(self.numel, out.numel())
+            return out
+
+    features = draw_features(LARGEFOV, dtype=torch.float32)
+
+    with Largest() as largest:
+        EarlyFusionHead(LARGEFOV, 2)(features)
+
+    assert largest.numel <= features["conv3"].numel()
+
+
+@TAPS
+@pytest.mark.parametrize("scale", [10.0, None], ids=["norm", "raw"])
+@pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
+def test_early_equals_late_with_the_same_weights(taps, scale, subset):
+    fused = picked(taps, subset)
+    early = scramble(EarlyFusionHead(fused, 3, scale)).double().eval()
+    late = LateFusionHead(fused, 3, scale).double().eval()
+    late.prepare.load_state_dict(early.prepare.state_dict())
+    slices = early.score.weight.split([tap.channels for tap in fused.values()], dim=1)
+    with torch.no_grad():
+        for i, (name, weight) in enumerate(zip(fused, slices, strict=True)):
+            late.score[name].weight.copy_(weight)
+            late.score[name].bias.copy_(early.score.bias if i == 0 else torch.zeros(3))
+    features = draw_features(taps)
+
+    torch.testing.assert_close(late(features), early(features), rtol=1e-9, atol=1e-9)
+
+
+@BOTH
+@TAPS
+@pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
+def test_scores_have_the_size_of_the_finest_feature(head, taps, subset):
+    fusion = head(picked(taps, subset), 3)
+    scores = fusion(draw_features(taps, dtype=torch.float32))
+
+    finest = min(taps[name].stride for name in subset)
+    assert fusion.stride == finest
+    assert scores.shape == (2, 3, -(-SIZE[0] // finest), -(-SIZE[1] // finest))
+
+
+@BOTH
+def test_constant_features_give_the_scores_worked_out_by_hand(head):
+    """Two channels of 3 and 4 normalize to 10 * (0.6, 0.8); with all weights 1 that is 14 each."""
+    taps = {"pool6": Tap(2, 8), "fc7": Tap(2, 8), "conv3": Tap(2, 4)}
+    fusion = head(taps, 1).eval()
+    layers = [fusion.score] if head is EarlyFusionHead else fusion.score.values()
+    for layer in layers:
+        nn.init.ones_(layer.weight)
+    pair = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
+    sizes = {"pool6": (1, 1), "fc7": (2, 3), "conv3": (4, 5)}
+
+    scores = fusion({name: pair.expand(-1, -1, *size) for name, size in sizes.items()})
+
+    torch.testing.assert_close(scores, torch.full((1, 1, 4, 5), 42.0))
+
+
+@BOTH
+def test_normalized_features_count_alike_whatever_their_magnitude(head):
+    fusion, features = head(LARGEFOV, 3).double().eval(), draw_features(LARGEFOV)
+    louder = features | {"conv3": 1000 * features["conv3"]}
+
+    torch.testing.assert_close(fusion(louder), fusion(features))
+
+
+@BOTH
+def test_context_reaches_every_pixel_equally(head):
+    fusion, features = head(LARGEFOV, 3).double().eval(), draw_features(LARGEFOV)
+    other = features | {"pool6": draw_features(LARGEFOV, seed=5)["pool6"]}
+
+    change = fusion(other) - fusion(features)
+
+    assert change.abs().min() > 0
+    torch.testing.assert_close(change, change[:, :, :1, :1].expand_as(change))
+
+
+def zeros_in_pool6(head):
+    """Return the share of pool6 that its classifier does not see."""
+    torch.manual_seed(0)
+    return (head.prepare("pool6", {"pool6": torch.ones(64, 6, 1, 1)}) == 0).float().mean().item()
+
+
+@BOTH
+def test_dropout_takes_three_tenths_of_pool6(head):
+    assert zeros_in_pool6(head(LARGEFOV, 3).train()) == pytest.approx(0.3, abs=0.07)
+
+
+@BOTH
+def test_dropout_leaves_the_other_features_alone(head):
+    fusion = head(LARGEFOV, 3).train()
+
+    features = draw_features(LARGEFOV, dtype=torch.float32)
+
+    for name in ("fc7", "conv5", "conv4", "conv3"):
+        expected = fusion.prepare.norm[name](features[name])
+        assert torch.equal(fusion.prepare(name, features), expected)
+
+
+@BOTH
+def test_dropout_comes_after_the_normalization(head):
+    """Survivors are the normalized values over 0.7; before it, they would have full length."""
+    torch.manual_seed(0)
+    x = torch.rand(4, 6, 1, 1)
+    fusion = head(LARGEFOV, 3).train()
+
+    y = fusion.prepare("pool6", {"pool6": x})
+
+    expected = fusion.prepare.norm["pool6"](x) / 0.7
+    torch.testing.assert_close(y[y != 0], expected[y != 0])
+
+
+@BOTH
+def test_dropout_is_off_while_evaluating(head):
+    assert zeros_in_pool6(head(LARGEFOV, 3).eval()) == 0
+
+
+@BOTH
+def test_scale_none_leaves_features_raw(head):
+    fusion = head({"fc7": Tap(6, 8)}, 3, None)
+
+    assert [name for name, _ in fusion.named_parameters() if "norm" in name] == []
+
+
+def test_late_fusion_has_a_classifier_per_feature():
+    shapes = {name: tuple(p.shape) for name, p in LateFusionHead(LARGEFOV, 21).named_parameters()}
+
+    expected = {}
+    for name, tap in LARGEFOV.items():
+        expected[f"prepare.norm.{name}.scale"] = (tap.channels,)
+        expected[f"score.{name}.weight"] = (21, tap.channels, 1, 1)
+        expected[f"score.{name}.bias"] = (21,)
+    assert shapes == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "layers", "fan_in"),
+    [
+        (EarlyFusionHead, lambda head: [head.score], 2048),
+        (LateFusionHead, lambda head: list(head.score.values()), 1024),
+    ],
+)
+def test_classifiers_start_with_caffes_xavier(head, layers, fan_in):
+    taps = {"pool6": Tap(1024, 8), "fc7": Tap(1024, 8)}
+    bound = (3 / fan_in) ** 0.5
+
+    for layer in layers(head(taps, 21)):
+        assert 0.99 * bound < layer.weight.abs().max() <= bound
+        assert layer.weight.std().item() == pytest.approx(fan_in**-0.5, rel=0.02)
+        assert layer.bias.count_nonzero() == 0
+
+
+SKIP_TAPS = {"pool3": Tap(3, 8), "pool4": Tap(4, 16), "fc7": Tap(6, 32)}
+
+
+def skip_features(size=SIZE, dtype=torch.float32):
+    return {
+        name: torch
+        .rand(2, tap.channels, -(-size[0] // tap.stride), -(-size[1] // tap.stride))
+        .to(dtype)
+        .requires_grad_()
+        for name, tap in SKIP_TAPS.items()
+    }
+
+
+def fcn_scores(head, features, stride):
+    """net.py of the reference, with crops at the top left: fuse one skip after the other."""
+    scores = F.conv2d(features["fc7"], head.score["fc7"].weight, head.score["fc7"].bias)
+    for name, until in (("pool4", 16), ("pool3", 8)):
+        if stride <= until:
+            skip = F.conv2d(features[name], head.score[name].weight, head.score[name].bias)
+            double = F.conv_transpose2d(
+                scores, head.upscore[name].weight, stride=2, padding=1, groups=3
+            )
+            scores = double[:, :, : skip.shape[2], : skip.shape[3]] + skip
+    return scores
+
+
+@pytest.mark.parametrize("stride", [32, 16, 8])
+@pytest.mark.parametrize("size", [SIZE, (1, 1), (33, 64), (97, 31)])
+def test_skip_head_is_fcns_fusion(stride, size):
+    head, features = scramble(SkipHead(SKIP_TAPS, 3, stride)), skip_features(size)
+
+    scores = head(features)
+
+    assert scores.shape == (2, 3, -(-size[0] // stride), -(-size[1] // stride))
+    torch.testing.assert_close(scores, fcn_scores(head, features, stride))
+
+
+@pytest.mark.parametrize(
+    ("stride", "read"),
+    [(32, {"fc7"}), (16, {"fc7", "pool4"}), (8, {"fc7", "pool4", "pool3"})],
+)
+def test_skip_head_reads_the_features_of_its_stride(stride, read):
+    head, features = scramble(SkipHead(SKIP_TAPS, 3, stride)), skip_features()
+
+    head(features).sum().backward()
+
+    assert {name for name, x in features.items() if x.grad is not None} == read
+
+
+def test_skip_scores_start_at_zero():
+    head = SkipHead(SKIP_TAPS, 3, 8)
+
+    assert all(p.count_nonzero() == 0 for name in head.skips for p in head.score[name].parameters())
+
+
+def test_fcn_8s_starts_as_fcn_32s_enlarged_twice():
+    coarse, fine, features = SkipHead(SKIP_TAPS, 3, 32), SkipHead(SKIP_TAPS, 3, 8), skip_features()
+    fine.score["fc7"].load_state_dict(coarse.score["fc7"].state_dict())
+
+    scores = coarse(features)
+    for finer in ("pool4", "pool3"):
+        height, width = features[finer].shape[2:]
+        scores = F.interpolate(scores, scale_factor=2.0, mode="bilinear")[:, :, :height, :width]
+
+    inside = (..., slice(3, -4), slice(3, -4))  # zeros flow into the edge of a deconvolution
+    torch.testing.assert_close(fine(features)[inside], scores[inside])
+
+
+def test_skip_enlargements_have_no_bias_and_learn():
+    upscore = SkipHead(SKIP_TAPS, 3, 8).upscore
+
+    assert {name: (p.requires_grad, tuple(p.shape)) for name, p in upscore.named_parameters()} == {
+        "pool4.weight": (True, (3, 1, 4, 4)),
+        "pool3.weight": (True, (3, 1, 4, 4)),
+    }

@@ -1,0 +1,290 @@
+"""What every network promises, run over every trunk under every head."""
+
+from dataclasses import replace
+from itertools import combinations
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+
+from parsenet.config import FEATURES, NetworkConfig
+from parsenet.errors import ConfigError
+from parsenet.models.build import TRUNKS, build_model
+from parsenet.models.checkpoint import load_network, save_network
+from parsenet.models.parsenet import ParseNet
+from parsenet.taxonomy import SHAPES
+
+FUSIONS = ("early", "late")
+SKIPS = ("fcn32s", "fcn16s", "fcn8s")
+CONFIGS = [
+    NetworkConfig(trunk=trunk, head=head, features=FEATURES, norm_scale=30.0)
+    for trunk in TRUNKS
+    for head in (*FUSIONS, *(SKIPS if trunk.startswith("vgg16_fcn") else ()))
+]
+EVERY = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.trunk}-{c.head}")
+# With 4096 channels a network has half a gigabyte; what takes long is done once for these.
+LIGHT = [c for c in CONFIGS if c.trunk != "vgg16_fcn" or c.head == "fcn8s"]
+ONCE = pytest.mark.parametrize("config", LIGHT, ids=lambda c: f"{c.trunk}-{c.head}")
+SMALL = NetworkConfig(trunk="squeezenet", features=FEATURES)
+
+
+@pytest.fixture
+def build(make_trunk, monkeypatch):
+    """Return a function that builds a network from trunks that are drawn once."""
+    for name in TRUNKS:
+        monkeypatch.setitem(TRUNKS, name, lambda dropout, name=name: make_trunk(name))
+    return build_model
+
+
+def draw_image(*size, num=1):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (num, 3, *size), dtype=torch.uint8, generator=generator)
+
+
+def test_every_head_of_the_config_is_in_the_contract():
+    assert set(get_args(get_type_hints(NetworkConfig)["head"])) == {*FUSIONS, *SKIPS}
+
+
+@EVERY
+@pytest.mark.parametrize("size", [(1, 1), (33, 98)])
+def test_every_trunk_carries_every_head(config, size):
+    with torch.device("meta"):
+        network = build_model(config, 7)
+
+    scores = network.scores(torch.empty(2, 3, *size, device="meta"))
+
+    assert scores.shape == (2, 7, *(-(-length // network.head.stride) for length in size))
+
+
+@ONCE
+def test_odd_sizes_give_scores_for_every_pixel(config, build):
+    network = build(config, 3).eval()
+
+    with torch.no_grad():
+        for size in ((1, 1), (7, 2), (33, 50)):
+            logits = network(draw_image(*size, num=2))
+            assert logits.shape == (2, 3, *size)
+            assert logits.isfinite().all()
+
+
+@ONCE
+def test_every_parameter_learns(config, build):
+    network = build(config, 2)
+
+    network(draw_image(37, 45)).square().mean().backward()
+
+    assert [n for n, p in network.named_parameters() if not p.grad.isfinite().all()] == []
+    silent = [n for n, p in network.named_parameters() if not p.grad.count_nonzero()]
+    assert [n for n in silent if "upscore" not in n] == []
+
+
+@ONCE
+def test_evaluation_is_deterministic(config, build):
+    network, image = build(config, 2).eval(), draw_image(20, 30)
+
+    with torch.no_grad():
+        assert torch.equal(network(image), network(image))
+
+
+@pytest.mark.parametrize("head", FUSIONS)
+def test_seed_decides_the_random_start(head):
+    def draw():
+        torch.manual_seed(7)
+        return build_model(replace(SMALL, head=head), 4).state_dict()
+
+    first, second = draw(), draw()
+
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@ONCE
+def test_saved_and_loaded_network_scores_equal(config, build, make_trunk, tmp_path):
+    network, image = build(config, SHAPES.num_classes).eval(), draw_image(24, 31)
+    with torch.no_grad():
+        network.trunk.fc7.bias.add_(0.1)  # the trunk is not the one that `build` starts with
+        path = tmp_path / "model.safetensors"
+        save_network(path, network, config, SHAPES)
+
+        loaded = load_network(path)
+
+        path.unlink()
+        assert torch.equal(loaded.network(image), network(image))
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 21, 255])
+@pytest.mark.parametrize("head", FUSIONS)
+@pytest.mark.parametrize("upsample", ["learned", "bilinear"])
+def test_any_number_of_classes_is_scored(num_classes, head, upsample):
+    network = build_model(replace(SMALL, head=head, upsample=upsample), num_classes)
+
+    assert network(draw_image(9, 12)).shape == (1, num_classes, 9, 12)
+
+
+@pytest.mark.parametrize("trunk", ["vgg16_largefov", "vgg16_fcn_reduced", "squeezenet"])
+@pytest.mark.parametrize("head", FUSIONS)
+def test_every_subset_of_features_builds_and_scores(trunk, head):
+    """On the three grids of strides that the trunks have."""
+    for n in range(1, len(FEATURES) + 1):
+        for subset in combinations(FEATURES, n):
+            with torch.device("meta"):
+                network = build_model(NetworkConfig(trunk=trunk, head=head, features=subset), 21)
+
+            scores = network.scores(torch.empty(1, 3, 65, 99, device="meta"))
+
+            stride = network.head.stride
+            assert scores.shape == (1, 21, -(-65 // stride), -(-99 // stride))
+
+
+@pytest.mark.parametrize("upsample", ["learned", "bilinear"])
+@pytest.mark.parametrize("features", [("pool6",), ("conv3",), ("fc7", "conv4")])
+def test_subset_runs_up_to_the_pixels(features, upsample):
+    network = build_model(replace(SMALL, features=features, upsample=upsample), 5)
+
+    assert network(draw_image(17, 22)).shape == (1, 5, 17, 22)
+
+
+def test_pool6_alone_scores_all_pixels_alike():
+    network = build_model(NetworkConfig(trunk="squeezenet", features=("pool6",)), 4).eval()
+
+    scores = network.scores(draw_image(30, 40))
+
+    assert torch.equal(scores, scores[:, :, :1, :1].expand_as(scores))
+
+
+def test_pool6_is_the_mean_of_fc7_after_its_dropout():
+    network, seen = build_model(SMALL, 4).train(), {}
+    network.head.register_forward_pre_hook(lambda _, args: seen.update(args[0]))
+
+    network(draw_image(40, 48))
+
+    torch.testing.assert_close(seen["pool6"], seen["fc7"].mean((2, 3), keepdim=True))
+    assert (seen["fc7"] == 0).any()
+
+
+def test_float_pictures_score_as_uint8_ones():
+    network, image = build_model(SMALL, 4).eval(), draw_image(20, 20)
+
+    assert torch.equal(network(image.float()), network(image))
+
+
+def test_learned_and_bilinear_start_equal_in_the_interior():
+    learned = build_model(replace(SMALL, upsample="learned"), 3).eval()
+    bilinear = build_model(replace(SMALL, upsample="bilinear"), 3).eval()
+    bilinear.load_state_dict({
+        n: v for n, v in learned.state_dict().items() if not n.startswith("upsample")
+    })
+    image = draw_image(40, 48)
+
+    inside = (..., slice(2, -2), slice(2, -2))  # stride 4
+    torch.testing.assert_close(learned(image)[inside], bilinear(image)[inside])
+
+
+def test_float64_network_scores_in_float64():
+    network = build_model(SMALL, 3).double().eval()
+
+    assert network(draw_image(20, 28)).dtype == torch.float64
+
+
+def test_scores_under_bfloat16_autocast_are_enlarged_in_float32():
+    network, image = build_model(SMALL, 3).eval(), draw_image(33, 41)
+
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = network(image)
+
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, network(image), rtol=0.1, atol=0.3)
+
+
+def test_shifting_the_picture_by_a_stride_shifts_the_scores():
+    """Cells sit over their pixels: 8 pixels in, 8 pixels out, away from the edges."""
+    config = NetworkConfig(trunk="squeezenet", features=("conv3",), upsample="bilinear")
+    network, image = build_model(config, 3).eval(), draw_image(96, 88)
+
+    moved = network(image.roll((8, 8), (2, 3)))
+
+    inside = (..., slice(32, -32), slice(32, -32))
+    torch.testing.assert_close(moved[inside], network(image).roll((8, 8), (2, 3))[inside])
+
+
+@pytest.mark.parametrize(
+    ("config", "fresh"),
+    [
+        (NetworkConfig(trunk="squeezenet"), ("head.score", "trunk.fc7")),
+        (NetworkConfig(), ("head.score",)),
+        (NetworkConfig(trunk="vgg16_fcn_reduced", head="fcn8s"), ("head.score",)),
+    ],
+)
+def test_fresh_names_what_starts_at_random(config, fresh):
+    with torch.device("meta"):
+        assert build_model(config, 2).fresh == fresh
+
+
+@EVERY
+def test_fresh_prefixes_take_all_score_layers_and_no_scale(config):
+    with torch.device("meta"):
+        network: ParseNet = build_model(config, 2)
+
+    fast = [
+        n for n, _ in network.head.named_parameters(prefix="head") if n.startswith(network.fresh)
+    ]
+
+    assert fast
+    assert all(n.startswith("head.score") for n in fast)
+
+
+def test_dropouts_are_the_configs():
+    config = NetworkConfig(trunk="squeezenet", dropout=0.2, context_dropout=0.1)
+    network = build_model(config, 2)
+
+    assert (network.trunk.dropout.p, network.head.prepare.dropout.p) == (0.2, 0.1)
+
+
+def test_scale_starts_at_the_configs():
+    network = build_model(NetworkConfig(trunk="squeezenet", norm_scale=20.0), 2)
+
+    assert {m.scale.unique().item() for m in network.head.prepare.norm.values()} == {20.0}
+
+
+def test_no_normalization_leaves_no_scale():
+    network = build_model(NetworkConfig(trunk="squeezenet", normalize=False), 2)
+
+    assert [name for name, _ in network.named_parameters() if "scale" in name] == []
+
+
+def test_no_class_is_refused():
+    with pytest.raises(ConfigError) as error:
+        build_model(NetworkConfig(), 0)
+
+    assert str(error.value) == "`num_classes` must be at least 1, got 0."
+
+
+def test_unknown_trunk_is_refused():
+    with pytest.raises(ConfigError) as error:
+        build_model(NetworkConfig(trunk="squeezent"), 2)
+
+    assert str(error.value) == (
+        "`trunk` must be a known name, got 'squeezent'. Did you mean `squeezenet`?"
+    )
+
+
+@pytest.mark.parametrize("trunk", ["vgg16_largefov", "squeezenet"])
+def test_skip_head_on_a_trunk_of_stride_8_is_refused(trunk):
+    with torch.device("meta"), pytest.raises(ConfigError) as error:
+        build_model(NetworkConfig(trunk=trunk, head="fcn8s"), 2)
+
+    assert str(error.value) == (
+        "`head` 'fcn8s' must sit on a trunk of stride 32 with pool3 and pool4, got `trunk` "
+        f"'{trunk}'. Use `trunk: vgg16_fcn`, or `head: late`."
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_scores_equal_the_cpus():
+    network, image = build_model(SMALL, 3).eval(), draw_image(45, 61)
+
+    with torch.no_grad():
+        on_cpu = network(image)
+        on_cuda = network.cuda()(image.cuda()).cpu()
+
+    torch.testing.assert_close(on_cuda, on_cpu, rtol=1e-3, atol=1e-3)

@@ -1,0 +1,283 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from parsenet.errors import ConfigError
+from parsenet.models.vgg import VGG16
+from parsenet.models.weights import fill
+
+# PAPER 1a. conv: in, out, kernel, padding, dilation; pool: kernel, stride, padding, rounds up.
+POOL = ("pool", 2, 2, 0, True)
+SHARED = [
+    ("conv", 3, 64, 3, 1, 1), ("conv", 64, 64, 3, 1, 1), POOL,
+    ("conv", 64, 128, 3, 1, 1), ("conv", 128, 128, 3, 1, 1), POOL,
+    ("conv", 128, 256, 3, 1, 1), ("conv", 256, 256, 3, 1, 1), ("conv", 256, 256, 3, 1, 1), POOL,
+    ("conv", 256, 512, 3, 1, 1), ("conv", 512, 512, 3, 1, 1), ("conv", 512, 512, 3, 1, 1),
+]  # fmt: skip
+LATE_POOL = ("pool", 3, 1, 1, False)
+TABLES = {
+    ("largefov", 1024): [
+        *SHARED, LATE_POOL, *[("conv", 512, 512, 3, 2, 2)] * 3, LATE_POOL,
+        ("conv", 512, 1024, 3, 12, 12), ("conv", 1024, 1024, 1, 0, 1),
+    ],
+    ("fcn", 1024): [
+        *SHARED, POOL, *[("conv", 512, 512, 3, 1, 1)] * 3, POOL,
+        ("conv", 512, 1024, 3, 3, 3), ("conv", 1024, 1024, 1, 0, 1),
+    ],
+    ("fcn", 4096): [
+        *SHARED, POOL, *[("conv", 512, 512, 3, 1, 1)] * 3, POOL,
+        ("conv", 512, 4096, 7, 3, 1), ("conv", 4096, 4096, 1, 0, 1),
+    ],
+}  # fmt: skip
+
+
+def describe(layer):
+    if isinstance(layer, nn.Conv2d):
+        assert layer.stride == (1, 1)
+        assert layer.groups == 1
+        assert layer.bias is not None
+        sizes = layer.kernel_size, layer.padding, layer.dilation
+        assert all(height == width for height, width in sizes)
+        return ("conv", layer.in_channels, layer.out_channels, *(height for height, _ in sizes))
+    return ("pool", layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+
+
+@pytest.fixture(scope="module")
+def torchvision_features():
+    """torchvision's convolutional layers with random weights."""
+    with torch.device("meta"):  # the classifier is half a gigabyte
+        features = torchvision.models.vgg16(weights=None, init_weights=False).features
+    features.to_empty(device="cpu")
+    torch.manual_seed(0)
+    for parameter in features.parameters():
+        if parameter.ndim == 4:
+            nn.init.kaiming_normal_(parameter)
+        else:
+            nn.init.normal_(parameter, std=0.1)
+    return features.eval()
+
+
+@pytest.mark.parametrize(("shape", "channels"), TABLES)
+def test_layers_are_those_of_the_table_in_the_order_they_run(shape, channels):
+    with torch.device("meta"):
+        trunk, ran = VGG16(shape, channels, 0.5), []
+    for layer in trunk.modules():
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            layer.register_forward_hook(lambda layer, *_: ran.append(describe(layer)))
+
+    trunk(torch.empty(1, 3, 64, 64, device="meta"))
+
+    assert ran == TABLES[shape, channels]
+
+
+@pytest.mark.parametrize(("shape", "channels"), TABLES)
+def test_every_convolution_is_followed_by_a_relu(shape, channels):
+    with torch.device("meta"):
+        trunk, ran = VGG16(shape, channels, 0.5), []
+    for layer in trunk.modules():
+        if isinstance(layer, nn.Conv2d | nn.ReLU | nn.Dropout):
+            layer.register_forward_hook(lambda layer, *_: ran.append(type(layer).__name__))
+
+    trunk(torch.empty(1, 3, 64, 64, device="meta"))
+
+    assert ran == ["Conv2d", "ReLU"] * 13 + ["Conv2d", "ReLU", "Dropout"] * 2
+
+
+def test_largefov_has_the_released_models_number_of_parameters():
+    with torch.device("meta"):
+        trunk = VGG16("largefov", 1024, 0.5)
+
+    assert sum(p.numel() for p in trunk.parameters()) == 14_714_688 + 4_719_616 + 1_049_600
+
+
+@pytest.mark.parametrize(
+    ("shape", "taps"),
+    [
+        ("largefov", {"conv3": (256, 4), "conv4": (512, 8), "conv5": (512, 8), "fc7": (1024, 8)}),
+        ("fcn", {"conv3": (256, 4), "conv4": (512, 8), "conv5": (512, 16), "fc7": (1024, 32)}),
+    ],
+)
+def test_taps_have_the_papers_channels_and_strides(shape, taps):
+    with torch.device("meta"):
+        stated = VGG16(shape, 1024, 0.5).taps
+
+    assert {name: tuple(stated[name]) for name in taps} == taps
+
+
+def torchvision_maps(features, image):
+    """Input of each pool, that is the last ReLU of a block, and output of pool3 and pool4."""
+    maps, x, pools = {}, image, 0
+    for layer in features:
+        if isinstance(layer, nn.MaxPool2d):
+            pools += 1
+            maps[f"conv{pools}"] = x
+            maps[f"pool{pools}"] = layer(x)
+        x = layer(x)
+    return maps
+
+
+def test_fcn_equals_torchvision_with_the_same_weights(torchvision_features):
+    trunk, image = VGG16("fcn", 1024, 0.5).eval(), torch.randn(2, 3, 64, 96)
+    state = {f"features.{name}": p for name, p in torchvision_features.state_dict().items()}
+
+    report = fill(trunk, state, "torchvision")
+
+    with torch.no_grad():
+        ours, theirs = trunk(image), torchvision_maps(torchvision_features, image)
+    assert len(report.loaded) == 26
+    for name in ("conv3", "pool3", "conv4", "pool4", "conv5"):
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_largefov_equals_torchvision_up_to_conv4(torchvision_features):
+    trunk, image = VGG16("largefov", 1024, 0.5).eval(), torch.randn(1, 3, 48, 40)
+    state = {f"features.{name}": p for name, p in torchvision_features.state_dict().items()}
+    fill(trunk, state, "torchvision")
+
+    with torch.no_grad():
+        ours, theirs = trunk(image), torchvision_maps(torchvision_features, image)
+
+    assert all(torch.equal(ours[name], theirs[name]) for name in ("conv3", "pool3", "conv4"))
+
+
+def test_largefov_equals_fcn_where_both_have_a_cell():
+    """Dilation 2 for the lost stride of a pool: conv5's cells stay on the same grid.
+
+    With every pool's maximum taken as its middle, stride-16 cell i is stride-8 cell 2i + 1.
+    """
+    torch.manual_seed(0)
+    large, plain = VGG16("largefov", 1024, 0.5).eval(), VGG16("fcn", 1024, 0.5).eval()
+    plain.load_state_dict(large.state_dict())
+    x = torch.randn(1, 512, 24, 28)
+
+    with torch.no_grad():
+        dilated, strided = large.conv5(x), plain.conv5(x[..., 1::2, 1::2])
+
+    inside = (..., slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(
+        dilated[..., 1::2, 1::2][inside], strided[inside], rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"), [("largefov", 4096), ("fcn", 512), ("largeFOV", 1024)]
+)
+def test_unknown_shape_is_refused(shape, channels):
+    with pytest.raises(ConfigError) as error:
+        VGG16(shape, channels, 0.5)
+
+    assert str(error.value) == (
+        "`shape` and `fc_channels` must be largefov with 1024 or fcn with 1024 or 4096, "
+        f"got {shape} with {channels}."
+    )
+
+
+@pytest.fixture
+def reduced():
+    with torch.device("meta"):
+        return VGG16("largefov", 1024, 0.5)
+
+
+@pytest.fixture
+def full():
+    with torch.device("meta"):
+        return VGG16("fcn", 4096, 0.5)
+
+
+NAMES = pytest.mark.parametrize(("fc6", "fc7"), [("classifier.0", "classifier.3"), ("fc6", "fc7")])
+
+
+@NAMES
+def test_decimation_keeps_every_fourth_output(reduced, fc6, fc7):
+    outputs = torch.arange(4096).view(4096, 1)
+    kept = list(range(0, 4096, 4))
+
+    name6, weight6 = reduced.translate(f"{fc6}.weight", outputs.expand(4096, 512 * 7 * 7))
+    name7, weight7 = reduced.translate(f"{fc7}.weight", outputs.expand(4096, 4096))
+
+    assert (name6, tuple(weight6.shape)) == ("fc6.weight", (1024, 512, 3, 3))
+    assert (name7, tuple(weight7.shape)) == ("fc7.weight", (1024, 1024, 1, 1))
+    assert (weight6 == torch.tensor(kept).view(-1, 1, 1, 1)).all()
+    assert weight7[:, 5, 0, 0].tolist() == kept
+
+
+@NAMES
+def test_decimation_of_fc6_keeps_all_inputs_and_taps_0_3_6(reduced, fc6, fc7):
+    """An input's index in the flat row is 49 channel + 7 row + column."""
+    rows = torch.arange(512 * 49).expand(4096, 512 * 49)
+
+    _, weight = reduced.translate(f"{fc6}.weight", rows)
+
+    for channel, row, column in ((0, 0, 0), (0, 0, 1), (0, 2, 1), (7, 1, 2), (511, 2, 2)):
+        assert weight[9, channel, row, column] == 49 * channel + 7 * (3 * row) + 3 * column
+
+
+@NAMES
+def test_decimation_of_fc7_keeps_every_fourth_input(reduced, fc6, fc7):
+    _, weight = reduced.translate(f"{fc7}.weight", torch.arange(4096).expand(4096, 4096))
+
+    assert weight[9, :, 0, 0].tolist() == list(range(0, 4096, 4))
+
+
+@NAMES
+def test_decimation_of_biases_keeps_every_fourth(reduced, fc6, fc7):
+    biases = [reduced.translate(f"{layer}.bias", torch.arange(4096)) for layer in (fc6, fc7)]
+
+    assert [name for name, _ in biases] == ["fc6.bias", "fc7.bias"]
+    assert all(bias.tolist() == list(range(0, 4096, 4)) for _, bias in biases)
+
+
+def test_decimation_takes_convolutional_weights_too(reduced):
+    """Caffe's fully convolutional VGG has fc6 as (4096, 512, 7, 7)."""
+    taps = torch.arange(49).view(7, 7).expand(4096, 512, 7, 7)
+
+    _, weight = reduced.translate("fc6.weight", taps)
+
+    assert weight[0, 0].tolist() == [[0, 3, 6], [21, 24, 27], [42, 45, 48]]
+
+
+def test_full_trunk_only_reshapes(full):
+    rows = torch.arange(512 * 49).expand(4096, 512 * 49)
+
+    name, weight = full.translate("classifier.0.weight", rows)
+
+    assert (name, tuple(weight.shape)) == ("fc6.weight", (4096, 512, 7, 7))
+    assert weight[4, 3, 2, 1] == 49 * 3 + 7 * 2 + 1
+
+
+def test_reduced_weights_pass_unchanged(reduced):
+    """The authors' fc-reduced model has the shapes of the trunk already."""
+    weight = torch.empty(1024, 512, 3, 3)
+
+    assert reduced.translate("fc6.weight", weight) == ("fc6.weight", weight)
+
+
+def test_fully_connected_layer_equals_its_convolution():
+    """torchvision's classifier on a 7x7 map and fc6 at that map's centre are the same product."""
+    weight, x = torch.randn(8, 512 * 49, dtype=torch.float64), torch.randn(1, 512, 7, 7).double()
+
+    convolved = nn.functional.conv2d(x, weight.view(8, -1, 7, 7), padding=3)[0, :, 3, 3]
+
+    torch.testing.assert_close(convolved, weight @ x.flatten())
+
+
+@pytest.mark.parametrize("name", ["classifier.6.weight", "fc8.bias", "features.1.weight", "mean"])
+def test_layers_without_a_place_are_not_translated(reduced, name):
+    translated = reduced.translate(name, torch.empty(1))
+
+    assert translated is None or translated[0] not in reduced.state_dict()
+
+
+def test_caffe_names_are_ours(reduced):
+    names = [
+        f"conv{block}_{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)
+    ]
+
+    ours = {
+        reduced.translate(f"{name}.{kind}", torch.empty(1))[0]
+        for name in (*names, "fc6", "fc7")
+        for kind in ("weight", "bias")
+    }
+
+    assert ours == set(reduced.state_dict())

@@ -1,0 +1,97 @@
+import pytest
+import torch
+
+from parsenet import hardware
+from parsenet.errors import ConfigError
+from parsenet.hardware import choose_device, choose_precision, cpu_has_bf16, prefers_channels_last
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that pretends to be a machine."""
+
+    def pretend(cuda=False, mps=False, gpu_bf16=False, cpu_bf16=False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation=True: gpu_bf16
+        )
+        monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: cpu_bf16)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("available", "device"),
+    [
+        ({}, "cpu"),
+        ({"cuda": True}, "cuda"),
+        ({"mps": True}, "mps"),
+        ({"cuda": True, "mps": True}, "cuda"),
+    ],
+)
+def test_auto_takes_the_best_device(available, device, machine):
+    machine(**available)
+
+    assert choose_device("auto") == torch.device(device)
+
+
+def test_named_device_is_taken(machine):
+    machine(cuda=True)
+
+    assert choose_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "hpu", "xla"])
+def test_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ConfigError) as error:
+        choose_device(name)
+
+    assert str(error.value) == (
+        f"`device` must be available here, got '{name}'. Use `auto` or `cpu`."
+    )
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_cuda_precision_follows_the_gpu(native, precision, machine):
+    machine(cuda=True, gpu_bf16=native)
+
+    assert choose_precision(torch.device("cuda")) == precision
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_cpu_precision_follows_its_bf16_units(native, precision, machine):
+    machine(cpu_bf16=native)
+
+    assert choose_precision(CPU) == precision
+
+
+def test_mps_stays_at_float32(machine):
+    machine(mps=True, cpu_bf16=True)
+
+    assert choose_precision(torch.device("mps")) == "32-true"
+
+
+@pytest.mark.parametrize(("device", "prefers"), [("cpu", True), ("cuda:1", True), ("mps", False)])
+def test_channels_last_is_for_cpu_and_cuda(device, prefers):
+    assert prefers_channels_last(torch.device(device)) == prefers
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "has"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16 sse2\n", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("flags\t\t: fpu avx2 avx512f\n", False),
+        ("flags\t\t: not_avx512_bf16_really\n", False),
+        (None, False),
+    ],
+)
+def test_bf16_units_are_read_from_cpuinfo(cpuinfo, has, tmp_path, monkeypatch):
+    if cpuinfo is not None:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(hardware, "Path", lambda _: tmp_path / "cpuinfo")
+
+    assert cpu_has_bf16.__wrapped__() == has
