@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(USAGE, end="")
         return 0 if words else 2
     if words[0] == "--version":
-        from parsenet import __version__
+        from importlib.metadata import version
 
-        print(f"parsenet {__version__}")
+        print(f"parsenet {version('parsenet')}")
         return 0
     if words[0] not in COMMANDS:
         print(

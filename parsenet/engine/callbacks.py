@@ -18,6 +18,9 @@ from parsenet.files import write_bytes_atomically
 
 _log = logging.getLogger(__name__)
 
+SHOW_EVERY = 10
+"""Batches between two looks at the loss beside the progress bar."""
+
 
 class History(pl.Callback):
     """Write a row of `metrics.csv` and say a line at every validation of a training run.
@@ -126,6 +129,13 @@ class SaveConfig(SaveConfigCallback):
 class ProgressBar(RichProgressBar):
     """Lightning's rich bar, without the number of the logger's folder."""
 
+    def __init__(self) -> None:
+        super().__init__(leave=True)
+        self._shown: dict[str, Any] = {}
+
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Return what stands beside the bar."""
-        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
+        """Return what stands beside the bar; read only now and then, for a GPU has to wait."""
+        if trainer.fit_loop.batch_idx % SHOW_EVERY == 0 or not trainer.training:
+            metrics = super().get_metrics(trainer, pl_module)
+            self._shown = {name: value for name, value in metrics.items() if name != "v_num"}
+        return self._shown

@@ -13,6 +13,7 @@ from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.sample import Batch, Item, collate
 from parsenet.data.sampler import EvalSampler, TrainSampler, repeat_factors
+from parsenet.errors import ConfigError
 
 
 class TrainLoader(DataLoader[Item]):
@@ -96,6 +97,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         sampler = TrainSampler(
             len(dataset), self.seed, trainer.global_rank, trainer.world_size, self._weights
         )
+        if len(sampler) < self.config.batch_size:
+            raise ConfigError(
+                f"`data.batch_size` must be at most {len(sampler)}, the training pictures per "
+                f"process, got {self.config.batch_size}."
+            )
         progress = trainer.fit_loop.epoch_loop.batch_progress
         return TrainLoader(
             dataset,

@@ -43,10 +43,11 @@ class Guards(pl.Callback):
         if loss.is_cuda and trainer.global_step % LOOK_EVERY:
             return
         if not math.isfinite(float(loss)):
+            hint = ", set `network.normalize: true`" if _fuses_raw(pl_module) else ""
             raise TrainingError(
                 f"The loss must be finite, got {float(loss)} at iteration {trainer.global_step} "
-                f"(pictures {', '.join(batch.id)}). Lower `optim.lr`"
-                f"{_normalize_hint(pl_module)}, or train with `--trainer.precision 32-true`."
+                f"(pictures {', '.join(batch.id)}). Lower `optim.lr`{hint}, or train with "
+                "`--trainer.precision 32-true`."
             )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -54,7 +55,7 @@ class Guards(pl.Callback):
         if trainer.sanity_checking:
             return
         assert isinstance(pl_module, SegmentationModule)
-        if pl_module.result is not None:
+        if pl_module.result is not None and trainer.is_global_zero:
             predicted = np.flatnonzero(pl_module.result.counts.sum(0))
             if len(predicted) == 1 and pl_module.taxonomy.num_classes > 1:
                 _log.warning(
@@ -64,7 +65,7 @@ class Guards(pl.Callback):
                     pl_module.taxonomy.names[predicted[0]],
                     pl_module.result.num_pictures,
                     pl_module.optim.loss,
-                    _normalize_hint(pl_module),
+                    ", raw features of unlike magnitude" if _fuses_raw(pl_module) else "",
                     trainer.global_step,
                 )
         for name, module in pl_module.network.named_modules():
@@ -78,8 +79,7 @@ class Guards(pl.Callback):
                     )
 
 
-def _normalize_hint(pl_module: pl.LightningModule) -> str:
-    """Suggest L2Norm to those who fuse raw features."""
+def _fuses_raw(pl_module: pl.LightningModule) -> bool:
+    """Tell whether features of unlike magnitude are fused without L2Norm."""
     assert isinstance(pl_module, SegmentationModule)
-    raw = not pl_module.config.normalize and len(pl_module.config.features) > 1
-    return ", raw features of unlike magnitude (set `network.normalize: true`)" if raw else ""
+    return not pl_module.config.normalize and len(pl_module.config.features) > 1

@@ -1,5 +1,6 @@
 """The LightningModule: one shared step, thin hooks; what it does is in the parts it is given."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from parsenet.config import NetworkConfig, OptimConfig
 from parsenet.data.sample import Batch
 from parsenet.engine.optim import build_optimizer
+from parsenet.errors import ConfigError
 from parsenet.hardware import prefers_channels_last
 from parsenet.losses import CrossEntropy
 from parsenet.metrics.confusion import ConfusionMatrix
@@ -103,11 +105,16 @@ class SegmentationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is not public
         """Build the optimiser and step its schedule every iteration."""
-        num_steps = int(self.trainer.estimated_stepping_batches)
+        num_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(num_steps):
+            raise ConfigError(
+                "The poly schedule must know its end, got endless training. Set "
+                "`trainer.max_steps` or `trainer.max_epochs`."
+            )
         optimizer: Optimizer
         schedule: LRScheduler
         optimizer, schedule = build_optimizer(
-            self.network, self.network.fresh, self.optim, num_steps
+            self.network, self.network.fresh, self.optim, int(num_steps)
         )
         return {
             "optimizer": optimizer,

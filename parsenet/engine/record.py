@@ -2,9 +2,7 @@
 
 import json
 import platform
-import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +25,6 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "command": shlex.join(["parsenet", *sys.argv[1:]]),
         "versions": versions,
         "git_commit": git_commit(),
         "device": device_name(device),

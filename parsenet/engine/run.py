@@ -1,13 +1,13 @@
 """`parsenet fit | validate | test`: LightningCLI with this toolkit's defaults and run folder."""
 
 import logging
+import shlex
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import ArgumentError, set_parsing_settings
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -19,16 +19,25 @@ from parsenet.engine.guards import Guards
 from parsenet.engine.module import SegmentationModule
 from parsenet.engine.record import describe_machine, now, write_json
 from parsenet.engine.results import write_metrics, write_samples
+from parsenet.engine.start import (
+    explain,
+    refuse_other_classes,
+    settle_folder,
+    settle_network,
+    settle_resume,
+)
 from parsenet.errors import ConfigError
 from parsenet.hardware import choose_device, choose_precision
 from parsenet.models.checkpoint import load_network, save_network
 from parsenet.reports.html import write_report
+from parsenet.taxonomy import Taxonomy
 
 QUIET = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's own, pytorch-lightning#21398
     r"(?s).*JSONARGPARSE_DEPRECATION|.* removed in\s+v5\.0",  # LightningCLI's calls of jsonargparse
     r".*does not have many workers",  # the data loaders are fast; 0 workers is a choice
     r".*The number of training batches .* is smaller than the logging interval",
+    r".*recommended to use `self\.log\('(val|test)/",  # they are summed over the processes already
     r".*`ckpt_path` is not set|.*Checkpoint directory .* exists and is not empty",
 )
 """Warnings of Lightning that a user can do nothing about."""
@@ -48,14 +57,20 @@ def run(arguments: list[str]) -> "Cli":
     Raises:
         ParseNetError: something the user can mend.
     """
-    # The lines under the fields of our configs are their help texts.
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    # The lines under the fields of our configs are their help texts; finding them takes a while.
+    wants_help = any(word in ("-h", "--help") for word in arguments)
+    set_parsing_settings(docstring_parse_attribute_docstrings=wants_help)
     for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for message in QUIET:
             warnings.filterwarnings("ignore", message)
-        return Cli(arguments)
+        try:
+            return Cli(arguments)
+        except SystemExit as end:
+            if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes Ctrl-C an exit
+                raise KeyboardInterrupt from end
+            raise
 
 
 class Cli(LightningCLI):
@@ -66,6 +81,7 @@ class Cli(LightningCLI):
     """
 
     def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
         super().__init__(
             SegmentationModule,
             SegmentationDataModule,
@@ -77,14 +93,14 @@ class Cli(LightningCLI):
             parser_kwargs={"parser_mode": "yaml"},
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Offer three of Lightning's commands; `parsenet predict` is ours."""
-        hidden = {
-            "model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders", "verbose",
-            "weights_only",
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static in Lightning
+        """Offer the command that was given: making the options of one takes a while."""
+        return {
+            self.arguments[0]: {
+                "model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders",
+                "verbose", "weights_only",
+            }
         }  # fmt: skip
-        return dict.fromkeys(("fit", "validate", "test"), hidden)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder's options, and tell the model the classes of the data."""
@@ -108,66 +124,36 @@ class Cli(LightningCLI):
         )
         parser.link_arguments("data.taxonomy", "model.taxonomy", apply_on="instantiate")
 
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - Lightning's
+        """Let the parser raise its complaint; it would print every option."""
+        return super().init_parser(**kwargs, exit_on_error=False)
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse what was given, and nothing from the process's own command line."""
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            known = self._subcommand_parsers[args[0]]._option_string_actions
+            raise ConfigError(explain(str(error), args[0], known)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Lightning looks for hyperparameters here; our checkpoints have a record instead."""
 
     def before_instantiate_classes(self) -> None:
         """Settle the run folder, and where the weights come from."""
-        options = self.config[self.subcommand]
-        if options.run_dir is None:
-            configs = options.get("config") or []
-            stem = Path(str(configs[-1])).stem if configs else options.data.dataset
-            name = stem if self.subcommand == "fit" else f"{stem}_{self.subcommand}"
-            options.run_dir = Path("runs") / name
-        self.run_dir: Path = options.run_dir
-        if self.subcommand == "fit":
-            self._settle_start(options)
+        command = str(self.subcommand)
+        options = self.config[command]
+        self.run_dir = settle_folder(options, command)
+        self.trained: Taxonomy | None
+        if command == "fit":
+            self.trained = settle_resume(options)
         else:
-            self._settle_checkpoint(options)
-
-    def _settle_start(self, options: Namespace) -> None:
-        """Resume when asked to; never write over a run."""
-        last = self.run_dir / "checkpoints" / "last.ckpt"
-        if options.resume:
-            if not last.is_file():
-                raise ConfigError(
-                    f"`resume` needs '{last}', which is missing. Start without `--resume true`."
-                )
-            options.ckpt_path = str(last)
-        elif last.exists() and options.ckpt_path is None:
-            raise ConfigError(
-                f"`run_dir` must be new, got '{self.run_dir}' with a run in it. Go on with it by "
-                "`--resume true`, or name another with `--run_dir DIR`."
-            )
-
-    def _settle_checkpoint(self, options: Namespace) -> None:
-        """Take the network from the checkpoint: it knows what it is."""
-        if options.ckpt_path is None:
-            raise ConfigError(
-                f"`{self.subcommand}` needs a checkpoint to score, got none. Add "
-                "`--ckpt_path FILE` (`.ckpt` or `.safetensors`)."
-            )
-        self.loaded = load_network(Path(options.ckpt_path))
-        for name, value in asdict(self.loaded.config).items():
-            options.model.network[name] = value
-        options.model.network.weights = None
-        options.model.network.preprocess = self.loaded.network.preprocess.name
+            self.trained = settle_network(options, command).taxonomy
 
     def after_instantiate_classes(self) -> None:
-        """Refuse to score a network on data of other classes."""
-        if self.subcommand == "fit":
-            return
-        trained, scored = self.loaded.taxonomy, self.datamodule.taxonomy
-        if trained.names != scored.names:
-            raise ConfigError(
-                f"The checkpoint's classes ('{trained.name}', {trained.num_classes}) must be those "
-                f"of the data, got '{scored.name}' with {scored.num_classes}. Choose the `data` "
-                "that it was trained on."
-            )
+        """Refuse to go on with a network on data of other classes."""
+        if self.trained is not None:
+            refuse_other_classes(self.trained, self.datamodule.taxonomy)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401 - Lightning's
         """Fill in what the user left open: loggers, checkpoints, precision."""
@@ -185,7 +171,7 @@ class Cli(LightningCLI):
                     CSVLogger(self.run_dir, name="csv"),
                 ]
         if given.get("enable_progress_bar") is not False:
-            callbacks.append(ProgressBar(leave=True))
+            callbacks.append(ProgressBar())
         defaults: dict[str, Any] = {
             "callbacks": callbacks,
             "logger": loggers if loggers is not None else False,
@@ -202,8 +188,6 @@ class Cli(LightningCLI):
         """Train, then score the best checkpoint and write everything down."""
         record = self._start_record()
         self.trainer.fit(model, weights_only=True, **kwargs)
-        if self.trainer.interrupted:
-            raise KeyboardInterrupt
         self.trainer.save_checkpoint(self.run_dir / "checkpoints" / "last.ckpt", weights_only=False)
         self._score(record, "validate", best_path(self.trainer))
 
@@ -225,6 +209,7 @@ class Cli(LightningCLI):
             "precision": str(self.trainer.precision),
             "num_processes": self.trainer.world_size,
             "num_parameters": sum(p.numel() for p in self.model.parameters()),
+            "command": shlex.join(["parsenet", *self.arguments]),
             **describe_machine(self.trainer.strategy.root_device),
         }
         self._write_record(record)
@@ -247,7 +232,7 @@ class Cli(LightningCLI):
         record |= {"finished": now(), "seconds": round(seconds, 1)}
         name = checkpoint.name if checkpoint else None
         write_metrics(self.run_dir, result, self.model.taxonomy, self.datamodule.config, name)
-        write_samples(self.run_dir, self.model, self.datamodule)
+        write_samples(self.run_dir, self.model.eval(), self.datamodule)
         if self.subcommand == "fit":
             save_network(
                 self.run_dir / "model.safetensors",

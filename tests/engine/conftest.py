@@ -1,20 +1,19 @@
 import csv
 import logging
 import signal
+import warnings
 from dataclasses import dataclass
 
 import pytest
 import torch
 import yaml
 
-from parsenet.engine.run import run
-from parsenet.models.build import TRUNKS
-from tests.fakes.trunk import ToyTrunk
+from parsenet.engine.run import QUIET, run
 from tests.fakes.voc import write_voc
 
 OPTIONS = {
     "model": {
-        "network": {"trunk": "squeezenet", "features": ["pool6", "fc7", "conv3"]},
+        "network": {"trunk": "tiny", "features": ["pool6", "fc7", "conv3"]},
         "optim": {"lr": 0.01, "loss": "mean"},
     },
     "data": {
@@ -32,12 +31,12 @@ OPTIONS = {
         "max_epochs": 2,
     },
 }
-"""A run on four pictures of the fake VOC folder; the toy trunk bears the name of the light one."""
+"""A run on four pictures of the fake VOC folder."""
 
 
 @dataclass
 class Toy:
-    """Runs the command line in this process, on a fake VOC folder, with the toy trunk."""
+    """Runs the command line in this process, on a fake VOC folder."""
 
     root: object
     config: object
@@ -49,19 +48,31 @@ class Toy:
     def rows(self, name="run"):
         """Rows of metrics.csv but for the seconds, which no two runs share."""
         with (self.root / name / "metrics.csv").open() as file:
-            return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            del row["seconds"]
+        return rows
 
     def checkpoint(self, name="run"):
         return torch.load(self.root / name / "checkpoints" / "last.ckpt", weights_only=True)
 
 
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    monkeypatch.setitem(TRUNKS, "squeezenet", ToyTrunk)
-    write_voc(tmp_path / "data", num_images=2, size=(16, 18))
-    config = tmp_path / "toy.yaml"
+def make_toy(root):
+    write_voc(root / "data", num_images=2, size=(16, 18))
+    config = root / "toy.yaml"
     config.write_text(yaml.safe_dump(OPTIONS))
-    return Toy(tmp_path, config)
+    return Toy(root, config)
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return make_toy(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_toy(tmp_path_factory):
+    """One folder for all tests of a file: for runs that several of them look at."""
+    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +82,12 @@ def keep_process_as_it_was():
     yield
     signal.signal(signal.SIGINT, handler)
     logging.getLogger().setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """Silence what the command line silences, for tests that make their own Trainer."""
+    with warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message)
+        yield

@@ -42,34 +42,60 @@ def assert_equal_runs(toy, first, second):
     assert toy.rows(first) == toy.rows(second)
 
 
-# Four pictures per epoch and batches of one: 12 batches, and two or one to a step. The number is
-# the batch at whose start the run dies.
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.fixture(scope="module")
+def straight(shared_toy):
+    """Return a function that trains without a break, once for the same options."""
+    names = {}
+
+    def train(words):
+        if words not in names:
+            names[words] = f"straight{len(names)}"
+            shared_toy("fit", *words.split(), "--checkpoint_every", "1", name=names[words])
+        return names[words]
+
+    return train
+
+
+EVERY_TWO = "--trainer.accumulate_grad_batches 2"
+EVERY_THREE = "--trainer.accumulate_grad_batches 3"
+ADAMW = "--model.optim.optimizer adamw --model.optim.lr 0.001"
+WITHIN = "--trainer.val_check_interval"
+SLOW = pytest.mark.slow
+
+
+# Four pictures per epoch, three epochs and batches of one: 12 batches. The last number is the batch
+# at whose start the run dies, the one before it how often it saves.
 @pytest.mark.parametrize(
-    ("accumulate", "every", "batch"),
+    ("words", "every", "batch"),
     [
-        pytest.param(1, 1, 7, id="in the middle of an epoch"),
-        pytest.param(1, 1, 5, id="at the end of an epoch"),
-        pytest.param(1, 2, 6, id="at the end of an epoch, batches lost"),
-        pytest.param(2, 1, 8, id="accumulating"),
-        pytest.param(2, 1, 11, id="accumulating, in the last epoch"),
-        pytest.param(2, 2, 6, id="accumulating, at the end of an epoch"),
-        pytest.param(3, 1, 8, id="accumulating, the last step of an epoch is short"),
-        pytest.param(1, 1, 12, id="at the last batch"),
+        pytest.param("", 1, 7, id="in an epoch"),
+        pytest.param("", 1, 4, id="between epochs", marks=SLOW),
+        pytest.param("", 1, 5, id="after the first batch of an epoch", marks=SLOW),
+        pytest.param("", 4, 6, id="from the end of an epoch"),
+        pytest.param("", 1, 11, id="at the last batch", marks=SLOW),
+        pytest.param(EVERY_TWO, 1, 7, id="while accumulating"),
+        pytest.param(EVERY_TWO, 2, 5, id="accumulating, from the end of an epoch", marks=SLOW),
+        pytest.param(EVERY_TWO, 1, 11, id="accumulating, in the last epoch", marks=SLOW),
+        pytest.param(EVERY_THREE, 1, 7, id="accumulating, short last step", marks=SLOW),
+        pytest.param(f"{WITHIN} 2", 1, 3, id="validating within epochs", marks=SLOW),
+        pytest.param(f"{WITHIN} 2", 2, 7, id="validating within epochs, batch lost", marks=SLOW),
+        pytest.param(f"{EVERY_TWO} {WITHIN} 3", 1, 7, id="validating while accumulating"),
+        pytest.param(
+            "--trainer.check_val_every_n_epoch 2", 4, 5, id="epochs without validation", marks=SLOW
+        ),
+        pytest.param("--trainer.limit_train_batches 3", 1, 5, id="epochs cut short", marks=SLOW),
+        pytest.param("--data.num_workers 1", 1, 6, id="loader process", marks=SLOW),
+        pytest.param(ADAMW, 1, 6, id="adamw"),
+        pytest.param(f"{ADAMW} {EVERY_TWO}", 2, 5, id="adamw, accumulating", marks=SLOW),
     ],
 )
-def test_resumed_run_equals_the_straight_one(toy, optimizer, accumulate, every, batch):
-    words = [
-        "--model.optim.optimizer", optimizer,
-        "--model.optim.lr", "0.01" if optimizer == "sgd" else "0.001",
-        "--trainer.max_epochs", "3",
-        "--trainer.accumulate_grad_batches", str(accumulate),
-        "--checkpoint_every", str(every),
-    ]  # fmt: skip
-    toy("fit", *words, name="straight")
+def test_resumed_run_equals_the_straight_one(shared_toy, straight, words, every, batch, request):
+    words = f"--trainer.max_epochs 3 {words}"
+    options = [*words.split(), "--checkpoint_every", str(every)]
+    name = f"broken {request.node.callspec.id}"
 
     with broken_off(batch):
-        toy("fit", *words, name="broken")
-    toy("fit", *words, "--resume", "true", name="broken")
+        shared_toy("fit", *options, name=name)
+    shared_toy("fit", *options, "--resume", "true", name=name)
 
-    assert_equal_runs(toy, "straight", "broken")
+    assert_equal_runs(shared_toy, straight(words), name)

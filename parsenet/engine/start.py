@@ -1,0 +1,128 @@
+"""Where a run begins: options that are right, a folder of its own, a checkpoint that fits."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+
+from parsenet.errors import ConfigError, suggest
+from parsenet.models.checkpoint import LoadedNetwork, load_network
+from parsenet.models.weights import read_record
+from parsenet.taxonomy import Taxonomy
+
+_MAY_CHANGE = ("weights", "preprocess", "download", "dropout", "context_dropout")
+"""Fields of `NetworkConfig` that a resumed run may set anew: they have no parameters."""
+
+
+def explain(message: str, command: str, options: Iterable[str]) -> str:
+    """Turn a complaint of the parser into one sentence, with the closest known option.
+
+    Args:
+        message: what the parser said.
+        command: `fit`, `validate` or `test`.
+        options: those that it knows, such as `--run_dir`.
+    """
+    unknown = re.search(r"unrecognized arguments: --([^\s=]+)|not accept option '([^']+)'", message)
+    if unknown:
+        option = f"--{unknown[1] or unknown[2]}"
+        closest = suggest(option, options)
+        if closest.startswith("Known"):  # a few hundred of them
+            closest = f"`parsenet {command} --help` lists them."
+        return f"`{command}` has no option `{option}`. {closest}"
+    return " ".join(message.split())
+
+
+def settle_folder(options: Namespace, command: str) -> Path:
+    """Name the run folder; never write over a training run.
+
+    Raises:
+        ConfigError: there is a run in it, or none to resume.
+    """
+    if options.run_dir is None:
+        configs = options.get("config") or []
+        stem = Path(str(configs[-1])).stem if configs else options.data.dataset
+        options.run_dir = Path("runs") / (stem if command == "fit" else f"{stem}_{command}")
+    run_dir: Path = options.run_dir
+    last = run_dir / "checkpoints" / "last.ckpt"
+    if command == "fit" and options.resume:
+        if not last.is_file():
+            raise ConfigError(
+                f"`resume` needs '{last}', which is missing. Start without `--resume true`."
+            )
+        options.ckpt_path = str(last)
+    elif last.exists():
+        way_out = "Go on with it by `--resume true`, or name" if command == "fit" else "Name"
+        raise ConfigError(
+            f"`run_dir` must be new, got '{run_dir}' with a training run in it. {way_out} another "
+            "with `--run_dir DIR`."
+        )
+    return run_dir
+
+
+def settle_resume(options: Namespace) -> Taxonomy | None:
+    """Check that a training run can go on from `ckpt_path`; return the classes of that run.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+        ConfigError: it has no training state, or is of another network.
+    """
+    if options.ckpt_path is None:
+        return None
+    path = Path(options.ckpt_path)
+    record: Any = read_record(path)
+    if record is None or path.suffix != ".ckpt" or not _has_training_state(path):
+        raise ConfigError(
+            f"`ckpt_path` must be the `last.ckpt` of a run, got '{path}'. Its weights alone can "
+            f"start a new run: `--model.network.weights {path}`."
+        )
+    for name, trained in record["network"].items():
+        given = options.model.network[name]
+        given = list(given) if isinstance(given, tuple) else given
+        if given != trained and name not in _MAY_CHANGE:
+            raise ConfigError(
+                f"`model.network.{name}` must be {trained} to go on from '{path}', got {given}. "
+                "Start a new run with another `--run_dir DIR`."
+            )
+    return Taxonomy.from_dict(record["taxonomy"])
+
+
+def settle_network(options: Namespace, command: str) -> LoadedNetwork:
+    """Take the network to score from the checkpoint: it knows what it is.
+
+    Raises:
+        ConfigError: no checkpoint is named.
+        WeightsError: it is missing, damaged, or not of this toolkit.
+    """
+    if options.ckpt_path is None:
+        raise ConfigError(
+            f"`{command}` needs a checkpoint to score, got none. Add `--ckpt_path FILE` (`.ckpt` "
+            "or `.safetensors`)."
+        )
+    loaded = load_network(Path(options.ckpt_path))
+    for name in loaded.record["network"]:
+        options.model.network[name] = getattr(loaded.config, name)
+    options.model.network.weights = None
+    options.model.network.preprocess = loaded.network.preprocess.name
+    return loaded
+
+
+def refuse_other_classes(trained: Taxonomy, given: Taxonomy) -> None:
+    """Refuse a network on data of other classes.
+
+    Raises:
+        ConfigError: the names differ.
+    """
+    if trained.names != given.names:
+        raise ConfigError(
+            f"The checkpoint's classes ('{trained.name}', {trained.num_classes}) must be those of "
+            f"the data, got '{given.name}' with {given.num_classes}. Choose the `data` that it was "
+            "trained on."
+        )
+
+
+def _has_training_state(path: Path) -> bool:
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return "optimizer_states" in content

@@ -1,0 +1,155 @@
+"""What a run leaves behind, and that scoring, running or resuming it again gives the same."""
+
+import csv
+import json
+import re
+import signal
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+
+import parsenet
+from parsenet.cli import main
+from parsenet.engine import results
+from parsenet.engine import run as engine_run
+from parsenet.inference.predictor import Predictor
+from parsenet.taxonomy import VOC2012
+
+
+def read_metrics(run_dir):
+    return json.loads((run_dir / "metrics.json").read_text())
+
+
+def test_run_folder_holds_everything(made):
+    names = {path.relative_to(made / "run").as_posix() for path in (made / "run").rglob("*")}
+
+    assert names >= {
+        "config.yaml", "record.json", "metrics.csv", "metrics.json", "per_class.csv",
+        "checkpoints/last.ckpt", "model.safetensors", "report.html", "report.md",
+        "csv/version_0/metrics.csv",
+    }  # fmt: skip
+    assert len(list((made / "run" / "checkpoints").glob("best-step=*-mIoU=0.*.ckpt"))) == 1
+    assert any(name.startswith("tensorboard/events") for name in names)
+    assert {name for name in names if name.startswith("samples/")} == {
+        f"samples/2009_{number:06d}.png" for number in range(4)
+    }
+    assert not any(name.endswith(".part") for name in names)
+
+
+def test_record_says_what_ran(made):
+    record = json.loads((made / "run" / "record.json").read_text())
+
+    config, run = made / "voc.yaml", made / "run"
+    assert record["command"] == f"parsenet fit --config {config} --run_dir {run}"
+    assert record["seed"] == 0
+    assert record["num_processes"] == 1
+    assert record["finished"] >= record["started"]
+    assert record["versions"]["parsenet"] == parsenet.__version__
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", record["git_commit"] or "0" * 40)
+
+
+def test_metrics_agree_with_one_another(made):
+    metrics = read_metrics(made / "run")
+    counts = np.array(metrics["confusion"])
+    with (made / "run" / "per_class.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    assert metrics["num_pictures"] == 4
+    assert (metrics["dataset"], metrics["split"]) == ("voc2012", "val")
+    assert metrics["pixel_accuracy"] == np.trace(counts) / counts.sum()
+    assert [row["name"] for row in rows] == list(VOC2012.names)
+    assert [int(row["pixels"]) for row in rows] == counts.sum(axis=1).tolist()
+    ious = [entry["iou"] for entry in metrics["classes"]]
+    assert [float(row["iou"]) if row["iou"] else None for row in rows] == ious
+    assert metrics["mean_iou"] == pytest.approx(np.mean([iou for iou in ious if iou is not None]))
+
+
+def test_history_has_a_row_per_epoch(made):
+    with (made / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    assert [(row["epoch"], row["step"]) for row in rows] == [("0", "2"), ("1", "4")]
+    best = max(float(row["val/mIoU"]) for row in rows)
+    assert read_metrics(made / "run")["mean_iou"] == best
+
+
+def test_resolved_config_makes_the_same_run_again(made):
+    words = ["--config", made / "run" / "config.yaml", "--run_dir", made / "again"]
+
+    assert main(["fit", *map(str, words)]) == 0
+
+    assert read_metrics(made / "again") == read_metrics(made / "run")
+
+
+@pytest.mark.parametrize("kind", ["best", "safetensors"])
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_scoring_again_gives_the_same_numbers(made, command, kind):
+    best = next((made / "run" / "checkpoints").glob("best-*.ckpt"))
+    checkpoint = best if kind == "best" else made / "run" / "model.safetensors"
+    out = made / f"{command}_{kind}"
+    # The network comes from the checkpoint: what the command line says of it does not count.
+    words = ["--config", made / "voc.yaml", "--ckpt_path", checkpoint, "--run_dir", out]
+    words += ["--model.network.head", "early"]
+
+    assert main([command, *map(str, words)]) == 0
+
+    expected = read_metrics(made / "run") | {"checkpoint": checkpoint.name}
+    assert read_metrics(out) == expected
+    assert (out / "report.html").is_file()
+    assert (out / "record.json").is_file()
+
+
+def test_samples_show_what_the_network_predicts(made, monkeypatch):
+    shown = {}
+
+    def keep(image, truth, prediction, taxonomy):
+        shown[truth.tobytes()] = (image, prediction)
+        return Image.new("RGB", (8, 8))
+
+    monkeypatch.setattr(results, "draw_sample", keep)
+    words = ["--config", made / "voc.yaml", "--run_dir", made / "drawn"]
+    assert main(["fit", *map(str, words), "--trainer.precision", "32-true"]) == 0
+
+    predictor = Predictor.load(made / "drawn" / "model.safetensors", "cpu")
+    predictor.precision = "32-true"
+    assert len(shown) == 4
+    for image, prediction in shown.values():
+        # Dropout would change about every second feature.
+        assert (predictor(image) == prediction).mean() > 0.999
+
+
+@pytest.mark.slow
+def test_shapes_from_training_to_labels(tmp_path):
+    words = ["--data.dataset", "shapes", "--data.train_split", "train", "--model.optim.loss"]
+    words += ["mean", "--model.optim.lr", "0.01", "--model.network.trunk", "tiny"]
+    words += ["--trainer.max_steps", "3", "--run_dir", tmp_path / "run", "--data.crop", "[96,128]"]
+
+    assert main(["fit", *map(str, words)]) == 0
+
+    assert read_metrics(tmp_path / "run")["num_pictures"] == 100
+
+
+class Interrupt(pl.Callback):
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.global_step == 3:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_a_whole_checkpoint_that_can_be_resumed(made, monkeypatch, capsys):
+    words = ["--config", made / "voc.yaml", "--run_dir", made / "stopped", "--checkpoint_every", 1]
+    words = ["fit", *map(str, words)]
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_run, "Guards", Interrupt)
+        assert main(words) == 130
+    signal.signal(signal.SIGINT, handler)
+
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == "error: interrupted. Files that were written are whole."
+    state = torch.load(made / "stopped" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == 3
+    assert main([*words, "--resume", "true"]) == 0
+    assert read_metrics(made / "stopped") == read_metrics(made / "run")

@@ -1,0 +1,94 @@
+"""Every config file can be run: it is parsed by the command line, builds, and takes a step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from parsenet.config import DataConfig, NetworkConfig, OptimConfig
+from parsenet.data.sample import Sample
+from parsenet.data.transforms import train_transform
+from parsenet.engine.optim import build_optimizer
+from parsenet.engine.run import Cli
+from parsenet.losses import CrossEntropy
+from parsenet.models.build import build_model
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+SIDE = 24
+"""Pixels of the training crop here: VGG-16 is slow on a CPU."""
+
+each_config = pytest.mark.parametrize(
+    "path", CONFIGS, ids=lambda path: path.relative_to(REPOSITORY / "configs").as_posix()
+)
+
+
+@pytest.fixture(scope="module")
+def parser():
+    """The parser of `parsenet fit`, made once."""
+    shell = Cli.__new__(Cli)
+    made = {}
+
+    def keep(parser, arguments):
+        made["parser"] = parser
+        raise InterruptedError
+
+    shell.parse_arguments = keep
+    with pytest.raises(InterruptedError):
+        shell.__init__(["fit"])
+    return made["parser"]
+
+
+def parse(parser, path):
+    options = parser.parse_args(["fit", "--config", str(path)]).fit
+    network = NetworkConfig(**options.model.network.as_dict() | {"weights": None})
+    optim = OptimConfig(**options.model.optim.as_dict())
+    data = options.data.as_dict()
+    return network, optim, data, options
+
+
+@each_config
+def test_config_is_parsed(parser, path):
+    network, _, data, options = parse(parser, path)
+
+    assert network.trunk
+    data = {key: value for key, value in data.items() if key != "folder"}
+    assert DataConfig(**data).dataset == options.data.dataset
+    assert options.trainer.max_steps > 0 or options.trainer.max_epochs
+
+
+@each_config
+def test_config_opens_with_its_command(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header = [line for line in lines[:12] if line.startswith("#")]
+
+    relative = path.relative_to(REPOSITORY).as_posix()
+    assert any(f"--config {relative}" in line for line in header)
+
+
+@each_config
+def test_config_takes_a_training_step(parser, path):
+    config, optim, data, _ = parse(parser, path)
+    torch.manual_seed(0)
+    network = build_model(config, 5).train()
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (96, 128, 3), generator=generator).byte().numpy()
+    label = torch.randint(0, 5, (96, 128), generator=generator).byte().numpy()
+    transform = train_transform(
+        (SIDE, SIDE), tuple(data["scale"]), data["flip"], data["colour"], 255
+    )
+    sample = transform(Sample(image, label, "random"), 0)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    optimizer, schedule = build_optimizer(network, network.fresh, optim, 10)
+
+    logits = network(torch.from_numpy(sample.image).permute(2, 0, 1)[None])
+    loss = CrossEntropy(optim.loss)(logits, torch.from_numpy(sample.label).long()[None])
+    loss.backward()
+    optimizer.step()
+    schedule.step()
+
+    assert sample.image.shape == (SIDE, SIDE, 3)
+    assert torch.isfinite(loss)
+    changed = [n for n, p in network.named_parameters() if not torch.equal(p, before[n])]
+    assert any(name.startswith("trunk.") for name in changed)
+    assert any(name.startswith("head.") for name in changed)
