@@ -137,7 +137,7 @@ def test_label_beyond_8_bits_is_refused(value):
 def test_prediction_of_a_class_that_is_not_there_is_refused():
     message = "`prediction` must be in 0..4, got 0..5. Use a network of 5 classes."
 
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
         counted(torch.tensor([[0, 5]]), torch.tensor([[0, 0]]))
 
 
