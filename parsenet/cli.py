@@ -6,6 +6,7 @@ Nothing here imports torch before a command runs, so that `--help` is quick.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ commands:
   validate   score it on `val_split`   parsenet validate --config C.yaml --ckpt_path BEST.ckpt
   test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
   predict    label pictures            parsenet predict model.safetensors photos/ --out labels/
+  score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
   report     redraw a run's report     parsenet report runs/demo
 
 `parsenet COMMAND --help` lists the options of a command. `fit`, `validate` and `test` take every
@@ -103,6 +105,43 @@ def _predict(words: list[str]) -> int:
     return 1 if failed else 0
 
 
+def _score(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "parsenet score",
+        description="Score predicted label maps against true ones, pixel by pixel. Needs no model.",
+    )
+    parser.add_argument("--pred", type=Path, required=True, help="folder of predictions")
+    parser.add_argument("--gt", type=Path, required=True, help="folder of true label maps")
+    parser.add_argument("--taxonomy", required=True, help="voc2012, or a YAML file with `names:`")
+    parser.add_argument("--split", type=Path, help="file of names (default: all files of --gt)")
+    parser.add_argument("--out", type=Path, help="folder for scores, counts and a report")
+    parser.add_argument("--images", type=Path, help="folder of the pictures, for the report")
+    parser.add_argument("--json", action="store_true", help="print metrics.json, not tables")
+    given = parser.parse_args(words[1:])
+
+    from parsenet.evaluation.folders import find_pairs, reader, score_pairs
+    from parsenet.inference.pictures import write_worst
+    from parsenet.reports.html import write_report
+    from parsenet.reports.tables import class_table, protocol_sentence, summary_table
+    from parsenet.taxonomy import taxonomy_from
+
+    taxonomy = taxonomy_from(given.taxonomy)
+    pairs = find_pairs(given.pred, given.gt, given.split)
+    split = given.split.stem if given.split else given.gt.resolve().name
+    evaluation = score_pairs(pairs, taxonomy, split)
+    if given.out is not None:
+        evaluation.write(given.out)
+        read = reader(pairs, taxonomy, given.images)
+        write_worst(given.out / "worst", evaluation.worst(), read, taxonomy)
+        print(f"Report: {write_report(given.out)}", file=sys.stderr)
+    metrics = evaluation.to_dict()
+    if given.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        print(f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}")
+    return 0
+
+
 def _report(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "parsenet report", description="Write report.html and report.md of a run folder anew."
@@ -133,5 +172,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "validate": _lightning,
     "test": _lightning,
     "predict": _predict,
+    "score": _score,
     "report": _report,
 }

@@ -64,8 +64,11 @@ def count_rows(
             f"`prediction` must be in 0..{num_classes - 1}, got {prediction.min()}.."
             f"{prediction.max()}. Use a network of {num_classes} classes."
         )
-    if label.dtype != np.uint8:
-        label = np.where((label < 0) | (label > 255), OUTSIDE, label)
+    if label.dtype != np.uint8 and label.size:
+        if 0 <= label.min() <= label.max() <= 255:
+            label = label.astype(np.uint8)
+        else:
+            label = np.where((label < 0) | (label > 255), OUTSIDE, label)
     # 16 bits hold every code of 8-bit labels (255 * 255 + 254), and half the memory moves.
     code_type = np.dtype(np.uint16 if label.dtype == np.uint8 else np.int64)
     code = label.astype(code_type)
