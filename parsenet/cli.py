@@ -25,6 +25,8 @@ commands:
   test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
   predict    label pictures            parsenet predict model.safetensors photos/ --out labels/
   score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
+  compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
+  dialects   what others would report  parsenet dialects A/metrics.json
   report     redraw a run's report     parsenet report runs/demo
 
 `parsenet COMMAND --help` lists the options of a command. `fit`, `validate` and `test` take every
@@ -116,11 +118,16 @@ def _score(words: list[str]) -> int:
     parser.add_argument("--split", type=Path, help="file of names (default: all files of --gt)")
     parser.add_argument("--out", type=Path, help="folder for scores, counts and a report")
     parser.add_argument("--images", type=Path, help="folder of the pictures, for the report")
+    parser.add_argument(
+        "--boundary", action="store_true", help="also score near contours: boundary IoU, trimap"
+    )
     parser.add_argument("--json", action="store_true", help="print metrics.json, not tables")
     given = parser.parse_args(words[1:])
 
+    from parsenet.evaluation.contours import score_contours, write_contours
     from parsenet.evaluation.folders import find_pairs, reader, score_pairs
     from parsenet.inference.pictures import write_worst
+    from parsenet.reports.comparison import contour_table
     from parsenet.reports.html import write_report
     from parsenet.reports.tables import class_table, protocol_sentence, summary_table
     from parsenet.taxonomy import taxonomy_from
@@ -135,10 +142,68 @@ def _score(words: list[str]) -> int:
         write_worst(given.out / "worst", evaluation.worst(), read, taxonomy)
         print(f"Report: {write_report(given.out)}", file=sys.stderr)
     metrics = evaluation.to_dict()
+    if given.boundary:
+        metrics["contours"] = score_contours(pairs, taxonomy)
+        if given.out is not None:
+            write_contours(given.out, metrics["contours"])
     if given.json:
         print(json.dumps(metrics, indent=1))
     else:
         print(f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}")
+        if given.boundary:
+            print(contour_table(metrics["contours"]))
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "parsenet compare",
+        description="Set two checkpoints' scores side by side, with intervals and a paired test. "
+        "Refuses scores that were made by different protocols.",
+    )
+    parser.add_argument("a", type=Path, help="metrics.json, its counts.npz beside it")
+    parser.add_argument("b", type=Path, help="another, of the same pictures")
+    parser.add_argument("--anyway", action="store_true", help="compare although the cards differ")
+    parser.add_argument("--resamples", type=int, default=5000, help="data sets drawn (5000)")
+    parser.add_argument("--level", type=float, default=0.95, help="of the intervals (0.95)")
+    parser.add_argument("--seed", type=int, default=0, help="start of the randomness (0)")
+    parser.add_argument("--json", action="store_true", help="print numbers, not a table")
+    given = parser.parse_args(words[1:])
+
+    from parsenet.evaluation.comparison import Scored, compare_scored, comparison_record
+    from parsenet.metrics.statistics import Resampling
+    from parsenet.reports.comparison import comparison_table
+
+    how = Resampling(given.resamples, given.level, given.seed)
+    one, other = Scored.load(given.a), Scored.load(given.b)
+    result = compare_scored(one, other, how, given.anyway)
+    record = comparison_record(result, one.names, how)
+    if given.json:
+        print(json.dumps(record, indent=1))
+    else:
+        cards = f"A: {one.path}: {one.card}.\nB: {other.path}: {other.card}."
+        print(f"{cards}\n\n{comparison_table(record)}", end="")
+    return 0
+
+
+def _dialects(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "parsenet dialects",
+        description="Print what other codebases would report for the same predictions, and why.",
+    )
+    parser.add_argument("metrics", type=Path, help="metrics.json, its counts.npz beside it")
+    parser.add_argument("--json", action="store_true", help="print numbers, not a table")
+    given = parser.parse_args(words[1:])
+
+    from parsenet.evaluation.comparison import Scored, dialect_record
+    from parsenet.reports.comparison import dialect_table
+
+    scored = Scored.load(given.metrics)
+    record = dialect_record(scored.images)
+    if given.json:
+        print(json.dumps(record, indent=1))
+    else:
+        print(f"{scored.card}.\n\n{dialect_table(record)}", end="")
     return 0
 
 
@@ -173,5 +238,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "test": _lightning,
     "predict": _predict,
     "score": _score,
+    "compare": _compare,
+    "dialects": _dialects,
     "report": _report,
 }
