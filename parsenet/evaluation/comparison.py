@@ -72,7 +72,10 @@ def compare_scored(one: Scored, other: Scored, how: Resampling, anyway: bool = F
     """
     unlike = differences(one.card, other.card)
     if unlike and not anyway:
-        named = "; ".join(f"`{name}` {first} and {last}" for name, (first, last) in unlike.items())
+        named = "; ".join(
+            f"`{name}` {_shown(first, last)} and {_shown(last, first)}"
+            for name, (first, last) in unlike.items()
+        )
         raise ConfigError(
             f"Both scores must have the same card, got {named}. Score both alike, or add "
             "`--anyway`."
@@ -85,6 +88,7 @@ def comparison_record(
 ) -> dict[str, Any]:
     """Return a comparison as plain numbers in [0, 1]; what does not exist is None."""
     labels = [*SCORES, *(f"IoU_{name}" for name in names)]
+    num_pictures = [None] * len(SCORES) + result.num_pictures.tolist()
     p_values = np.concatenate([result.p_value[: len(SCORES)], result.p_value_of_classes])
     record = {
         label: {
@@ -92,6 +96,7 @@ def comparison_record(
             "b": _plain(result.other, row),
             "difference": _plain(result.difference, row),
             "p_value": known(p_values[row]),
+            "num_pictures": num_pictures[row],
         }
         for row, label in enumerate(labels)
     }
@@ -108,6 +113,14 @@ def dialect_record(images: ImageCounts) -> dict[str, Any]:
         }
         for dialect, reading in in_all_dialects(images)
     }
+
+
+def _shown(value: object, other: object) -> str:
+    """Write a field of a card; of lists of classes, how many and which the other lacks."""
+    if not isinstance(value, tuple) or not isinstance(other, tuple):
+        return str(value)
+    more = [name for name in value if name not in other]
+    return f"{len(value)} classes" + (f" ({', '.join(more)} among them)" if more else "")
 
 
 def _plain(bounds: Intervals, row: int) -> dict[str, float | None]:

@@ -72,6 +72,8 @@ class Comparison:
     difference: Intervals
     p_value: Float64[np.ndarray, " s"]
     """Chance of a difference as large when swapping the two changes nothing; two-sided."""
+    num_pictures: Int64[np.ndarray, " c"]
+    """Pictures that show each class; from few of them, limits are too narrow."""
 
     @property
     def p_value_of_classes(self) -> Float64[np.ndarray, " c"]:
@@ -79,26 +81,33 @@ class Comparison:
         return _holm(self.p_value[len(SCORES) :])
 
 
-def table(areas: ClassAreas) -> Float64[np.ndarray, "*r s"]:
+def table(areas: ClassAreas, whole: ClassAreas | None = None) -> Float64[np.ndarray, "*r s"]:
     """Score each row of areas: the four of `SCORES`, then the IoU of every class.
 
     Args:
         areas: sums of several data sets, one per row; a class without ground truth leaves its
             row's means.
+        whole: sums of the set that the rows were drawn from. Where a row happens to hold no
+            picture of a class, the class enters the row's means with its ratio in the whole set,
+            so that all rows average the same classes.
     """
-    present = areas.truth > 0
-    pixels = areas.truth.sum(-1)
+    right, truth, union = areas.right, areas.truth, areas.union
+    absent = truth == 0
+    if whole is not None:
+        right, truth = np.where(absent, whole.right, right), np.where(absent, whole.truth, truth)
+        union = np.where(absent, whole.union, union)
+    known = truth > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        iou = np.where(present, areas.right / areas.union, np.nan)
-        recall = np.where(present, areas.right / areas.truth, 0)
-        num_present = present.sum(-1)
+        iou = np.where(known, right / union, 0)
+        recall = np.where(known, right / truth, 0)
+        pixels = areas.truth.sum(-1)
         columns = [
-            np.where(present, iou, 0).sum(-1) / num_present,
+            iou.sum(-1) / known.sum(-1),
             areas.right.sum(-1) / pixels,
-            recall.sum(-1) / num_present,
-            (areas.truth * np.where(present, iou, 0)).sum(-1) / pixels,
+            recall.sum(-1) / known.sum(-1),
+            (areas.truth * iou).sum(-1) / pixels,
         ]
-    return np.concatenate([np.stack(columns, -1), iou], -1)
+    return np.concatenate([np.stack(columns, -1), np.where(absent, np.nan, iou)], -1)
 
 
 def intervals(counts: ImageCounts, how: Resampling = Resampling()) -> Intervals:
@@ -109,7 +118,8 @@ def intervals(counts: ImageCounts, how: Resampling = Resampling()) -> Intervals:
         how: number of resamples, level and seed.
     """
     areas = class_areas(counts)
-    drawn = [table(areas.weighted(times)) for times in _resamples(len(counts), how)]
+    whole = areas.total()
+    drawn = [table(areas.weighted(times), whole) for times in _resamples(len(counts), how)]
     return _bound(areas, np.concatenate(drawn), how.level)
 
 
@@ -126,7 +136,7 @@ def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()
     """
     first, second = _pair(one, other)
     draws = [
-        (table(first.weighted(times)), table(second.weighted(times)))
+        (table(first.weighted(times), first.total()), table(second.weighted(times), second.total()))
         for times in _resamples(len(one), how)
     ]
     drawn_first, drawn_second = (np.concatenate(part) for part in zip(*draws, strict=True))
@@ -141,6 +151,7 @@ def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()
         after,
         Intervals(difference, low, high),
         _permutation_test(first, second, np.abs(difference), how),
+        (first.truth > 0).sum(0),
     )
 
 
@@ -201,8 +212,7 @@ def _blocks(num_pictures: int, resamples: int) -> Iterator[int]:
 
 
 def _bound(areas: ClassAreas, drawn: Float64[np.ndarray, "r s"], level: float) -> Intervals:
-    whole = table(areas.weighted(np.ones((1, len(areas.truth)), np.int64)))[0]
-    return Intervals(whole, *_quantiles(drawn, level))
+    return Intervals(table(areas.total()), *_quantiles(drawn, level))
 
 
 def _quantiles(

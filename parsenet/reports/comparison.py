@@ -21,14 +21,16 @@ def comparison_table(record: Mapping[str, Any]) -> str:
             _bounded(entry["b"]),
             _bounded(entry["difference"], "+"),
             "-" if entry["p_value"] is None else f"{entry['p_value']:.4f}",
+            "" if entry["num_pictures"] is None else str(entry["num_pictures"]),
         ]
         for name, entry in record["scores"].items()
     ]
     drawn = record["resampling"]
-    return markdown_table(["", "A", "B", "B - A", "p"], rows, "lrrrr") + (
+    return markdown_table(["", "A", "B", "B - A", "p", "pictures"], rows, "lrrrrr") + (
         f"\nIn brackets: {100 * drawn['level']:g} % bootstrap intervals over pictures. p: paired "
         f"permutation test, corrected over the classes (Holm). {drawn['resamples']:,} resamples, "
-        f"seed {drawn['seed']}. Neither covers how a score moves from one training to the next.\n"
+        f"seed {drawn['seed']}. Neither covers how a score moves from one training to the next; the "
+        "limits of a class that few pictures show are too narrow.\n"
     )
 
 
@@ -44,7 +46,8 @@ def dialect_table(record: Mapping[str, Any]) -> str:
         known = entry["mean_iou"] is not None and ours is not None
         apart = f"{100 * (entry['mean_iou'] - ours):+.2f}" if known else "-"
         others = ("pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
-        rows.append([name, percent(entry["mean_iou"]), apart, *(percent(entry[x]) for x in others)])
+        mean_iou = "nan" if entry["mean_iou"] is None else percent(entry["mean_iou"])
+        rows.append([name, mean_iou, apart, *(percent(entry[other]) for other in others)])
     heads = ["codebase", "mean IoU", "to ours", "pixel acc.", "mean acc.", "f.w. IoU"]
     reasons = [f"- {name}: {entry['reason']}\n" for name, entry in record.items()]
     return markdown_table(heads, rows, "lrrrrr") + "\n" + "".join(reasons)

@@ -46,14 +46,16 @@ def test_compare_prints_both_cards_and_a_difference(scored, capsys):
     assert [card[:2] for card in cards] == ["A:", "B:"]
     row = re.search(r"\| mean IoU .*", out)[0]
     number = r"\+?\d+\.\d\d \[\+?\d+\.\d\d, \+?\d+\.\d\d\]"
-    assert re.fullmatch(rf"\| mean IoU +\| +{number} \| +{number} \| +{number} \| 0\.0050 \|", row)
+    assert re.fullmatch(
+        rf"\| mean IoU +\| +{number} \| +{number} \| +{number} \| 0\.0050 \| +\|", row
+    )
 
 
 def test_compare_leaves_a_class_without_ground_truth_empty(scored, capsys):
     compare(scored)
 
     row = re.search(r"\| IoU dog .*", capsys.readouterr().out)[0]
-    assert re.fullmatch(r"\| IoU dog +(\| +- ){4}\|", row)
+    assert re.fullmatch(r"\| IoU dog +(\| +- ){4}\| +0 \|", row)
 
 
 def test_compare_writes_json(scored, capsys):
@@ -123,3 +125,22 @@ def test_score_without_a_card_is_refused(tmp_path):
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         Scored.load(path)
+
+
+def test_other_classes_are_named_not_listed(scored, capsys):
+    images = evaluation(2).images
+    only_ground = ImageCounts(
+        images.ids,
+        *(part[images.truth == 0] for part in (images.images, images.truth)),
+        *(part[images.truth == 0] for part in (images.prediction, images.pixels)),
+        3,
+    )
+    replace(evaluation(2), images=only_ground).write(scored / "b")
+
+    compare(scored)
+
+    assert capsys.readouterr().err == (
+        "error: Both scores must have the same card, got `classes_counted` 2 classes (cat among "
+        "them) and 1 classes; `classes_absent` 1 classes and 2 classes (cat among them). Score "
+        "both alike, or add `--anyway`.\n"
+    )

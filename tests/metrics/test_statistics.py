@@ -111,6 +111,17 @@ def test_four_times_the_pictures_halve_the_interval():
     assert 1.5 < ratio < 2.6
 
 
+def test_class_of_a_single_picture_does_not_move_the_mean():
+    """It is missed in every third draw; left out of the mean there, its 0 would not count."""
+    counts = np.zeros((20, 2, 2), np.int64)
+    counts[:, 0, 0] = 10
+    counts[0, 1, 0] = 1
+
+    bounds = intervals(images(counts), QUICK)
+
+    assert bounds.high[0] == pytest.approx(0.5)
+
+
 def test_same_seed_same_figures():
     one, again = (intervals(drawn(3), Resampling(200, seed=7)) for _ in range(2))
 
