@@ -15,12 +15,14 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from parsenet.hardware import choose_device
+from parsenet.metrics.boundary import boundary_areas, trimap_counts
 from parsenet.metrics.confusion import ConfusionMatrix
 from parsenet.metrics.counting import count
 from parsenet.metrics.scores import scores
@@ -62,6 +64,15 @@ def smp_counter(prediction: Tensor, label: Tensor) -> Tensor:
 
     stats = get_stats(prediction, label, "multiclass", ignore_index=VOID, num_classes=NUM_CLASSES)
     return torch.stack(stats[:3])[:, 0]
+
+
+def run(
+    metric: Callable[[np.ndarray, np.ndarray, int, int], object],
+    prediction: np.ndarray,
+    label: np.ndarray,
+) -> None:
+    """Call one of our functions."""
+    metric(prediction, label, NUM_CLASSES, VOID)
 
 
 def check(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
@@ -131,14 +142,18 @@ def main() -> None:
         "smp get_stats": (smp_counter, place(torch.int64)),
     }
     if device.type == "cpu":
-        alone = [(prediction, label) for prediction, label in pairs]
+        random = np.random.default_rng(0)
+        noise = [tuple(random.integers(0, NUM_CLASSES, (2, *SIZE), np.uint8)) for _ in pairs]
         contest = {
-            "parsenet count": (lambda a, b: count(a, b, NUM_CLASSES, VOID), list(alone)),
+            "parsenet count": (partial(run, count), list(pairs)),
+            "parsenet count, pure noise": (partial(run, count), [(a, b) for a, b in noise]),
             **contest,
+            "parsenet boundary_areas": (partial(run, boundary_areas), list(pairs)),
+            "parsenet trimap_counts, six widths": (partial(run, trimap_counts), list(pairs)),
         }
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     times = time_turns(contest, args.rounds, wait)
-    print(f"{args.pictures} label maps of {SIZE[0]} x {SIZE[1]}, {NUM_CLASSES} classes, {device}, ")
+    print(f"{args.pictures} label maps of {SIZE[0]} x {SIZE[1]}, {NUM_CLASSES} classes, {device},")
     print(f"{torch.get_num_threads()} threads, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}")
     print(f"Counts equal to the last pixel; mean IoU {mean_iou:.6f} for all.\n")
     print("| | ms per picture | times ours |\n|---|---:|---:|")

@@ -29,8 +29,8 @@ def comparison_table(record: Mapping[str, Any]) -> str:
     return markdown_table(["", "A", "B", "B - A", "p", "pictures"], rows, "lrrrrr") + (
         f"\nIn brackets: {100 * drawn['level']:g} % bootstrap intervals over pictures. p: paired "
         f"permutation test, corrected over the classes (Holm). {drawn['resamples']:,} resamples, "
-        f"seed {drawn['seed']}. Neither covers how a score moves from one training to the next; the "
-        "limits of a class that few pictures show are too narrow.\n"
+        f"seed {drawn['seed']}. Neither covers how a score moves from one training to the next; "
+        "the limits of a class that few pictures show are too narrow.\n"
     )
 
 
