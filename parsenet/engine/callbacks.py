@@ -94,7 +94,7 @@ class History(pl.Callback):
         writer.writerows(self.rows)
         write_bytes_atomically(self.path, text.getvalue().encode())
 
-    def _say(self, row: dict[str, float], num_steps: int) -> None:
+    def _say(self, row: dict[str, int | float], num_steps: int) -> None:
         left = row["seconds"] * (num_steps / max(1, row["step"]) - 1)
         _log.info(
             "step %d of %d: loss %.4g, pixel accuracy %.2f, mean IoU %.2f (per cent; %.0f min, "

@@ -181,7 +181,8 @@ class ImageCounts:
             DataNotFoundError: the file is missing, or is not such a file.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: numpy leaves the file open when it is no archive.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in _FIELDS}
                 ids = tuple(file["ids"].tolist())
                 return cls(ids=ids, num_classes=int(file["num_classes"]), **arrays)

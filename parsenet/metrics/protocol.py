@@ -39,11 +39,6 @@ class Protocol:
     checkpoint: str | None = None
     """SHA-256 of the file that was scored; None where only its predictions are known."""
 
-    def __post_init__(self) -> None:
-        # JSON gives lists; equality and hashing want tuples.
-        object.__setattr__(self, "classes_counted", tuple(self.classes_counted))
-        object.__setattr__(self, "classes_absent", tuple(self.classes_absent))
-
     def __str__(self) -> str:
         total = len(self.classes_counted) + len(self.classes_absent)
         absent = f" (without {', '.join(self.classes_absent)})" if self.classes_absent else ""
@@ -70,7 +65,8 @@ class Protocol:
             ConfigError: a field is missing or unknown.
         """
         try:
-            return cls(**record)
+            # JSON gives lists; equality and hashing want tuples.
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
         except TypeError as error:
             raise ConfigError(
                 f"`card` must hold the fields of a protocol card, got '{error}'. Score again with "

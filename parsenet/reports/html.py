@@ -32,6 +32,9 @@ from parsenet.reports.tables import (
 MAX_SAMPLES = 12
 """Sample pictures on the page; all of them stay in the run folder."""
 
+WORST = "Lowest mean IoU over the classes in the picture's own ground truth; the name ends in it."
+"""What the gallery of the worst pictures shows."""
+
 MATRIX_NAME = "confusion.svg"
 """The confusion matrix as a picture of its own, which `report.md` shows."""
 
@@ -77,9 +80,12 @@ def markdown_page(run: Run) -> str:
         parts += [class_table(run.metrics)]
         if run.metrics.get("confusion"):
             parts += ["## Confusions", f"![confusion matrix]({MATRIX_NAME})"]
-    for title, paths in (("Worst pictures", run.worst), ("Samples", run.samples)):
+    for title, paths, note in (
+        ("Worst pictures", run.worst, WORST),
+        ("Samples", run.samples, ""),
+    ):
         if paths:
-            parts += [f"## {title}"]
+            parts += [f"## {title}", *([note] if note else [])]
             parts += [f"![{x.stem}]({x.parent.name}/{x.name})" for x in paths[:MAX_SAMPLES]]
     parts += ["## How it was made"] if run.record else []
     parts += [f"    {run.record['command']}"] if run.record.get("command") else []
@@ -94,8 +100,8 @@ def html_page(run: Run) -> str:
         _scores(run.metrics),
         _curves(run),
         _classes(run.metrics),
-        _gallery("Worst pictures", run.worst),
-        _gallery("Samples", run.samples),
+        _gallery("Worst pictures", run.worst, WORST),
+        _gallery("Samples", run.samples, ""),
         _origin(run),
     ]
     return (
@@ -175,7 +181,7 @@ def _table(
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
-def _gallery(title: str, paths: Sequence[Path]) -> str:
+def _gallery(title: str, paths: Sequence[Path], note: str) -> str:
     if not paths:
         return ""
     figures = "\n".join(
@@ -183,7 +189,7 @@ def _gallery(title: str, paths: Sequence[Path]) -> str:
         f"<figcaption>{escape(path.stem)}</figcaption></figure>"
         for path in paths[:MAX_SAMPLES]
     )
-    return f"<h2>{title}</h2>\n{figures}"
+    return f'<h2>{title}</h2>\n<p class="quiet">{note}</p>\n{figures}'
 
 
 def _data_uri(path: Path) -> str:

@@ -22,11 +22,12 @@ def confusion_chart(metrics: Mapping[str, Any]) -> str:
         metrics: the contents of `metrics.json`.
     """
     names = [str(entry["name"]) for entry in metrics["classes"]]
-    size = _CELL * len(names)
+    # The last name leans out to the right.
+    width, height = _MARGIN + _CELL * len(names) + 60, _TOP + _CELL * len(names) + 8
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_MARGIN + size + 8} '
-        f'{_TOP + size + 8}" role="img" font-family="sans-serif" font-size="11">',
-        f'<rect width="{_MARGIN + size + 8}" height="{_TOP + size + 8}" fill="#ffffff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        'font-family="sans-serif" font-size="11">',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         f'<text x="8" y="{_TOP - 8}" fill="{_INK}" font-size="10">truth / taken for, %</text>',
     ]
     for index, name in enumerate(names):

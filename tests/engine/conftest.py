@@ -49,19 +49,25 @@ class Toy:
     def rows(self, name="run"):
         """Rows of metrics.csv but for the seconds, which no two runs share."""
         with (self.root / name / "metrics.csv").open() as file:
-            return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+            return [
+                {k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
+            ]
 
     def checkpoint(self, name="run"):
         return torch.load(self.root / name / "checkpoints" / "last.ckpt", weights_only=True)
 
 
+def make_toy(root):
+    write_voc(root / "data", num_images=2, size=(16, 18))
+    config = root / "toy.yaml"
+    config.write_text(yaml.safe_dump(OPTIONS))
+    return Toy(root, config)
+
+
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     monkeypatch.setitem(TRUNKS, "squeezenet", ToyTrunk)
-    write_voc(tmp_path / "data", num_images=2, size=(16, 18))
-    config = tmp_path / "toy.yaml"
-    config.write_text(yaml.safe_dump(OPTIONS))
-    return Toy(tmp_path, config)
+    return make_toy(tmp_path)
 
 
 @pytest.fixture(autouse=True)
