@@ -64,9 +64,13 @@ class Protocol:
         Raises:
             ConfigError: a field is missing or unknown.
         """
+        # JSON gives lists; equality and hashing want tuples.
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in record.items()
+        }
         try:
-            # JSON gives lists; equality and hashing want tuples.
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+            return cls(**values)
         except TypeError as error:
             raise ConfigError(
                 f"`card` must hold the fields of a protocol card, got '{error}'. Score again with "
