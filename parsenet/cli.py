@@ -6,6 +6,7 @@ Nothing here imports torch before a command runs, so that `--help` is quick.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ commands:
   validate   score it on `val_split`   parsenet validate --config C.yaml --ckpt_path BEST.ckpt
   test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
   predict    label pictures            parsenet predict model.safetensors photos/ --out labels/
+  score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
+  compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
+  dialects   what others would report  parsenet dialects A/metrics.json
   report     redraw a run's report     parsenet report runs/demo
 
 `parsenet COMMAND --help` lists the options of a command. `fit`, `validate` and `test` take every
@@ -103,6 +107,106 @@ def _predict(words: list[str]) -> int:
     return 1 if failed else 0
 
 
+def _score(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "parsenet score",
+        description="Score predicted label maps against true ones, pixel by pixel. Needs no model.",
+    )
+    parser.add_argument("--pred", type=Path, required=True, help="folder of predictions")
+    parser.add_argument("--gt", type=Path, required=True, help="folder of true label maps")
+    parser.add_argument("--taxonomy", required=True, help="voc2012, or a YAML file with `names:`")
+    parser.add_argument("--split", type=Path, help="file of names (default: all files of --gt)")
+    parser.add_argument("--out", type=Path, help="folder for scores, counts and a report")
+    parser.add_argument("--images", type=Path, help="folder of the pictures, for the report")
+    parser.add_argument(
+        "--boundary", action="store_true", help="also score near contours: boundary IoU, trimap"
+    )
+    parser.add_argument("--json", action="store_true", help="print metrics.json, not tables")
+    given = parser.parse_args(words[1:])
+
+    from parsenet.evaluation.contours import score_contours, write_contours
+    from parsenet.evaluation.folders import find_pairs, reader, score_pairs
+    from parsenet.inference.pictures import write_worst
+    from parsenet.reports.comparison import contour_table
+    from parsenet.reports.html import write_report
+    from parsenet.reports.tables import class_table, protocol_sentence, summary_table
+    from parsenet.taxonomy import taxonomy_from
+
+    taxonomy = taxonomy_from(given.taxonomy)
+    pairs = find_pairs(given.pred, given.gt, given.split)
+    split = given.split.stem if given.split else given.gt.resolve().name
+    evaluation = score_pairs(pairs, taxonomy, split)
+    if given.out is not None:
+        evaluation.write(given.out)
+        read = reader(pairs, taxonomy, given.images)
+        write_worst(given.out / "worst", evaluation.worst(), read, taxonomy)
+        print(f"Report: {write_report(given.out)}", file=sys.stderr)
+    metrics = evaluation.to_dict()
+    if given.boundary:
+        metrics["contours"] = score_contours(pairs, taxonomy)
+        if given.out is not None:
+            write_contours(given.out, metrics["contours"])
+    if given.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        print(f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}")
+        if given.boundary:
+            print(contour_table(metrics["contours"]))
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "parsenet compare",
+        description="Set two checkpoints' scores side by side, with intervals and a paired test. "
+        "Refuses scores that were made by different protocols.",
+    )
+    parser.add_argument("a", type=Path, help="metrics.json, its counts.npz beside it")
+    parser.add_argument("b", type=Path, help="another, of the same pictures")
+    parser.add_argument("--anyway", action="store_true", help="compare although the cards differ")
+    parser.add_argument("--resamples", type=int, default=5000, help="data sets drawn (5000)")
+    parser.add_argument("--level", type=float, default=0.95, help="of the intervals (0.95)")
+    parser.add_argument("--seed", type=int, default=0, help="start of the randomness (0)")
+    parser.add_argument("--json", action="store_true", help="print numbers, not a table")
+    given = parser.parse_args(words[1:])
+
+    from parsenet.evaluation.comparison import Scored, compare_scored, comparison_record
+    from parsenet.metrics.statistics import Resampling
+    from parsenet.reports.comparison import comparison_table
+
+    how = Resampling(given.resamples, given.level, given.seed)
+    one, other = Scored.load(given.a), Scored.load(given.b)
+    result = compare_scored(one, other, how, given.anyway)
+    record = comparison_record(result, one.names, how)
+    if given.json:
+        print(json.dumps(record, indent=1))
+    else:
+        cards = f"A: {one.path}: {one.card}.\nB: {other.path}: {other.card}."
+        print(f"{cards}\n\n{comparison_table(record)}", end="")
+    return 0
+
+
+def _dialects(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "parsenet dialects",
+        description="Print what other codebases would report for the same predictions, and why.",
+    )
+    parser.add_argument("metrics", type=Path, help="metrics.json, its counts.npz beside it")
+    parser.add_argument("--json", action="store_true", help="print numbers, not a table")
+    given = parser.parse_args(words[1:])
+
+    from parsenet.evaluation.comparison import Scored, dialect_record
+    from parsenet.reports.comparison import dialect_table
+
+    scored = Scored.load(given.metrics)
+    record = dialect_record(scored.images)
+    if given.json:
+        print(json.dumps(record, indent=1))
+    else:
+        print(f"{scored.card}.\n\n{dialect_table(record)}", end="")
+    return 0
+
+
 def _report(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "parsenet report", description="Write report.html and report.md of a run folder anew."
@@ -133,5 +237,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "validate": _lightning,
     "test": _lightning,
     "predict": _predict,
+    "score": _score,
+    "compare": _compare,
+    "dialects": _dialects,
     "report": _report,
 }

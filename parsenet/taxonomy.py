@@ -183,3 +183,16 @@ def taxonomy_named(name: str) -> Taxonomy:
             f"`taxonomy` must be a known name, got '{name}'. {suggest(name, TAXONOMIES)}"
         )
     return TAXONOMIES[name]
+
+
+def taxonomy_from(name: str) -> Taxonomy:
+    """Look up a built-in taxonomy, or read the YAML file of that name.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        return taxonomy_named(name)
+    from pathlib import Path
+
+    return Taxonomy.from_yaml(Path(name))

@@ -25,6 +25,7 @@ RANKS = {
     "losses": 3,
     "metrics": 3,
     "inference": 4,
+    "evaluation": 4,
     "reports": 4,
     "engine": 5,
     "export": 5,
@@ -224,7 +225,9 @@ def test_help_leaves_torch_alone():
     assert answer.stdout.splitlines()[-1:] in (["0 False"], ["None False"]), answer.stderr
 
 
-@pytest.mark.parametrize("module", ["errors", "taxonomy", "config", "reports.tables"])
+@pytest.mark.parametrize(
+    "module", ["errors", "taxonomy", "config", "reports.tables", "evaluation.folders"]
+)
 def test_light_module_leaves_torch_alone(module):
     answer = run_python(f"import parsenet.{module}, sys; print('torch' in sys.modules)")
 

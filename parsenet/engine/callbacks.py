@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class History(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return rows, seconds and the losses since the last row."""
-        losses = [float(loss) for loss in self._losses]
+        losses = torch.stack(self._losses).tolist() if self._losses else []
         return {"rows": self.rows, "seconds": self.seconds, "losses": losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -78,7 +79,7 @@ class History(pl.Callback):
             "step": trainer.global_step,
             "seconds": round(self.seconds, 1),
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "train/loss": sum(map(float, self._losses)) / max(1, len(self._losses)),
+            "train/loss": float(torch.stack(self._losses).mean()) if self._losses else math.nan,
             "val/pixel_acc": result.scores.pixel_accuracy,
             "val/mean_acc": result.scores.mean_accuracy,
             "val/mIoU": result.scores.mean_iou,

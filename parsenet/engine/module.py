@@ -7,7 +7,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Int64
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -17,7 +17,8 @@ from parsenet.engine.optim import build_optimizer
 from parsenet.errors import ConfigError
 from parsenet.hardware import prefers_channels_last
 from parsenet.losses import CrossEntropy
-from parsenet.metrics.confusion import ConfusionMatrix
+from parsenet.metrics.confusion import ImageCounter
+from parsenet.metrics.per_image import ImageCounts
 from parsenet.metrics.scores import Scores, scores
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import describe
@@ -30,10 +31,16 @@ class Result(NamedTuple):
 
     stage: str
     """`val` or `test`."""
-    num_pictures: int
+    images: ImageCounts
+    """Counts of every picture."""
     counts: Int64[np.ndarray, "c c"]
     """Pixels by (true class, predicted class)."""
     scores: Scores
+
+    @property
+    def num_pictures(self) -> int:
+        """Pictures that were scored."""
+        return len(self.images)
 
 
 class SegmentationModule(pl.LightningModule):
@@ -63,8 +70,7 @@ class SegmentationModule(pl.LightningModule):
         self.network = build_model(network, taxonomy.num_classes)
         self.loss = CrossEntropy(optim.loss, taxonomy.void)
         self.result: Result | None = None
-        self._counts = ConfusionMatrix(taxonomy.num_classes, taxonomy.void)
-        self._num_pictures = 0
+        self._counter = ImageCounter(taxonomy.num_classes, taxonomy.void)
 
     def setup(self, stage: str) -> None:
         """Load the start weights before training; a resumed run overwrites them afterwards."""
@@ -130,17 +136,15 @@ class SegmentationModule(pl.LightningModule):
         return self.network(batch.image).max(dim=1).indices  # type: ignore[no-any-return]
 
     def _count(self, batch: Batch) -> None:
-        self._counts.update(self.predict_label(batch), batch.label)
-        self._num_pictures += len(batch.id)
+        self._counter.update(self.predict_label(batch), batch.label, batch.id)
 
     def _score(self, stage: str) -> None:
-        """Sum the counts of all processes; log the four scores and every class's IoU."""
-        counts = self._sum(torch.from_numpy(self._counts.to_numpy())).numpy()
-        num_pictures = int(self._sum(torch.tensor(self._num_pictures)))
-        self._counts.reset()
-        self._num_pictures = 0
+        """Put the counts of all processes together; log the four scores and every class's IoU."""
+        images = _gather(self._counter.to_counts())
+        self._counter.reset()
+        counts = images.total()
         result = scores(counts)
-        self.result = Result(stage, num_pictures, counts, result)
+        self.result = Result(stage, images, counts, result)
         values = {
             "pixel_acc": result.pixel_accuracy,
             "mean_acc": result.mean_accuracy,
@@ -150,11 +154,14 @@ class SegmentationModule(pl.LightningModule):
         for name, iou in zip(self.taxonomy.names, result.class_iou, strict=True):
             values[f"IoU_{name}"] = iou
         for name, value in values.items():
-            # The counts are summed already: every process logs the same number.
+            # The counts are those of all processes: every process logs the same number.
             self.log(f"{stage}/{name}", value, prog_bar=name == "mIoU")
 
-    def _sum(self, value: Tensor) -> Tensor:
-        """Add up a tensor of whole numbers over all processes, exactly."""
-        total = self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum")
-        assert isinstance(total, Tensor)
-        return total.cpu()
+
+def _gather(images: ImageCounts) -> ImageCounts:
+    """Join the pictures of all processes; whole numbers, so nothing is rounded."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return images
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, images)
+    return ImageCounts.join(parts, images.num_classes)

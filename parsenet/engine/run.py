@@ -230,9 +230,10 @@ class Cli(LightningCLI):
         if not self.trainer.is_global_zero or result is None:
             return
         record |= {"finished": now(), "seconds": round(seconds, 1)}
-        name = checkpoint.name if checkpoint else None
-        write_metrics(self.run_dir, result, self.model.taxonomy, self.datamodule.config, name)
-        write_samples(self.run_dir, self.model.eval(), self.datamodule)
+        evaluation = write_metrics(
+            self.run_dir, result, self.model.taxonomy, self.datamodule.config, checkpoint
+        )
+        write_samples(self.run_dir, self.model.eval(), self.datamodule, evaluation)
         if self.subcommand == "fit":
             save_network(
                 self.run_dir / "model.safetensors",
@@ -243,9 +244,9 @@ class Cli(LightningCLI):
         self._write_record(record)
         report = write_report(self.run_dir)
         _log.info(
-            "%d pictures: pixel accuracy %.2f, mean accuracy %.2f, mean IoU %.2f, "
+            "%s.\nPixel accuracy %.2f, mean accuracy %.2f, mean IoU %.2f, "
             "frequency-weighted IoU %.2f (per cent). Report: %s",
-            result.num_pictures,
+            evaluation.card,
             100 * result.scores.pixel_accuracy,
             100 * result.scores.mean_accuracy,
             100 * result.scores.mean_iou,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from parsenet.files import write_bytes_atomically
 from parsenet.inference.writers import blend
 from parsenet.taxonomy import VOID_COLOUR, Taxonomy
 
@@ -18,8 +24,14 @@ _TEXT = (30, 32, 36)
 _PAPER = (255, 255, 255)
 
 
+Triple: TypeAlias = tuple[
+    UInt8[np.ndarray, "h w 3"] | None, UInt8[np.ndarray, "h w"], UInt8[np.ndarray, "h w"]
+]
+"""Picture where there is one, truth and prediction."""
+
+
 def draw_sample(
-    image: UInt8[np.ndarray, "h w 3"],
+    image: UInt8[np.ndarray, "h w 3"] | None,
     truth: UInt8[np.ndarray, "h w"],
     prediction: UInt8[np.ndarray, "h w"],
     taxonomy: Taxonomy,
@@ -29,18 +41,19 @@ def draw_sample(
     Pixels that are void in the truth are drawn so in the prediction too: they do not count.
 
     Args:
-        image: RGB in [0, 255].
+        image: RGB in [0, 255]; None draws the labels alone.
         truth: class indices, or void.
         prediction: class indices.
         taxonomy: gives names and colours.
     """
     shown = np.where(truth == taxonomy.void, truth, prediction)
-    panels = {
-        "picture": image,
-        "truth": blend(image, truth, taxonomy, 0.75),
-        "prediction": blend(image, shown, taxonomy, 0.75),
-    }
-    size = _panel_size(image.shape[:2])
+    labels = {"truth": truth, "prediction": shown}
+    if image is None:
+        panels = {title: taxonomy.colourise(label) for title, label in labels.items()}
+    else:
+        panels = {"picture": image}
+        panels |= {title: blend(image, x, taxonomy, 0.75) for title, x in labels.items()}
+    size = _panel_size((truth.shape[0], truth.shape[1]))
     present = [int(value) for value in np.union1d(truth, shown)]
     width = len(panels) * (size[0] + _GAP) + _GAP
     legend = _place_legend(present, taxonomy, width)
@@ -54,6 +67,34 @@ def draw_sample(
     for left, row, value in legend:
         _draw_entry(draw, (left, _LINE + size[1] + _GAP + row * _LINE), value, taxonomy)
     return sheet
+
+
+def write_worst(
+    out_dir: Path,
+    worst: Sequence[tuple[str, float]],
+    read: Callable[[str], Triple],
+    taxonomy: Taxonomy,
+) -> None:
+    """Draw the pictures that scored worst; pictures of an earlier scoring are removed.
+
+    Args:
+        out_dir: folder; files are named after rank, id and mean IoU in per cent.
+        worst: ids and mean IoU, worst first.
+        read: gives picture, truth and prediction of an id.
+        taxonomy: gives names and colours.
+    """
+    for old in out_dir.glob("*.png"):
+        old.unlink()
+    for rank, (name, iou) in enumerate(worst, start=1):
+        path = out_dir / f"{rank:02d}_{name.replace('/', '_')}_iou_{100 * iou:.2f}.png"
+        write_picture(path, draw_sample(*read(name), taxonomy))
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as PNG, whole or not at all."""
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    write_bytes_atomically(path, content.getvalue())
 
 
 def _panel_size(shape: tuple[int, int]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Confusion counts over a whole data set: how often true class i was predicted as class j.
+"""Confusion counts of torch tensors: how often true class i was predicted as class j.
 
 Counts are int64, so a data set of any size is exact, and void pixels are left out of rows and
 columns alike (PAPER 4b). Scores of single pictures are never averaged.
@@ -6,23 +6,29 @@ columns alike (PAPER 4b). Scores of single pictures are never averaged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 
-from parsenet.errors import LabelError
+from parsenet.metrics.counting import (
+    NUM_ROWS,
+    OUTSIDE,
+    count_rows,
+    refuse_other_size,
+    refuse_wrong_labels,
+)
+from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import IGNORE_INDEX
 
-_OUTSIDE = 256
-"""The row that collects labels which are not 8-bit values."""
+_BLOCK = 64
+"""Pictures whose counts a GPU keeps before they are fetched; it waits once for so many."""
 
 
 class ConfusionMatrix:
     """Adds up pixels by (true class, predicted class).
-
-    Every 8-bit label value has a row of its own while counting: a wrong label is then found by
-    looking at the counts, without a pass over the pixels and, on a GPU, without waiting for it.
 
     Args:
         num_classes: number of classes C; labels and predictions are 0..C-1.
@@ -32,7 +38,7 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int, void: int = IGNORE_INDEX) -> None:
         self.num_classes = num_classes
         self.void = void
-        self._host: Int64[np.ndarray, "257 c"] = np.zeros((_OUTSIDE + 1, num_classes), np.int64)
+        self._host: Int64[np.ndarray, "257 c"] = np.zeros((NUM_ROWS, num_classes), np.int64)
         self._device: Int64[Tensor, "257 c"] | None = None
 
     def update(
@@ -48,18 +54,16 @@ class ConfusionMatrix:
             label: true classes 0..C-1, or void.
 
         Raises:
-            LabelError: the two differ in size, or a label is neither a class nor void.
+            LabelError: the two differ in size, or a value is not among those above.
         """
-        if prediction.shape != label.shape:
-            raise LabelError(
-                f"`label` must be as large as `prediction` {tuple(prediction.shape)}, got "
-                f"{tuple(label.shape)}. Upsample the prediction to the label's size."
-            )
+        refuse_other_size(prediction.shape, label.shape)
         if label.is_cuda:
             self._count_on_device(prediction, label)
         else:
-            self._host += self._count(prediction.cpu().numpy(), label.numpy(force=True))
-            self._refuse_wrong_labels(self._host)
+            self._host += count_rows(
+                prediction.cpu().numpy(), label.numpy(force=True), self.num_classes
+            )
+            refuse_wrong_labels(self._host, self.num_classes, self.void)
 
     def to_numpy(self) -> Int64[np.ndarray, "c c"]:
         """Return a copy of the counts; rows are true classes, columns predicted ones.
@@ -70,7 +74,7 @@ class ConfusionMatrix:
         rows = self._host.copy()
         if self._device is not None:
             rows += self._device.cpu().numpy()
-        self._refuse_wrong_labels(rows)
+        refuse_wrong_labels(rows, self.num_classes, self.void)
         return rows[: self.num_classes]
 
     def reset(self) -> None:
@@ -88,49 +92,107 @@ class ConfusionMatrix:
         total._host[: self.num_classes] = self.to_numpy() + other.to_numpy()
         return total
 
-    def _count(
-        self,
-        prediction: Integer[np.ndarray, "*batch h w"],
-        label: Integer[np.ndarray, "*batch h w"],
-    ) -> Int64[np.ndarray, "257 c"]:
-        if prediction.size and not 0 <= prediction.min() <= prediction.max() < self.num_classes:
-            raise ValueError(
-                f"`prediction` must be in 0..{self.num_classes - 1}, got "
-                f"{prediction.min()}..{prediction.max()}. Use a network of {self.num_classes} "
-                "classes."
-            )
-        if label.dtype != np.uint8:
-            label = np.where((label < 0) | (label > 255), _OUTSIDE, label)
-        # 16 bits hold every code of 8-bit labels (255 * 255 + 254), and half the memory moves.
-        code_type = np.dtype(np.uint16 if label.dtype == np.uint8 else np.int64)
-        code = label.astype(code_type)
-        code *= code_type.type(self.num_classes)
-        code += prediction.astype(code_type)
-        rows = np.bincount(code.ravel(), minlength=(_OUTSIDE + 1) * self.num_classes)
-        return rows.reshape(_OUTSIDE + 1, self.num_classes)
-
     def _count_on_device(
         self, prediction: Integer[Tensor, "*batch h w"], label: Integer[Tensor, "*batch h w"]
     ) -> None:
-        label = label.long()
-        label = label.masked_fill((label < 0) | (label > 255), _OUTSIDE)
-        code = (label * self.num_classes + prediction).flatten()
         # Outside inference mode, so that counts begun in an evaluation loop can be added to later.
         with torch.inference_mode(False), torch.no_grad():
             if self._device is None:
-                self._device = torch.from_numpy(np.zeros_like(self._host)).to(label.device)
-            # bincount would wait for the GPU to learn its largest value; scatter_add does not.
-            self._device.view(-1).scatter_add_(0, code, torch.ones_like(code))
+                self._device = label.new_zeros((NUM_ROWS, self.num_classes), dtype=torch.int64)
+            _scatter(self._device, prediction, label)
 
-    def _refuse_wrong_labels(self, rows: Int64[np.ndarray, "257 c"]) -> None:
-        per_value = rows.sum(axis=1)
-        per_value[: self.num_classes] = 0
-        per_value[self.void] = 0
-        if not per_value.any():
-            return
-        value = int(per_value.argmax())
-        shown = "a value outside 0..255" if value == _OUTSIDE else str(value)
-        raise LabelError(
-            f"`label` must be a class 0..{self.num_classes - 1} or void {self.void}, got {shown} "
-            f"in {per_value[value]} pixels. Fix the labels or the taxonomy."
-        )
+
+class ImageCounter:
+    """Counts pixels by (picture, true class, predicted class), a batch at a time.
+
+    Args:
+        num_classes: number of classes C; labels and predictions are 0..C-1.
+        void: label value of pixels that count nowhere.
+    """
+
+    def __init__(self, num_classes: int, void: int = IGNORE_INDEX) -> None:
+        self.num_classes = num_classes
+        self.void = void
+        self._parts: list[ImageCounts] = []
+        self._block: Int64[Tensor, "b 257 c"] | None = None
+        self._block_ids: list[str] = []
+
+    def update(
+        self,
+        prediction: Integer[Tensor, "n h w"],
+        label: Integer[Tensor, "n H W"],
+        ids: Sequence[str],
+    ) -> None:
+        """Count the pixels of some pictures.
+
+        Tensors on a GPU are counted there; it is waited for once in 64 pictures, when their counts
+        are fetched and their labels checked.
+
+        Args:
+            prediction: predicted classes 0..C-1.
+            label: true classes 0..C-1, or void.
+            ids: one name per picture.
+
+        Raises:
+            LabelError: the two differ in size, or a value is not among those above.
+        """
+        refuse_other_size(prediction.shape, label.shape)
+        for index, name in enumerate(ids):
+            if label.is_cuda:
+                self._count_on_device(prediction[index], label[index], name)
+            else:
+                rows = count_rows(
+                    prediction[index].cpu().numpy(),
+                    label[index].numpy(force=True),
+                    self.num_classes,
+                )
+                self._keep([name], rows[None])
+
+    def to_counts(self) -> ImageCounts:
+        """Return what was counted since the last reset, sorted by id.
+
+        Raises:
+            LabelError: a label counted on a GPU is neither a class nor void.
+        """
+        self._fetch()
+        return ImageCounts.join(self._parts, self.num_classes)
+
+    def reset(self) -> None:
+        """Forget all counts."""
+        self._parts = []
+        self._block = None
+        self._block_ids = []
+
+    def _count_on_device(
+        self, prediction: Integer[Tensor, "h w"], label: Integer[Tensor, "h w"], name: str
+    ) -> None:
+        with torch.inference_mode(False), torch.no_grad():
+            if self._block is None:
+                shape = (_BLOCK, NUM_ROWS, self.num_classes)
+                self._block = label.new_zeros(shape, dtype=torch.int64)
+            _scatter(self._block[len(self._block_ids)], prediction, label)
+        self._block_ids.append(name)
+        if len(self._block_ids) == _BLOCK:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        if self._block is not None:
+            self._keep(self._block_ids, self._block[: len(self._block_ids)].cpu().numpy())
+            self._block, self._block_ids = None, []
+
+    def _keep(self, ids: Sequence[str], rows: Int64[np.ndarray, "n 257 c"]) -> None:
+        refuse_wrong_labels(rows.sum(axis=0), self.num_classes, self.void)
+        self._parts.append(ImageCounts.of(ids, rows[:, : self.num_classes], self.num_classes))
+
+
+def _scatter(
+    rows: Int64[Tensor, "257 c"],
+    prediction: Integer[Tensor, "*batch h w"],
+    label: Integer[Tensor, "*batch h w"],
+) -> None:
+    """Add pixels to counts by (label value, predicted class), without waiting for a GPU."""
+    label = label.long()
+    label = label.masked_fill((label < 0) | (label > 255), OUTSIDE)
+    code = (label * rows.shape[1] + prediction).flatten()
+    # bincount would wait for the GPU to learn its largest value; scatter_add does not.
+    rows.view(-1).scatter_add_(0, code, torch.ones_like(code))

@@ -7,6 +7,9 @@ With n_ij pixels of true class i predicted as j, and t_i = sum_j n_ij:
     mean IoU                   mean_i n_ii / (t_i + sum_j n_ji - n_ii)
     frequency-weighted IoU     sum_i t_i IoU_i / sum_i t_i
 
+and for a class: accuracy (its recall) n_ii / t_i, precision n_ii / sum_j n_ji, and Dice (F1)
+2 n_ii / (t_i + sum_j n_ji).
+
 Classes without ground truth (t_i = 0) leave the means, as the authors do; pixels wrongly given to
 such a class still cost their true class.
 
@@ -19,9 +22,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Integer
+from jaxtyping import Bool, Float64, Integer
 
 from parsenet.errors import ConfigError, suggest
+from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import Taxonomy
 
 
@@ -40,9 +44,23 @@ class Scores:
     class_iou: tuple[float, ...]
     """Intersection over union of every class."""
     class_accuracy: tuple[float, ...]
-    """Share of the right pixels of every class."""
+    """Share of the right pixels of every class; also called recall."""
+    class_precision: tuple[float, ...]
+    """Share of the pixels given to a class that belong to it; nan where none was given."""
+    class_dice: tuple[float, ...]
+    """Dice or F1 of every class: the harmonic mean of precision and accuracy."""
     class_pixels: tuple[int, ...]
     """Ground-truth pixels of every class, void not counted."""
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """What every picture scored by itself; nan for a picture without a counted pixel."""
+
+    pixel_accuracy: tuple[float, ...]
+    """Share of the pixels that are right."""
+    mean_iou: tuple[float, ...]
+    """Intersection over union, averaged over the classes in the picture's ground truth."""
 
 
 def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
@@ -53,7 +71,8 @@ def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
     """
     right = np.diag(counts).astype(np.float64)
     truth = counts.sum(axis=1).astype(np.float64)
-    union = truth + counts.sum(axis=0) - right
+    predicted = counts.sum(axis=0).astype(np.float64)
+    union = truth + predicted - right
     present = truth > 0
     iou = _divide(right, union, present)
     accuracy = _divide(right, truth, present)
@@ -64,8 +83,26 @@ def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
         frequency_weighted_iou=_share((truth * iou)[present].sum(), truth.sum()),
         class_iou=tuple(iou.tolist()),
         class_accuracy=tuple(accuracy.tolist()),
+        class_precision=tuple(_divide(right, predicted, present & (predicted > 0)).tolist()),
+        class_dice=tuple(_divide(2 * right, truth + predicted, present).tolist()),
         class_pixels=tuple(int(pixels) for pixels in counts.sum(axis=1)),
     )
+
+
+def image_scores(images: ImageCounts) -> ImageScores:
+    """Score every picture by itself, to find the bad ones; their mean is not the data set's score.
+
+    Args:
+        images: counts per picture.
+    """
+    right, truth, predicted = (part.astype(np.float64) for part in images.class_sums())
+    present = truth > 0
+    iou = _divide(right, truth + predicted - right, present)
+    total = truth.sum(axis=1)
+    some = total > 0
+    accuracy = _divide(right.sum(axis=1), total, some)
+    mean_iou = _divide(np.nansum(iou, axis=1), present.sum(axis=1).astype(np.float64), some)
+    return ImageScores(tuple(accuracy.tolist()), tuple(mean_iou.tolist()))
 
 
 def mean_iou_of(result: Scores, taxonomy: Taxonomy, names: Iterable[str]) -> float:
@@ -91,8 +128,8 @@ def mean_iou_of(result: Scores, taxonomy: Taxonomy, names: Iterable[str]) -> flo
 
 
 def _divide(
-    part: Float64[np.ndarray, " c"], whole: Float64[np.ndarray, " c"], where: np.ndarray
-) -> Float64[np.ndarray, " c"]:
+    part: Float64[np.ndarray, "*c"], whole: Float64[np.ndarray, "*c"], where: Bool[np.ndarray, "*c"]
+) -> Float64[np.ndarray, "*c"]:
     ratio = np.full_like(part, np.nan)
     np.divide(part, whole, out=ratio, where=where)
     return ratio

@@ -16,6 +16,7 @@ from PIL import Image
 
 from parsenet.files import write_bytes_atomically
 from parsenet.reports.charts import line_chart
+from parsenet.reports.matrix import confusion_chart
 from parsenet.reports.runs import Run, read_run
 from parsenet.reports.style import STYLE
 from parsenet.reports.tables import (
@@ -30,6 +31,12 @@ from parsenet.reports.tables import (
 
 MAX_SAMPLES = 12
 """Sample pictures on the page; all of them stay in the run folder."""
+
+WORST = "Lowest mean IoU over the classes in the picture's own ground truth; the name ends in it."
+"""What the gallery of the worst pictures shows."""
+
+MATRIX_NAME = "confusion.svg"
+"""The confusion matrix as a picture of its own, which `report.md` shows."""
 
 _FACTS = {
     "started": "started",
@@ -59,6 +66,8 @@ def write_report(run_dir: Path) -> Path:
     path = run_dir / "report.html"
     write_bytes_atomically(path, html_page(run).encode())
     write_bytes_atomically(run_dir / "report.md", markdown_page(run).encode())
+    if run.metrics.get("confusion"):
+        write_bytes_atomically(run_dir / MATRIX_NAME, confusion_chart(run.metrics).encode())
     return path
 
 
@@ -69,10 +78,16 @@ def markdown_page(run: Run) -> str:
         parts += [protocol_sentence(run.metrics), summary_table(run.metrics)]
         parts += ["## Classes", "In per cent; a dash marks a class without ground truth."]
         parts += [class_table(run.metrics)]
-    if run.samples:
-        parts += ["## Samples"]
-        parts += [f"![{path.stem}](samples/{path.name})" for path in run.samples[:MAX_SAMPLES]]
-    parts += ["## How it was made"]
+        if run.metrics.get("confusion"):
+            parts += ["## Confusions", f"![confusion matrix]({MATRIX_NAME})"]
+    for title, paths, note in (
+        ("Worst pictures", run.worst, WORST),
+        ("Samples", run.samples, ""),
+    ):
+        if paths:
+            parts += [f"## {title}", *([note] if note else [])]
+            parts += [f"![{x.stem}]({x.parent.name}/{x.name})" for x in paths[:MAX_SAMPLES]]
+    parts += ["## How it was made"] if run.record else []
     parts += [f"    {run.record['command']}"] if run.record.get("command") else []
     parts += ["\n".join(f"- {name}: {value}" for name, value in facts(run.record))]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
@@ -85,7 +100,8 @@ def html_page(run: Run) -> str:
         _scores(run.metrics),
         _curves(run),
         _classes(run.metrics),
-        _samples(run.samples),
+        _gallery("Worst pictures", run.worst, WORST),
+        _gallery("Samples", run.samples, ""),
         _origin(run),
     ]
     return (
@@ -144,7 +160,7 @@ def _classes(metrics: Mapping[str, Any]) -> str:
     parts.append('<p class="quiet">In per cent; a dash marks a class without ground truth.</p>')
     mistakes = confusions(metrics)
     if mistakes:
-        parts.append("<h2>Most frequent mistakes</h2>")
+        parts += ["<h2>Confusions</h2>", confusion_chart(metrics), "<h3>Most frequent</h3>"]
         parts.append(_table(["truth", "taken for", "pixels", "share of the class"], mistakes))
     return "\n".join(parts)
 
@@ -165,7 +181,7 @@ def _table(
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
-def _samples(paths: Sequence[Path]) -> str:
+def _gallery(title: str, paths: Sequence[Path], note: str) -> str:
     if not paths:
         return ""
     figures = "\n".join(
@@ -173,7 +189,7 @@ def _samples(paths: Sequence[Path]) -> str:
         f"<figcaption>{escape(path.stem)}</figcaption></figure>"
         for path in paths[:MAX_SAMPLES]
     )
-    return f"<h2>Samples</h2>\n{figures}"
+    return f'<h2>{title}</h2>\n<p class="quiet">{note}</p>\n{figures}'
 
 
 def _data_uri(path: Path) -> str:
@@ -185,6 +201,8 @@ def _data_uri(path: Path) -> str:
 
 
 def _origin(run: Run) -> str:
+    if not run.record:
+        return ""
     parts = ["<h2>How it was made</h2>"]
     if run.record.get("command"):
         parts.append(f"<pre>{escape(str(run.record['command']))}</pre>")

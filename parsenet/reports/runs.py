@@ -32,21 +32,23 @@ class Run:
     """`config.yaml` as it stands."""
     samples: tuple[Path, ...]
     """Sample pictures, by name."""
+    worst: tuple[Path, ...]
+    """The pictures that scored worst, worst first."""
 
 
 def read_run(run_dir: Path) -> Run:
     """Read a run folder.
 
     Args:
-        run_dir: folder that `parsenet fit`, `validate` or `test` wrote.
+        run_dir: folder that `parsenet fit`, `validate`, `test` or `score` wrote.
 
     Raises:
         DataNotFoundError: it is no run folder.
     """
-    if not (run_dir / "record.json").is_file():
+    if not any((run_dir / name).is_file() for name in ("record.json", "metrics.json")):
         raise DataNotFoundError(
-            f"'{run_dir}' must be a run folder, got no `record.json` in it. Give the folder that "
-            "`parsenet fit` wrote."
+            f"'{run_dir}' must be a run folder, got neither `record.json` nor `metrics.json` in "
+            "it. Give the folder that `parsenet fit` wrote."
         )
     config_path = run_dir / "config.yaml"
     return Run(
@@ -56,6 +58,7 @@ def read_run(run_dir: Path) -> Run:
         curves=_read_curves(run_dir / "metrics.csv"),
         config=config_path.read_text(encoding="utf-8") if config_path.is_file() else "",
         samples=tuple(sorted((run_dir / "samples").glob("*.png"))),
+        worst=tuple(sorted((run_dir / "worst").glob("*.png"))),
     )
 
 

@@ -10,6 +10,7 @@ STYLE = """\
 body { max-width: 1100px; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
   background: var(--paper); font: 16px/1.5 system-ui, sans-serif; }
 h1 { margin: 0 0 1rem; font-size: 1.8rem; overflow-wrap: anywhere; }
+h3 { margin: 1.4rem 0 .5rem; font-size: 1rem; }
 h2 { margin: 2.2rem 0 .7rem; font-size: 1.2rem; }
 .quiet, figcaption { color: var(--quiet); font-size: .9rem; }
 .cards, .charts { display: grid; gap: 1rem; }

@@ -27,14 +27,14 @@ def summary_table(metrics: Mapping[str, Any]) -> str:
 
 
 def class_table(metrics: Mapping[str, Any]) -> str:
-    """Write IoU, accuracy and ground-truth pixels of every class as a Markdown table.
+    """Write the scores and ground-truth pixels of every class as a Markdown table.
 
     A class without ground truth shows a dash: it has no score and leaves the means.
 
     Args:
         metrics: the contents of `metrics.json`.
     """
-    return markdown_table(*class_cells(metrics), "lrrrr")
+    return markdown_table(*class_cells(metrics), "lrrrrrr")
 
 
 def class_cells(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -43,13 +43,15 @@ def class_cells(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     Args:
         metrics: the contents of `metrics.json`.
     """
-    heads = ["class", "IoU", "accuracy", "pixels", "share"]
+    heads = ["class", "IoU", "accuracy", "precision", "Dice", "pixels", "share"]
     total = sum(entry["pixels"] for entry in metrics["classes"])
     rows = [
         [
             entry["name"],
             percent(entry["iou"]),
             percent(entry["accuracy"]),
+            percent(entry.get("precision")),  # older runs have neither
+            percent(entry.get("dice")),
             f"{entry['pixels']:,}",
             percent(entry["pixels"] / total if total else None),
         ]
@@ -85,6 +87,8 @@ def protocol_sentence(metrics: Mapping[str, Any]) -> str:
     Args:
         metrics: the contents of `metrics.json`.
     """
+    if "card" in metrics:
+        return f"{metrics['protocol']}."
     known = sum(entry["iou"] is not None for entry in metrics["classes"])
     protocol = metrics.get("protocol")
     return (

@@ -7,6 +7,19 @@ import numpy as np
 from parsenet.inference.pictures import draw_sample
 from parsenet.taxonomy import SHAPES
 
+
+def _entry(name, iou, accuracy, precision, dice, pixels):
+    return {
+        "name": name,
+        "iou": iou,
+        "accuracy": accuracy,
+        "precision": precision,
+        "recall": accuracy,
+        "dice": dice,
+        "pixels": pixels,
+    }
+
+
 METRICS = {
     "dataset": "shapes",
     "split": "val",
@@ -17,9 +30,9 @@ METRICS = {
     "mean_iou": 0.7,
     "frequency_weighted_iou": 0.85,
     "classes": [
-        {"name": "background", "iou": 0.9, "accuracy": 0.95, "pixels": 8000},
-        {"name": "ball", "iou": 0.5, "accuracy": 0.65, "pixels": 2000},
-        {"name": "moon", "iou": None, "accuracy": None, "pixels": 0},
+        _entry("background", 0.9, 0.95, 0.92, 0.94, 8000),
+        _entry("ball", 0.5, 0.65, 0.81, 0.72, 2000),
+        _entry("moon", None, None, None, None, 0),
     ],
     "confusion": [[7600, 300, 100], [700, 1300, 0], [0, 0, 0]],
 }
@@ -41,6 +54,7 @@ RECORD = {
 def write_run(run_dir, num_samples=2):
     """Write a run folder; the curves have the gaps that Lightning's CSV logger leaves."""
     (run_dir / "samples").mkdir(parents=True)
+    (run_dir / "worst").mkdir()
     (run_dir / "record.json").write_text(json.dumps(RECORD), encoding="utf-8")
     (run_dir / "metrics.json").write_text(json.dumps(METRICS), encoding="utf-8")
     (run_dir / "config.yaml").write_text("seed_everything: 0\n", encoding="utf-8")
@@ -56,3 +70,5 @@ def write_run(run_dir, num_samples=2):
         image = SHAPES.colourise(label) // 2 + random.integers(0, 90, (120, 160, 3), dtype=np.uint8)
         sheet = draw_sample(image, label, np.roll(label, 15, axis=1), SHAPES)
         sheet.save(run_dir / "samples" / f"sample_{index}.png")
+    if num_samples:
+        sheet.save(run_dir / "worst" / "01_sample_iou_12.34.png")

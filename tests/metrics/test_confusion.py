@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from parsenet.errors import LabelError
-from parsenet.metrics.confusion import ConfusionMatrix
+from parsenet.metrics.confusion import ConfusionMatrix, ImageCounter
+from parsenet.metrics.counting import count
 
 
 def drawn(seed, num_classes=5, shape=(2, 9, 14)):
@@ -137,7 +138,7 @@ def test_label_beyond_8_bits_is_refused(value):
 def test_prediction_of_a_class_that_is_not_there_is_refused():
     message = "`prediction` must be in 0..4, got 0..5. Use a network of 5 classes."
 
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
         counted(torch.tensor([[0, 5]]), torch.tensor([[0, 0]]))
 
 
@@ -185,6 +186,54 @@ def test_wrong_label_counted_the_way_of_a_gpu_is_refused_when_read(value, shown)
         matrix.to_numpy()
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_pictures_are_counted_one_by_one_and_sorted_by_name(dtype):
+    prediction, label = drawn(seed=6)
+    counter = ImageCounter(5)
+
+    counter.update(prediction.to(dtype), label.to(dtype), ["b", "a"])
+
+    images = counter.to_counts()
+    assert images.ids == ("a", "b")
+    for index, source in ((0, 1), (1, 0)):
+        expected = count(prediction[source].numpy(), label[source].numpy(), 5)
+        np.testing.assert_array_equal(images.dense(index), expected)
+
+
+def test_pictures_of_a_gpu_are_fetched_in_blocks_and_none_is_lost():
+    prediction, label = drawn(seed=7, shape=(150, 3, 4))
+    names = [f"{index:03d}" for index in range(150)]
+    counter, expected = ImageCounter(5), ImageCounter(5)
+    expected.update(prediction, label, names)
+
+    with torch.inference_mode():
+        for picture, truth, name in zip(prediction, label, names, strict=True):
+            counter._count_on_device(picture, truth, name)
+
+    images = counter.to_counts()
+    assert images.ids == tuple(names)
+    for index in range(150):
+        np.testing.assert_array_equal(images.dense(index), expected.to_counts().dense(index))
+
+
+def test_counter_forgets_everything():
+    counter = ImageCounter(5)
+    counter.update(*drawn(seed=2), ["a", "b"])
+    counter._count_on_device(*(tensor[0] for tensor in drawn(seed=2)), "c")
+
+    counter.reset()
+
+    assert len(counter.to_counts()) == 0
+
+
+def test_counter_refuses_a_wrong_label_of_a_gpu_when_it_is_fetched():
+    counter = ImageCounter(5)
+    counter._count_on_device(torch.tensor([[0, 0]]), torch.tensor([[0, 9]]), "a")
+
+    with pytest.raises(LabelError, match=r"^`label` must be a class 0\.\.4 or void 255, got 9 in"):
+        counter.to_counts()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_counts_on_cuda_equal_counts_on_cpu():
@@ -220,3 +269,21 @@ def test_wrong_label_on_cuda_is_refused_when_the_counts_are_read():
 
     with pytest.raises(LabelError, match=r"^`label` must be a class 0\.\.4 or void 255, got 9 in"):
         matrix.to_numpy()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_counting_pictures_on_cuda_does_not_synchronise_within_a_block():
+    prediction, label = (tensor.cuda() for tensor in drawn(seed=5))
+    counter, expected = ImageCounter(5), ImageCounter(5)
+    counter.update(prediction, label, ["a", "b"])
+
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for index in range(30):
+            counter.update(prediction, label, [f"c{index}", f"d{index}"])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+    expected.update(prediction.cpu(), label.cpu(), ["a", "b"])
+    np.testing.assert_array_equal(counter.to_counts().total(), 31 * expected.to_counts().total())

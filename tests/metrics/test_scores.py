@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    jaccard_score,
+    precision_recall_fscore_support,
+)
 
 from parsenet.errors import ConfigError
-from parsenet.metrics.scores import mean_iou_of, scores
+from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.scores import image_scores, mean_iou_of, scores
 from parsenet.taxonomy import Taxonomy, voc_colour_map
 
 PETS = Taxonomy("pets", ("ground", "cat", "dog"), voc_colour_map(3))
@@ -56,6 +62,58 @@ def test_class_iou_of_three_classes_is_right_by_hand():
 
 def test_class_accuracy_of_three_classes_is_right_by_hand():
     assert scores(COUNTS).class_accuracy == pytest.approx((6 / 8, 3 / 5, 2 / 3))
+
+
+def test_class_precision_of_three_classes_is_right_by_hand():
+    assert scores(COUNTS).class_precision == pytest.approx((6 / 8, 3 / 5, 2 / 3))
+
+
+def test_class_dice_of_three_classes_is_right_by_hand():
+    counts = np.array([[6, 2], [1, 3]])
+
+    assert scores(counts).class_dice == pytest.approx((12 / 15, 6 / 9))
+
+
+def test_class_that_was_never_predicted_has_no_precision_and_no_dice_to_speak_of():
+    result = scores(np.array([[3, 0], [2, 0]]))
+
+    assert math.isnan(result.class_precision[1])
+    assert result.class_dice[1] == 0.0
+
+
+def test_class_without_ground_truth_has_neither_precision_nor_dice():
+    result = scores(np.array([[3, 1], [0, 0]]))
+
+    assert np.isnan([result.class_precision[1], result.class_dice[1]]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_precision_recall_and_dice_equal_sklearn(seed):
+    random = np.random.default_rng(seed)
+    label, prediction = random.integers(0, 5, (2, 200))
+
+    result = scores(counts_of(prediction, label, 5))
+
+    precision, recall, dice, _ = precision_recall_fscore_support(label, prediction)
+    assert result.class_precision == pytest.approx(tuple(precision))
+    assert result.class_accuracy == pytest.approx(tuple(recall))
+    assert result.class_dice == pytest.approx(tuple(dice))
+
+
+def test_every_picture_has_scores_of_its_own():
+    counts = np.array([[[6, 2], [1, 3]], [[4, 4], [0, 0]], [[0, 0], [0, 0]]])
+
+    result = image_scores(ImageCounts.of(["a", "b", "c"], counts, 2))
+
+    assert result.pixel_accuracy == pytest.approx((9 / 12, 1 / 2, math.nan), nan_ok=True)
+    expected = ((6 / 9 + 3 / 6) / 2, 4 / 8, math.nan)
+    assert result.mean_iou == pytest.approx(expected, nan_ok=True)
+
+
+def test_scores_of_one_picture_are_those_of_a_data_set_of_one():
+    images = ImageCounts.of(["a"], COUNTS[None], 3)
+
+    assert image_scores(images).mean_iou == pytest.approx((scores(COUNTS).mean_iou,))
 
 
 def test_class_pixels_are_those_of_the_ground_truth():

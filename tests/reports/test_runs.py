@@ -56,8 +56,8 @@ def test_run_that_was_stopped_early_has_empty_parts(tmp_path):
 
 def test_folder_of_something_else_is_refused(tmp_path):
     message = (
-        f"'{tmp_path}' must be a run folder, got no `record.json` in it. Give the folder that "
-        "`parsenet fit` wrote."
+        f"'{tmp_path}' must be a run folder, got neither `record.json` nor `metrics.json` "
+        "in it. Give the folder that `parsenet fit` wrote."
     )
 
     with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):

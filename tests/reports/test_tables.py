@@ -30,18 +30,20 @@ def test_summary_table_holds_the_four_scores():
 
 def test_class_table_holds_pixels_and_marks_absent_classes():
     assert class_table(METRICS) == (
-        "| class      |   IoU | accuracy | pixels | share |\n"
-        "| ---------- | ----: | -------: | -----: | ----: |\n"
-        "| background | 90.00 |    95.00 |  8,000 | 80.00 |\n"
-        "| ball       | 50.00 |    65.00 |  2,000 | 20.00 |\n"
-        "| moon       |     - |        - |      0 |  0.00 |\n"
+        "| class      |   IoU | accuracy | precision |  Dice | pixels | share |\n"
+        "| ---------- | ----: | -------: | --------: | ----: | -----: | ----: |\n"
+        "| background | 90.00 |    95.00 |     92.00 | 94.00 |  8,000 | 80.00 |\n"
+        "| ball       | 50.00 |    65.00 |     81.00 | 72.00 |  2,000 | 20.00 |\n"
+        "| moon       |     - |        - |         - |     - |      0 |  0.00 |\n"
     )
 
 
 def test_class_table_of_no_pixels_has_no_shares():
     metrics = {"classes": [{"name": "ball", "iou": None, "accuracy": None, "pixels": 0}]}
 
-    assert class_table(metrics).splitlines()[-1] == "| ball  |   - |        - |      0 |     - |"
+    assert class_table(metrics).splitlines()[-1] == (
+        "| ball  |   - |        - |         - |    - |      0 |     - |"
+    )
 
 
 def test_bar_in_a_name_does_not_break_the_table():
@@ -53,6 +55,12 @@ def test_protocol_names_what_the_means_go_over():
         "shapes, split val, 40 pictures. Means over the 2 of 3 classes that have ground truth. "
         "Protocol: native size, void left out."
     )
+
+
+def test_protocol_of_a_card_is_its_line():
+    metrics = {"card": {}, "protocol": "shapes val, 40 pictures"}
+
+    assert protocol_sentence(metrics) == "shapes val, 40 pictures."
 
 
 def test_confusions_come_worst_first():

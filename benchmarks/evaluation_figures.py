@@ -1,0 +1,140 @@
+"""Draw the figures of docs/evaluation.md.
+
+The first shows what is counted, on a made-up picture; the others are drawn from two scored sets.
+
+    python benchmarks/evaluation_figures.py A/metrics.json B/metrics.json --out docs/figures
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from parsenet.evaluation.comparison import Scored, compare_scored
+from parsenet.metrics.boundary import BoundaryAreas, _near_other_label, boundary_areas
+from parsenet.metrics.dialects import in_all_dialects
+from parsenet.metrics.statistics import SCORES, Resampling
+from parsenet.taxonomy import VOC2012
+
+VOID = 255
+BLUE, GREY = "#3b6fb6", "#9aa5af"
+
+
+def draw_maps() -> tuple[np.ndarray, np.ndarray]:
+    """Draw a disc and a box with VOC's ring of void, and a prediction that is a little off."""
+    y, x = np.mgrid[:120, :180]
+
+    def objects(right: int, grow: int) -> np.ndarray:
+        label = np.zeros((120, 180), np.uint8)
+        label[np.hypot(y - 62, x - 58 - right) < 34 + grow] = 8
+        box = (abs(y - 72) < 30 + grow) & (abs(x - 132 - right) < 22 + grow)
+        label[box] = 15
+        return label
+
+    inner, outer = objects(0, -2), objects(0, 2)
+    return objects(3, 1), np.where(inner == outer, inner, np.uint8(VOID))
+
+
+def what_is_counted(path: Path) -> None:
+    """Show truth, prediction, the two boundary strips and the trimap's bands."""
+    prediction, label = draw_maps()
+    counted = label != VOID
+    judged = np.where(counted, prediction, np.uint8(VOID))
+    strips = np.full((*label.shape, 3), 255, np.uint8)
+    truth, found = (_near_other_label(x, 4, outside=True) & counted for x in (label, judged))
+    strips[truth & (label > 0)] = (220, 120, 60)
+    strips[found & (judged > 0)] = (80, 130, 210)
+    strips[truth & found & (label == judged) & (label > 0)] = (60, 160, 90)
+    trimap = np.full((*label.shape, 3), 235, np.uint8)
+    for width, shade in ((16, 190), (8, 150), (4, 110), (2, 70)):
+        trimap[_near_other_label(label, width, outside=False)] = shade
+    trimap[~counted] = (224, 224, 192)
+    areas: BoundaryAreas = boundary_areas(prediction, label, 21)
+    right = (label == prediction) & counted
+    titles = {
+        "truth; the ring is void": VOC2012.colourise(label),
+        f"prediction; {100 * right.sum() / counted.sum():.1f} % of pixels right": (
+            VOC2012.colourise(prediction)
+        ),
+        f"boundary strips; mean IoU {100 * areas.mean_iou():.1f} %": strips,
+        "trimap bands of 2, 4, 8, 16 px": trimap,
+    }
+    figure, axes = plt.subplots(1, 4, figsize=(12, 2.5))
+    for axis, (title, picture) in zip(axes, titles.items(), strict=True):
+        axis.imshow(picture, interpolation="nearest")
+        axis.set_title(title, fontsize=9)
+        axis.axis("off")
+    save(figure, path)
+
+
+def dialects(scored: Scored, path: Path) -> None:
+    """Show the same predictions' mean IoU in every codebase."""
+    readings = in_all_dialects(scored.images)
+    names = [dialect.name for dialect, _ in readings]
+    values = [100 * reading.mean_iou for _, reading in readings]
+    figure, axis = plt.subplots(figsize=(8, 3.8))
+    bars = axis.barh(names, np.nan_to_num(values), color=[BLUE, *[GREY] * (len(names) - 1)])
+    labels = ["nan" if np.isnan(value) else f"{value:.2f}" for value in values]
+    axis.bar_label(bars, labels, padding=3, fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlabel(f"reported mean IoU, per cent ({scored.card.num_pictures:,} pictures)")
+    axis.tick_params(labelsize=8)
+    axis.margins(x=0.12)
+    tidy(axis)
+    save(figure, path)
+
+
+def differences(one: Scored, other: Scored, path: Path) -> None:
+    """Show the interval of every difference; filled where the test finds one."""
+    result = compare_scored(one, other, Resampling())
+    p_values = np.concatenate([result.p_value[: len(SCORES)], result.p_value_of_classes])
+    names = [*(name.replace("_", " ") for name in SCORES), *one.names]
+    bounds = result.difference
+    figure, axis = plt.subplots(figsize=(8, 5.2))
+    for row in np.flatnonzero(np.isfinite(bounds.value)):
+        low, value, high = (100 * part[row] for part in (bounds.low, bounds.value, bounds.high))
+        found = p_values[row] < 0.05
+        axis.plot([low, high], [row, row], color=BLUE if found else GREY, lw=2)
+        axis.plot(value, row, "o", color=BLUE, mfc=BLUE if found else "white", ms=5)
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlabel("B - A, points; 95 % interval; filled: p < 0.05 (classes after Holm)")
+    tidy(axis)
+    save(figure, path)
+
+
+def tidy(axis: Axes) -> None:
+    """Take off the frame."""
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG that is the same whenever it is drawn."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    print(f"{path} ({path.stat().st_size / 1024:.0f} KB)")
+
+
+def main() -> None:
+    """Draw all figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("a", type=Path)
+    parser.add_argument("b", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("docs/figures"))
+    args = parser.parse_args()
+    one, other = Scored.load(args.a), Scored.load(args.b)
+    what_is_counted(args.out / "evaluation_counted.png")
+    dialects(other, args.out / "evaluation_dialects.png")
+    differences(one, other, args.out / "evaluation_difference.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from parsenet.metrics.boundary import BoundaryAreas, boundary_areas, trimap_counts
+from parsenet.metrics.counting import count
+
+VOID = 255
+maps = arrays(np.uint8, (7, 9), elements=st.integers(0, 2))
+
+
+def drawn(seed, size=(40, 53), num_classes=4):
+    """Blocks of classes, void between some of them, and a prediction that is a little off."""
+    random = np.random.default_rng(seed)
+    blocks = random.integers(0, num_classes, (5, 6)).astype(np.uint8)
+    label = cv2.resize(blocks, size[::-1], interpolation=cv2.INTER_NEAREST)
+    prediction = np.roll(label, (2, -1), (0, 1))
+    return prediction, label
+
+
+def strip(mask, radius):
+    """boundary_iou's `mask_to_boundary`: what d erosions take away, the outside being empty."""
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    eroded = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=radius)
+    return mask & ~eroded[1:-1, 1:-1].astype(bool)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("ratio", [0.02, 0.05, 0.2])
+def test_boundary_iou_equals_that_of_erosions(seed, ratio):
+    prediction, label = drawn(seed)
+    radius = max(1, round(ratio * math.hypot(*label.shape)))
+    expected = []
+    for index in range(4):
+        truth, found = strip(label == index, radius), strip(prediction == index, radius)
+        expected.append((truth & found).sum() / (truth | found).sum())
+
+    result = boundary_areas(prediction, label, 4, ratio=ratio)
+
+    np.testing.assert_allclose(result.iou(), expected)
+
+
+def test_boundary_iou_by_hand():
+    """A square of 4 x 4 in 8 x 8, predicted one column to the right; the strip is one pixel wide.
+
+    Its ring has 12 pixels; the two rings share the inner 3 of the upper and of the lower row.
+    """
+    label, prediction = np.zeros((2, 8, 8), np.uint8)
+    label[2:6, 2:6] = 1
+    prediction[2:6, 3:7] = 1
+
+    result = boundary_areas(prediction, label, 2, ratio=0.02)
+
+    assert (result.truth[1], result.both[1], result.either[1]) == (12, 6, 18)
+
+
+def test_prediction_that_is_right_where_judged_scores_one():
+    prediction, label = drawn(0)
+    label[10:20, 10:20] = VOID
+    perfect = np.where(label == VOID, prediction, label)
+
+    assert boundary_areas(perfect, label, 4).mean_iou() == 1.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(maps, maps, maps, arrays(np.bool_, (7, 9)))
+def test_prediction_under_void_changes_nothing(label, prediction, other, void):
+    label = np.where(void, VOID, label).astype(np.uint8)
+    changed = np.where(void, other, prediction)
+
+    one, same = (boundary_areas(each, label, 3) for each in (prediction, changed))
+
+    np.testing.assert_array_equal(one.both, same.both)
+    np.testing.assert_array_equal(one.either, same.either)
+
+
+@settings(deadline=None, max_examples=30)
+@given(maps, maps, st.permutations(range(3)))
+def test_permuting_classes_permutes_boundary_iou(label, prediction, order):
+    renamed = np.argsort(order).astype(np.uint8)
+
+    one = boundary_areas(prediction, label, 3)
+    other = boundary_areas(renamed[prediction], renamed[label], 3)
+
+    np.testing.assert_array_equal(other.iou(), one.iou()[list(order)])
+
+
+def test_pictures_are_summed():
+    one, other = (boundary_areas(*drawn(seed), 4) for seed in (0, 1))
+
+    np.testing.assert_array_equal((one + other).both, one.both + other.both)
+
+
+def test_class_without_ground_truth_leaves_the_mean():
+    areas = BoundaryAreas(np.array([3, 0]), np.array([4, 5]), np.array([4, 0]))
+
+    assert areas.mean_iou() == 0.75
+
+
+def test_boundary_iou_of_nothing_is_unknown():
+    label = np.full((5, 6), VOID, np.uint8)
+
+    assert math.isnan(boundary_areas(np.zeros_like(label), label, 2).mean_iou())
+
+
+def test_trimap_by_hand():
+    """Columns 0 0 0 0 1 1 1 1: a band of one holds a column on either side of the contour."""
+    label = np.repeat(np.array([[0, 0, 0, 0, 1, 1, 1, 1]], np.uint8), 3, axis=0)
+    prediction = np.repeat(np.array([[0, 0, 0, 1, 1, 1, 0, 0]], np.uint8), 3, axis=0)
+
+    bands = trimap_counts(prediction, label, 2, widths=(1, 2, 8))
+
+    assert bands.tolist() == [[[0, 3], [0, 3]], [[3, 3], [0, 6]], [[9, 3], [6, 6]]]
+
+
+def test_void_is_a_contour_and_is_not_counted():
+    label = np.array([[0, 0, 0, VOID, 0, 0, 0]], np.uint8)
+
+    bands = trimap_counts(np.zeros_like(label), label, 1, widths=(1, 2))
+
+    assert bands.ravel().tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("width", [1, 3, 7])
+def test_trimap_equals_that_of_a_distance_transform(seed, width):
+    prediction, label = drawn(seed)
+    near = np.zeros(label.shape, bool)
+    for index in range(4):
+        inside = np.pad((label == index).astype(np.uint8), 60, mode="edge")
+        distance = cv2.distanceTransform(inside, cv2.DIST_C, 3)[60:-60, 60:-60]
+        near |= (label == index) & (distance <= width)
+
+    bands = trimap_counts(prediction, label, 4, widths=(width,))
+
+    np.testing.assert_array_equal(
+        bands[0], count(prediction, np.where(near, label, VOID).astype(np.uint8), 4)
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(maps, maps)
+def test_wide_band_is_the_whole_picture_once_it_has_a_contour(label, prediction):
+    label[0, :2] = 0, 1
+
+    bands = trimap_counts(prediction, label, 3, widths=(9,))
+
+    np.testing.assert_array_equal(bands[0], count(prediction, label, 3))

@@ -1,0 +1,244 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from parsenet.errors import ConfigError, LabelError
+from parsenet.metrics.areas import class_areas
+from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.scores import scores
+from parsenet.metrics.statistics import SCORES, Resampling, _holm, compare, intervals, table
+
+QUICK = Resampling(resamples=400)
+counts_of_pictures = arrays(np.int64, (5, 4, 4), elements=st.integers(0, 50))
+
+
+def images(counts):
+    return ImageCounts.of([f"p{index}" for index in range(len(counts))], counts, counts.shape[1])
+
+
+def drawn(seed, num_pictures=60, share=0.7):
+    """Two classes of 100 pixels in every picture, right for a share that varies."""
+    random = np.random.default_rng(seed)
+    right = np.clip(random.normal(100 * share, 12, (num_pictures, 2)), 0, 100).astype(np.int64)
+    counts = np.zeros((num_pictures, 2, 2), np.int64)
+    counts[:, [0, 1], [0, 1]] = right
+    counts[:, [0, 1], [1, 0]] = 100 - right
+    return images(counts)
+
+
+def whole(counts):
+    return table(class_areas(counts).weighted(np.ones((1, len(counts)), np.int64)))[0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(counts_of_pictures)
+def test_table_holds_the_scores_of_the_summed_counts(counts):
+    expected = scores(counts.sum(0))
+
+    with np.errstate(all="ignore"):
+        result = whole(images(counts))
+
+    named = [getattr(expected, name) for name in SCORES]
+    np.testing.assert_allclose(result, [*named, *expected.class_iou], rtol=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(counts_of_pictures, st.permutations(range(4)))
+def test_permuting_classes_permutes_scores(counts, order):
+    permuted = counts[:, order][:, :, order]
+
+    result, other = whole(images(counts)), whole(images(permuted))
+
+    np.testing.assert_allclose(other[: len(SCORES)], result[: len(SCORES)])
+    np.testing.assert_allclose(other[len(SCORES) :], result[len(SCORES) :][list(order)])
+
+
+@settings(deadline=None, max_examples=30)
+@given(counts_of_pictures, st.integers(1, 4))
+def test_splitting_a_set_changes_nothing(counts, cut):
+    one, parts = images(counts), [images(counts[:cut]), images(counts[cut:])]
+
+    sums = [class_areas(part).total() for part in parts]
+
+    total = class_areas(one).total()
+    np.testing.assert_array_equal(sums[0].right + sums[1].right, total.right)
+    np.testing.assert_array_equal(sums[0].truth + sums[1].truth, total.truth)
+    np.testing.assert_array_equal(sums[0].found + sums[1].found, total.found)
+
+
+@settings(deadline=None, max_examples=20)
+@given(counts_of_pictures)
+def test_a_picture_of_void_alone_changes_no_score(counts):
+    with_void = np.concatenate([counts, np.zeros_like(counts[:1])])
+
+    np.testing.assert_array_equal(whole(images(with_void)), whole(images(counts)))
+
+
+def test_interval_holds_the_score():
+    bounds = intervals(drawn(0), QUICK)
+
+    assert (bounds.low <= bounds.value).all()
+    assert (bounds.value <= bounds.high).all()
+
+
+def test_interval_of_equal_pictures_has_no_width():
+    bounds = intervals(images(np.repeat([[[6, 2], [1, 3]]], 20, axis=0)), QUICK)
+
+    np.testing.assert_allclose(bounds.low, bounds.high)
+
+
+def test_interval_is_that_of_the_normal_law_where_it_holds():
+    """Every picture has 200 counted pixels: pixel accuracy is a plain mean over pictures."""
+    counts = drawn(1, num_pictures=200)
+    share = class_areas(counts).right.sum(1) / 200
+    error = share.std() / np.sqrt(200)
+
+    bounds = intervals(counts, Resampling(resamples=4000))
+
+    expected = [share.mean() - 1.96 * error, share.mean() + 1.96 * error]
+    assert [bounds.low[1], bounds.high[1]] == pytest.approx(expected, abs=0.1 * error)
+
+
+def test_four_times_the_pictures_halve_the_interval():
+    few, many = (intervals(drawn(2, num), QUICK) for num in (100, 400))
+
+    ratio = (few.high - few.low)[0] / (many.high - many.low)[0]
+
+    assert 1.5 < ratio < 2.6
+
+
+def test_class_of_a_single_picture_does_not_move_the_mean():
+    """It is missed in every third draw; left out of the mean there, its 0 would not count."""
+    counts = np.zeros((20, 2, 2), np.int64)
+    counts[:, 0, 0] = 10
+    counts[0, 1, 0] = 1
+
+    bounds = intervals(images(counts), QUICK)
+
+    assert bounds.high[0] == pytest.approx(0.5)
+
+
+def test_same_seed_same_figures():
+    one, again = (intervals(drawn(3), Resampling(200, seed=7)) for _ in range(2))
+
+    np.testing.assert_array_equal(one.low, again.low)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    expected = compare(drawn(4), drawn(5), QUICK)
+    monkeypatch.setattr("parsenet.metrics.statistics._CHUNK", 60 * 7)
+
+    result = compare(drawn(4), drawn(5), QUICK)
+
+    np.testing.assert_allclose(result.difference.low, expected.difference.low)
+    np.testing.assert_array_equal(result.p_value, expected.p_value)
+
+
+def test_checkpoint_against_itself_does_not_differ():
+    result = compare(drawn(6), drawn(6), QUICK)
+
+    assert not result.difference.low.any()
+    assert not result.difference.high.any()
+    assert (result.p_value == 1).all()
+
+
+def test_clear_difference_is_found():
+    result = compare(drawn(7, share=0.6), drawn(7, share=0.7), QUICK)
+
+    assert result.difference.low[0] > 0
+    assert result.p_value[0] == pytest.approx(1 / 401)
+
+
+def test_exchanging_checkpoints_turns_the_difference_round():
+    forth, back = compare(drawn(8), drawn(9), QUICK), compare(drawn(9), drawn(8), QUICK)
+
+    np.testing.assert_allclose(forth.difference.low, -back.difference.high)
+    np.testing.assert_array_equal(forth.p_value, back.p_value)
+
+
+def test_p_value_is_that_of_all_permutations():
+    """Three pictures, eight ways to swap: two of them, none and all, are as large as the data."""
+    one = images(np.array([[[9, 1], [0, 10]], [[8, 2], [0, 10]], [[7, 3], [0, 10]]]))
+    other = images(np.array([[[8, 2], [0, 10]], [[6, 4], [0, 10]], [[4, 6], [0, 10]]]))
+
+    result = compare(one, other, Resampling(resamples=20_000))
+
+    assert result.p_value[1] == pytest.approx(2 / 8, abs=0.01)
+
+
+def test_pictures_are_paired_by_name():
+    one = drawn(10)
+    order = np.random.default_rng(0).permutation(len(one))
+
+    result = compare(one, one.subset(order), QUICK)
+
+    assert (result.p_value == 1).all()
+
+
+def test_class_without_ground_truth_has_no_figures():
+    counts = np.zeros((4, 3, 3), np.int64)
+    counts[:, 0, 0] = counts[:, 1, 1] = 5
+
+    result = compare(images(counts), images(counts), QUICK)
+
+    assert np.isnan([result.one.low[-1], result.difference.high[-1], result.p_value[-1]]).all()
+    assert np.isnan(result.p_value_of_classes[-1])
+
+
+def test_holm_is_right_by_hand():
+    adjusted = _holm(np.array([0.04, 0.01, np.nan, 0.03]))
+
+    np.testing.assert_allclose(adjusted, [0.06, 0.03, np.nan, 0.06])
+
+
+def test_other_pictures_are_refused():
+    one = drawn(0, num_pictures=3)
+    message = (
+        "`other` must have the pictures of `one`, got 1 that only one of them has, such as 'p2'. "
+        "Score both on the same split."
+    )
+
+    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
+        compare(one, one.subset([0, 1]))
+
+
+def test_other_ground_truth_is_refused():
+    one, other = np.array([[[3, 1], [0, 2]]]), np.array([[[3, 0], [0, 2]]])
+    message = (
+        "`other` must have the ground truth of `one`, got other counts in 1 pictures, such as "
+        "'p0'. Score both at the same size."
+    )
+
+    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
+        compare(images(one), images(other))
+
+
+def test_too_few_resamples_are_refused():
+    message = "`resamples` must be at least 100, got 10. Use 5000 for a paper."
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Resampling(resamples=10)
+
+
+def test_level_outside_nought_and_one_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"^`level` must be between 0 and 1, got 95\.0\. Use 0\.95\.$"
+    ):
+        Resampling(level=95.0)
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_and_the_test_seldom_lies():
+    """150 data sets of 300 pictures; the bounds are four standard errors wide."""
+    from benchmarks.coverage import Population, measure
+
+    result = measure(Population(), pictures=300, trials=150, resamples=400)
+
+    assert (result.interval[: len(SCORES)] > 0.88).all()
+    assert result.interval[len(SCORES) :].mean() > 0.89
+    assert (result.alarms[: len(SCORES)] < 0.12).all()
+    assert result.family < 0.12
