@@ -3,7 +3,6 @@
 import csv
 import io
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,8 @@ class History(pl.Callback):
         self.rows: list[dict[str, int | float]] = []
         self._seconds_before = 0.0
         self._started = time.monotonic()
-        self._losses: list[torch.Tensor] = []
+        self._loss_sum: torch.Tensor | float = 0.0
+        self._num_losses = 0
 
     @property
     def seconds(self) -> float:
@@ -47,14 +47,19 @@ class History(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return rows, seconds and the losses since the last row."""
-        losses = torch.stack(self._losses).tolist() if self._losses else []
-        return {"rows": self.rows, "seconds": self.seconds, "losses": losses}
+        return {
+            "rows": self.rows,
+            "seconds": self.seconds,
+            "loss_sum": float(self._loss_sum),
+            "num_losses": self._num_losses,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows of the run that is resumed."""
         self.rows = list(state_dict["rows"])
         self._seconds_before = float(state_dict["seconds"])
-        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
+        self._loss_sum = float(state_dict["loss_sum"])
+        self._num_losses = int(state_dict["num_losses"])
 
     def on_train_batch_end(
         self,
@@ -64,9 +69,10 @@ class History(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Keep the loss; it is read later, for a GPU would have to wait now."""
+        """Add up the loss; it is read later, for a GPU would have to wait now."""
         # Lightning has divided it by the number of accumulated batches.
-        self._losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
+        self._loss_sum += outputs["loss"].detach() * trainer.accumulate_grad_batches
+        self._num_losses += 1
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add a row."""
@@ -79,7 +85,7 @@ class History(pl.Callback):
             "step": trainer.global_step,
             "seconds": round(self.seconds, 1),
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "train/loss": float(torch.stack(self._losses).mean()) if self._losses else math.nan,
+            "train/loss": float(self._loss_sum) / max(1, self._num_losses),
             "val/pixel_acc": result.scores.pixel_accuracy,
             "val/mean_acc": result.scores.mean_accuracy,
             "val/mIoU": result.scores.mean_iou,
@@ -87,7 +93,7 @@ class History(pl.Callback):
         }
         for name, iou in zip(pl_module.taxonomy.names, result.scores.class_iou, strict=True):
             row[f"val/IoU_{name}"] = iou
-        self._losses = []
+        self._loss_sum, self._num_losses = 0.0, 0
         self.rows.append(row)
         if trainer.is_global_zero:
             self._write()
