@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, UInt8
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,12 +96,13 @@ def score_pairs(
     Raises:
         LabelError: label maps cannot be read, differ in size, or hold wrong values.
     """
-    parts, wrong = [], []
-    for pair, answer in zip(pairs, _map(pairs, taxonomy, workers, progress), strict=True):
+    parts: list[ImageCounts] = []
+    wrong: list[str] = []
+    for answer in _map(pairs, taxonomy, workers, progress):
         if isinstance(answer, str):
             wrong.append(answer)
         else:
-            parts.append(ImageCounts.of([pair.id], answer[None], taxonomy.num_classes))
+            parts = ImageCounts.gather(parts, answer)
     if wrong:
         raise LabelError(
             f"All {len(pairs)} predictions must fit their labels, got {len(wrong)} that do not:\n"
@@ -168,7 +169,7 @@ def reader(
 
 def _map(
     pairs: Sequence[Pair], taxonomy: Taxonomy, workers: int | None, progress: bool
-) -> Iterator[Int64[np.ndarray, "c c"] | str]:
+) -> Iterator[ImageCounts | str]:
     """Yield the counts of every pair, or the sentence that says what is wrong with it."""
     bar = Progress(
         TextColumn("{task.description}"),
@@ -187,7 +188,7 @@ def _map(
             pool.shutdown(cancel_futures=True)
 
 
-def _count(pair: Pair, taxonomy: Taxonomy) -> Int64[np.ndarray, "c c"] | str:
+def _count(pair: Pair, taxonomy: Taxonomy) -> ImageCounts | str:
     try:
         prediction = read_mask(pair.prediction, taxonomy)
         label = read_mask(pair.label, taxonomy)
@@ -199,12 +200,13 @@ def _count(pair: Pair, taxonomy: Taxonomy) -> Int64[np.ndarray, "c c"] | str:
             f"got {prediction.shape}. Sizes are (height, width); predict at native size."
         )
     try:
-        return count(prediction, label, taxonomy.num_classes, taxonomy.void)
+        counts = count(prediction, label, taxonomy.num_classes, taxonomy.void)
     except LabelError:
         is_class = np.arange(256) < taxonomy.num_classes
         wrong = _explain(pair.prediction, prediction, is_class, "Predict a class everywhere")
         is_class[taxonomy.void] = True
         return wrong or _explain(pair.label, label, is_class, f"{taxonomy.void} is void")
+    return ImageCounts.of([pair.id], counts[None], taxonomy.num_classes)
 
 
 def _explain(

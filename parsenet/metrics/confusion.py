@@ -182,7 +182,8 @@ class ImageCounter:
 
     def _keep(self, ids: Sequence[str], rows: Int64[np.ndarray, "n 257 c"]) -> None:
         refuse_wrong_labels(rows.sum(axis=0), self.num_classes, self.void)
-        self._parts.append(ImageCounts.of(ids, rows[:, : self.num_classes], self.num_classes))
+        part = ImageCounts.of(ids, rows[:, : self.num_classes], self.num_classes)
+        self._parts = ImageCounts.gather(self._parts, part)
 
 
 def _scatter(

@@ -22,6 +22,9 @@ from parsenet.files import write_bytes_atomically
 FILE_NAME = "counts.npz"
 """Name of the file that lies beside `metrics.json`."""
 
+_LOOSE = 64
+"""Parts that are kept apart before they are joined."""
+
 _FIELDS = ("images", "truth", "prediction", "pixels")
 
 
@@ -107,6 +110,20 @@ class ImageCounts:
                     "of its own."
                 )
         return whole.subset(order)
+
+    @classmethod
+    def gather(cls, parts: list[ImageCounts], part: ImageCounts) -> list[ImageCounts]:
+        """Add a part to others, and join them now and then.
+
+        Tiny arrays that stay keep the memory between them from being used again: a list of 1,449
+        of them held 300 MB that nothing was stored in.
+
+        Args:
+            parts: what was gathered.
+            part: what comes next.
+        """
+        parts = [*parts, part]
+        return parts if len(parts) < _LOOSE else [cls.join(parts, part.num_classes)]
 
     def subset(self, positions: Sequence[int] | Integer[np.ndarray, " m"]) -> ImageCounts:
         """Return the counts of some pictures, each at most once, in the order given.

@@ -67,6 +67,18 @@ def test_splitting_and_shuffling_a_data_set_changes_nothing(seed, cut, order):
     assert whole.ids == tuple(sorted(ids))
 
 
+def test_pictures_gathered_one_by_one_are_all_there():
+    ids, counts = drawn(5, num_images=150)
+    parts = []
+
+    for index in range(150):
+        one = ImageCounts.of([ids[index]], counts[index][None], 4)
+        parts = ImageCounts.gather(parts, one)
+
+    assert len(parts) < 64
+    assert equal(ImageCounts.join(parts, 4), ImageCounts.join([ImageCounts.of(ids, counts, 4)], 4))
+
+
 def test_nothing_joined_is_no_picture():
     images = ImageCounts.join([], 3)
 
