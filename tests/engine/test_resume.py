@@ -12,7 +12,7 @@ from parsenet.engine import run
 class BreakOff(pl.Callback):
     """Stop a run hard at the start of a batch, as a killed machine would."""
 
-    def __init__(self, batch):
+    def __init__(self, batch: int):
         self.batch = batch
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
