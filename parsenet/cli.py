@@ -86,13 +86,14 @@ def _predict(words: list[str]) -> int:
     parser.add_argument("--recursive", action="store_true", help="look into folders of folders")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument("--precision", default="auto", help="auto, 32-true or bf16-mixed")
     given = parser.parse_args(words[1:])
 
     from parsenet.inference.folder import Report, predict_all
     from parsenet.inference.predictor import Predictor
     from parsenet.inference.sources import find_pictures
 
-    predictor = Predictor.load(given.checkpoint, given.device)
+    predictor = Predictor.load(given.checkpoint, given.device, given.precision)
     sources = find_pictures(given.input, given.recursive, exclude=given.out)
     done = Report()
     if sources.found:

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 
@@ -31,12 +31,21 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def choose_precision(device: torch.device) -> Precision:
-    """Return bfloat16 mixed precision where the hardware computes it, else plain float32.
+def choose_precision(device: torch.device, name: str = "auto") -> Precision:
+    """Return the precision of that name; `auto` is bfloat16 where the hardware computes it.
 
     On a CPU without bf16 units autocast is several times slower than float32; with them it trains
     twice as fast (`docs/benchmarks.md`).
+
+    Raises:
+        ConfigError: there is no such precision.
     """
+    if name in get_args(Precision):
+        return cast("Precision", name)
+    if name != "auto":
+        raise ConfigError(
+            f"`precision` must be `auto`, `32-true` or `bf16-mixed`, got '{name}'. Use `auto`."
+        )
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if native else "32-true"

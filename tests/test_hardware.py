@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -95,3 +97,15 @@ def test_bf16_units_are_read_from_cpuinfo(cpuinfo, has, tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "Path", lambda _: tmp_path / "cpuinfo")
 
     assert cpu_has_bf16.__wrapped__() == has
+
+
+def test_precision_that_is_asked_for_is_taken():
+    assert choose_precision(torch.device("cpu"), "bf16-mixed") == "bf16-mixed"
+    assert choose_precision(torch.device("cpu"), "32-true") == "32-true"
+
+
+def test_unknown_precision_is_refused():
+    message = "`precision` must be `auto`, `32-true` or `bf16-mixed`, got '16'. Use `auto`."
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        choose_precision(torch.device("cpu"), "16")

@@ -32,26 +32,38 @@ class Predictor:
         network: what scores the pixels; it is moved to the device and put in evaluation mode.
         taxonomy: what the class indices mean.
         device: where to run, such as `cpu` or `cuda:1`; `auto` takes a GPU where there is one.
+        precision: `32-true`, `bf16-mixed`, or `auto` for what the device is good at. The labels of
+            a run's own scores come with the precision of that run.
+
+    Raises:
+        ConfigError: the device is not there, or the precision unknown.
     """
 
-    def __init__(self, network: ParseNet, taxonomy: Taxonomy, device: str = "auto") -> None:
+    def __init__(
+        self,
+        network: ParseNet,
+        taxonomy: Taxonomy,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
         self.device = choose_device(device)
-        self.precision = choose_precision(self.device)
+        self.precision = choose_precision(self.device, precision)
         self.taxonomy = taxonomy
         self.network = network.eval().to(self.device)
         if prefers_channels_last(self.device):
             self.network = self.network.to(memory_format=torch.channels_last)
 
     @classmethod
-    def load(cls, path: Path | str, device: str = "auto") -> Predictor:
+    def load(cls, path: Path | str, device: str = "auto", precision: str = "auto") -> Predictor:
         """Load a `.safetensors` file or a `.ckpt` of a run.
 
         Args:
             path: checkpoint; class names, colours and preprocessing travel in it.
             device: where to run, `auto` to choose.
+            precision: `32-true`, `bf16-mixed`, or `auto` to choose.
         """
         loaded = load_network(Path(path))
-        return cls(loaded.network, loaded.taxonomy, device)
+        return cls(loaded.network, loaded.taxonomy, device, precision)
 
     def __call__(
         self, image: Path | str | Image.Image | UInt8[np.ndarray, "h w 3"]

@@ -64,7 +64,7 @@ def test_fit_validate_and_score_agree_to_the_last_bit(fitted):
     run_dir = fitted.root / "run"
     checkpoint = run_dir / "checkpoints" / metrics_of(run_dir)["checkpoint"]
     fitted("validate", "--ckpt_path", str(checkpoint), name="validated")
-    predictor = Predictor.load(checkpoint, "cpu")
+    predictor = Predictor.load(checkpoint, "cpu", "32-true")
     base = fitted.root / "data" / "VOC2012"
     split = base / "ImageSets" / "Segmentation" / "val.txt"
     for name in split.read_text().split():
