@@ -33,8 +33,9 @@ check: $(INSTALLED)  ## Run what CI runs: formatting, rules, types, fast tests
 slow: $(INSTALLED)  ## Run the slow tests and those on the real pictures in PARSENET_DATA
 	$(PYTEST) -m "slow or realdata"
 
-bench: $(INSTALLED)  ## Time a training step and the start of the command
+bench: $(INSTALLED)  ## Time a training step, scoring, and the start of the command
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/start.py
 
 format: $(INSTALLED)  ## Format the code and fix what can be fixed
