@@ -34,8 +34,8 @@ def choose_device(name: str = "auto") -> torch.device:
 def choose_precision(device: torch.device, name: str = "auto") -> Precision:
     """Return the precision of that name; `auto` is bfloat16 where the hardware computes it.
 
-    On a CPU without bf16 units autocast is several times slower than float32; with them it trains
-    twice as fast (`docs/benchmarks.md`).
+    On a CPU without bf16 units autocast is several times slower than float32; with them a
+    training step takes about three quarters of the time (`docs/benchmarks.md`).
 
     Raises:
         ConfigError: there is no such precision.
