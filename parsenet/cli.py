@@ -101,10 +101,9 @@ def _predict(words: list[str]) -> int:
     failed = [*sources.wrong.values(), *done.failed.values()]
     for reason in failed:
         print(f"failed: {reason}", file=sys.stderr)
-    print(
-        f"{len(done.done)} labelled, {len(done.skipped)} already there, {len(failed)} failed; "
-        f"results are in '{given.out}'."
-    )
+    where = f"; results are in '{given.out}'" if done.done or done.skipped else ""
+    counts = f"{len(done.done)} labelled, {len(done.skipped)} already there, {len(failed)} failed"
+    print(f"{counts}{where}.")
     return 1 if failed else 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import ArgumentError, set_parsing_settings
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -71,6 +72,8 @@ def run(arguments: list[str]) -> "Cli":
             if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes Ctrl-C an exit
                 raise KeyboardInterrupt from end
             raise
+        except MisconfigurationException as error:  # Lightning's word for options that clash
+            raise ConfigError(" ".join(str(error).split())) from error
 
 
 class Cli(LightningCLI):
@@ -189,7 +192,13 @@ class Cli(LightningCLI):
         record = self._start_record()
         self.trainer.fit(model, weights_only=True, **kwargs)
         self.trainer.save_checkpoint(self.run_dir / "checkpoints" / "last.ckpt", weights_only=False)
-        self._score(record, "validate", best_path(self.trainer))
+        best = best_path(self.trainer)
+        if best is None:
+            _log.warning(
+                "No validation ran while training: the last weights are kept and scored. Lower "
+                "`trainer.check_val_every_n_epoch` or `trainer.val_check_interval`."
+            )
+        self._score(record, "validate", best)
 
     def validate(self, model: SegmentationModule, **kwargs: Any) -> None:  # noqa: ANN401
         """Score a checkpoint on the validation split."""
@@ -230,17 +239,15 @@ class Cli(LightningCLI):
         if not self.trainer.is_global_zero or result is None:
             return
         record |= {"finished": now(), "seconds": round(seconds, 1)}
-        evaluation = write_metrics(
-            self.run_dir, result, self.model.taxonomy, self.datamodule.config, checkpoint
-        )
-        write_samples(self.run_dir, self.model.eval(), self.datamodule, evaluation)
+        model = self.model
         if self.subcommand == "fit":
-            save_network(
-                self.run_dir / "model.safetensors",
-                self.model.network,
-                self.model.config,
-                self.model.taxonomy,
-            )
+            published = self.run_dir / "model.safetensors"
+            save_network(published, model.network, model.config, model.taxonomy)
+            checkpoint = checkpoint or published
+        evaluation = write_metrics(
+            self.run_dir, result, model.taxonomy, self.datamodule.config, checkpoint
+        )
+        write_samples(self.run_dir, model.eval(), self.datamodule, evaluation)
         self._write_record(record)
         report = write_report(self.run_dir)
         _log.info(

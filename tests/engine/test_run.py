@@ -15,6 +15,7 @@ import parsenet
 from parsenet.cli import main
 from parsenet.engine import results
 from parsenet.engine import run as engine_run
+from parsenet.errors import ConfigError
 from parsenet.inference.predictor import Predictor
 from parsenet.taxonomy import VOC2012
 
@@ -157,3 +158,19 @@ def test_ctrl_c_leaves_a_whole_checkpoint_that_can_be_resumed(made, monkeypatch,
     assert state["global_step"] == 3
     assert main([*words, "--resume", "true"]) == 0
     assert read_metrics(made / "stopped") == read_metrics(made / "run")
+
+
+def test_resuming_beyond_the_end_is_refused_with_a_sentence(toy):
+    toy("fit")
+
+    with pytest.raises(
+        ConfigError, match=r"current_epoch=2, but you have set Trainer\(max_epochs=1"
+    ):
+        toy("fit", "--resume", "true", "--trainer.max_epochs", "1")
+
+
+def test_run_without_validation_says_so_and_scores_what_it_publishes(toy, caplog):
+    toy("fit", "--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "2")
+
+    assert "No validation ran while training: the last weights are kept and scored." in caplog.text
+    assert read_metrics(toy.root / "run")["checkpoint"] == "model.safetensors"
