@@ -9,7 +9,7 @@ Source: ParseNet, arXiv:1506.04579.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from parsenet.config import DataConfig, NetworkConfig, OptimConfig
+    from parsenet.config import DataConfig, InferenceConfig, NetworkConfig, OptimConfig
     from parsenet.errors import ParseNetError
     from parsenet.inference.predictor import Predictor
     from parsenet.metrics.confusion import ConfusionMatrix
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfusionMatrix",
     "DataConfig",
+    "InferenceConfig",
     "L2Norm",
     "NetworkConfig",
     "OptimConfig",
@@ -42,6 +43,7 @@ __all__ = [
 _HOMES = {
     "ConfusionMatrix": "parsenet.metrics.confusion",
     "DataConfig": "parsenet.config",
+    "InferenceConfig": "parsenet.config",
     "L2Norm": "parsenet.models.l2norm",
     "NetworkConfig": "parsenet.config",
     "OptimConfig": "parsenet.config",

@@ -1,11 +1,11 @@
-"""Every option of a run, in three frozen dataclasses; the line under a field is its help text.
+"""Every option of a run, in frozen dataclasses; the line under a field is its help text.
 
 Contradictions are refused here, before anything heavy is imported. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,6 +15,19 @@ FEATURES = ("pool6", "fc7", "conv5", "conv4", "conv3")
 """The features that can be fused, from the most global to the finest; the paper's order."""
 
 Head = Literal["early", "late", "fcn32s", "fcn16s", "fcn8s"]
+DatasetName = Literal[
+    "voc2012",
+    "sbd",
+    "siftflow",
+    "siftflow_geo",
+    "pascal_context59",
+    "pascal_context60",
+    "pascal_context459",
+    "camvid",
+    "coco",
+    "folder",
+    "shapes",
+]
 PreprocessName = Literal["caffe", "torchvision", "torchvision_features"]
 
 
@@ -98,11 +111,15 @@ class OptimConfig:
     """Rate multiplier of layers that start at random (score layers; a trunk's new fc7)."""
     bias_lr_mult: float = 2.0
     """Further multiplier of every bias."""
+    freeze: tuple[str, ...] = ()
+    """Trunk layers that keep their start weights, such as [conv1, fire2]; none in the paper.
+    A step is cheaper where the first layers need no gradient."""
     loss: Literal["sum", "mean"] = "sum"
     """Cross entropy over the pixels that are not void: their `sum` per picture (the authors'), or
     their `mean` over the batch."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "freeze", tuple(self.freeze))
         if not 0 < self.lr < 10:
             raise ConfigError(f"`lr` must be in (0, 10), got {self.lr}.")
         if not 0 <= self.momentum < 1:
@@ -126,14 +143,59 @@ class FolderConfig:
     """Name of the mask that belongs to the picture `{stem}`."""
     taxonomy: str = ""
     """Built-in name (`voc2012`) or YAML file with `names:` and optionally `palette:` (RGB masks
-    are decoded with it)."""
+    are decoded with it), or with `classes:` that merge stored values (docs/data.md)."""
+
+
+@dataclass(frozen=True)
+class CocoConfig:
+    """Pictures with annotations in COCO's form; templates are relative to `data.root`."""
+
+    annotations: str = "annotations/instances_{split}.json"
+    """JSON file of a split: instances, stuff or panoptic."""
+    images: str = "{split}"
+    """Folder of the pictures of a split."""
+    segments: str = "annotations/panoptic_{split}"
+    """Folder of the PNG files of a panoptic split."""
+    categories: str = ""
+    """YAML file with the classes (`names:`) and what they are made of (`map: {class: [category
+    names or ids]}`); empty for background and every category of the training split's file."""
+    unmapped: Literal["background", "void"] = "background"
+    """What pixels of a category become that no class is made of."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What training does to a picture, every number settled; `DataConfig` says how to choose."""
+
+    crop: tuple[int, int] | None = (321, 321)
+    """(height, width) of the result; null for the whole picture."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    """Range of the random scale."""
+    rotate: float = 0.0
+    """Largest turn to either side, in degrees."""
+    flip: bool = True
+    """Mirror half of the pictures."""
+    colour: float = 0.0
+    """Strength of colour jitter."""
+    cat_max_ratio: float = 1.0
+    """Share of a crop that one class may fill."""
+
+
+RECIPES = {
+    "paper": Recipe(crop=None, scale=(1.0, 1.0), flip=False),
+    "standard": Recipe(),
+    "strong": Recipe(rotate=10.0, colour=0.4, cat_max_ratio=0.75),
+}
+"""The named recipes: the authors' (whole pictures as they are), the usual one, and a strong one."""
+
+FromRecipe = Literal["recipe"]
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Which pictures, and what happens to them before they reach the network."""
 
-    dataset: Literal["voc2012", "folder", "shapes"] = "voc2012"
+    dataset: DatasetName = "voc2012"
     """Data set; every name is a line of the table in `parsenet/data/build.py`."""
     root: Path | None = None
     """Folder that holds the data (for VOC the one with `JPEGImages`); only `shapes` needs none."""
@@ -145,42 +207,140 @@ class DataConfig:
     """Split that `test` scores."""
     folder: FolderConfig = FolderConfig()
     """Layout of `dataset: folder`."""
+    coco: CocoConfig = CocoConfig()
+    """Layout of `dataset: coco`."""
     batch_size: int = 8
     """Pictures per process and step while training; evaluation takes one native-size picture."""
     num_workers: int = 2
     """Loader processes; 0 reads in the main process."""
-    crop: tuple[int, int] | None = (321, 321)
+    augment: Literal["paper", "standard", "strong"] = "standard"
+    """Recipe of the training pictures: `paper` takes whole pictures as they are (needs
+    `batch_size: 1`), `standard` scales, crops and mirrors, `strong` also turns them, changes their
+    colours and avoids crops of one class. The options below that say `recipe` take its values."""
+    crop: tuple[int, int] | FromRecipe | None = "recipe"
     """(height, width) of training crops, padded with void where the picture ends; null trains on
     whole pictures (the authors' way; needs `batch_size: 1`)."""
-    scale: tuple[float, float] = (0.5, 2.0)
+    scale: tuple[float, float] | FromRecipe = "recipe"
     """Range of the random scale before cropping; (1, 1) for none."""
+    rotate: float | FromRecipe = "recipe"
+    """Largest random turn to either side in degrees, 0 for none."""
+    flip: bool | FromRecipe = "recipe"
+    """Mirror half of the training pictures."""
+    colour: float | FromRecipe = "recipe"
+    """Strength of colour jitter on training pictures, 0 for none, 0.4 for strong."""
+    cat_max_ratio: float | FromRecipe = "recipe"
+    """Draw a crop again, up to ten times, while one class fills this share of it or more (void
+    left out); 1 takes the first crop."""
     balance: float = 0.0
     """Show pictures of rare classes more often: a class in less than this share of the training
     pictures is rare; 0 shows every picture once per epoch."""
-    flip: bool = True
-    """Mirror half of the training pictures."""
-    colour: float = 0.0
-    """Strength of colour jitter on training pictures, 0 for none, 0.4 for strong."""
+    cache: Literal["none", "memory", "disk"] = "none"
+    """Keep decoded training pictures: in `memory` for this run, shared by its loaders, or on
+    `disk` in `cache_dir`, also for the next run."""
+    cache_limit: float = 4.0
+    """GiB that the cache may take; pictures beyond it are decoded every time."""
+    cache_dir: Path | None = None
+    """Folder of `cache: disk`; null for `parsenet/pictures` in the user's cache folder."""
     check_labels: bool = True
     """Read every training and validation label once before training and refuse wrong values."""
 
     def __post_init__(self) -> None:
+        self._take_recipe()
+        recipe = self.recipe
         if self.batch_size < 1 or self.num_workers < 0:
             raise ConfigError(
                 f"`batch_size` must be at least 1 and `num_workers` at least 0, got "
                 f"{self.batch_size} and {self.num_workers}."
             )
-        if self.crop is None and self.batch_size != 1:
+        if recipe.crop is None and self.batch_size != 1:
             raise ConfigError(
                 f"`batch_size` must be 1 when `crop` is null (whole pictures differ in size), got "
                 f"{self.batch_size}. Set it to 1 and `trainer.accumulate_grad_batches` to "
                 f"{self.batch_size}."
             )
-        if not 0 < self.scale[0] <= self.scale[1]:
+        if recipe.crop is not None and min(recipe.crop) < 1:
             raise ConfigError(
-                f"`scale` must be (low, high) with 0 < low <= high, got {self.scale}."
+                f"`crop` must be (height, width) of at least 1 pixel, got {recipe.crop}."
             )
-        for field in ("colour", "balance"):
-            value = getattr(self, field)
+        if not 0 < recipe.scale[0] <= recipe.scale[1]:
+            raise ConfigError(
+                f"`scale` must be (low, high) with 0 < low <= high, got {recipe.scale}."
+            )
+        for field, value in (("colour", recipe.colour), ("balance", self.balance)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"`{field}` must be in [0, 1], got {value}.")
+        if not 0 <= recipe.rotate <= 180:
+            raise ConfigError(f"`rotate` must be in [0, 180] degrees, got {recipe.rotate}.")
+        if not 0 < recipe.cat_max_ratio <= 1:
+            raise ConfigError(
+                f"`cat_max_ratio` must be in (0, 1], got {recipe.cat_max_ratio}. 0.75 is usual; 1 "
+                "takes the first crop."
+            )
+        if not self.cache_limit > 0:
+            raise ConfigError(
+                f"`cache_limit` must be positive (GiB), got {self.cache_limit}. Use `cache: none` "
+                "for no cache."
+            )
+
+    @property
+    def recipe(self) -> Recipe:
+        """What training does to a picture: the named recipe with the options that were given."""
+        values = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        return Recipe(**values)
+
+    def _take_recipe(self) -> None:
+        """Put the recipe's values into the options that say `recipe`."""
+        if self.augment not in RECIPES:
+            raise ConfigError(
+                f"`augment` must be a known name, got '{self.augment}'. "
+                f"{suggest(self.augment, RECIPES)}"
+            )
+        for field in fields(Recipe):
+            value = getattr(self, field.name)
+            if isinstance(value, str):
+                value = getattr(RECIPES[self.augment], field.name)
+            # A list of a YAML file becomes a tuple.
+            value = tuple(value) if isinstance(value, list) else value
+            object.__setattr__(self, field.name, value)
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """How pictures are labelled: what may be in memory at once, and what is averaged."""
+
+    memory: float = 2.0
+    """GiB that the network's activations may take: pixels times the trunk's measured bytes per
+    pixel. Pictures that need more are cut into overlapping windows of an eighth of it each."""
+    window: int | None = None
+    """Longest side of a window in pixels; larger pictures are cut. Null lets `memory` decide."""
+    overlap: int = 128
+    """Pixels that neighbouring windows share, rounded up to the network's stride; scores fade from
+    one to the other over the middle half."""
+    context: Literal["whole", "window"] = "whole"
+    """Global context of windows: that of the `whole` picture, which takes a pass of its own over
+    it, or that of each `window`."""
+    scales: tuple[float, ...] = (1.0,)
+    """Sizes at which every picture is scored; probabilities are averaged."""
+    flip: bool = False
+    """Score every picture mirrored too, and average."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scales", tuple(self.scales))
+        if not self.memory > 0:
+            raise ConfigError(f"`memory` must be positive, got {self.memory}. It is in GiB.")
+        if self.overlap < 0:
+            raise ConfigError(f"`overlap` must not be negative, got {self.overlap}.")
+        if self.window is not None and self.window < max(1, 2 * self.overlap):
+            raise ConfigError(
+                f"`window` must be at least 1 and twice `overlap`, got {self.window} and "
+                f"{self.overlap}. An overlap of {max(0, self.window // 4)} fits."
+            )
+        if self.context not in ("whole", "window"):
+            raise ConfigError(f"`context` must be `whole` or `window`, got '{self.context}'.")
+        if not self.scales or len(set(self.scales)) != len(self.scales):
+            raise ConfigError(
+                f"`scales` must be one or more different numbers, got {list(self.scales)}."
+            )
+        for scale in self.scales:
+            if not 0.1 <= scale <= 8:
+                raise ConfigError(f"`scales` must be in [0.1, 8], got {scale}. Native size is 1.")

@@ -32,6 +32,10 @@ class ConfigError(ParseNetError, ValueError):
     """Options contradict one another or name something unknown."""
 
 
+class FetchError(ParseNetError):
+    """An archive cannot be had, is not the one it must be, or would do harm."""
+
+
 class TrainingError(ParseNetError):
     """A run was stopped because going on would waste it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from parsenet.taxonomy import IGNORE_INDEX
@@ -35,10 +35,11 @@ class CrossEntropy(nn.Module):
         self.reduction = reduction
         self.void = void
 
-    def forward(self, logits: Float[Tensor, "n c h w"], label: Int64[Tensor, "n h w"]) -> Tensor:
+    def forward(self, logits: Float[Tensor, "n c h w"], label: Integer[Tensor, "n h w"]) -> Tensor:
         """Return the loss of a batch."""
         # Half precision cannot hold the sum over a picture (200,000 pixels times ln 21).
         logits = logits.float() if logits.itemsize < 4 else logits
+        label = label.long()  # labels travel as uint8
         total = F.cross_entropy(logits, label, ignore_index=self.void, reduction="sum")
         if self.reduction == "sum":
             return total / len(label)

@@ -7,10 +7,18 @@ from pathlib import Path
 import jsonargparse
 import pytest
 
-from parsenet.config import DataConfig, FolderConfig, NetworkConfig, OptimConfig
+from parsenet.config import (
+    RECIPES,
+    DataConfig,
+    FolderConfig,
+    InferenceConfig,
+    NetworkConfig,
+    OptimConfig,
+    Recipe,
+)
 from parsenet.errors import ConfigError
 
-CONFIGS = [NetworkConfig, OptimConfig, DataConfig, FolderConfig]
+CONFIGS = [NetworkConfig, OptimConfig, DataConfig, FolderConfig, InferenceConfig, Recipe]
 
 
 def exactly(message):
@@ -162,6 +170,22 @@ def test_large_rate_is_right_for_the_mean_loss():
             "`scale` must be (low, high) with 0 < low <= high, got (2.0, 0.5).",
         ),
         ({"colour": 1.5}, "`colour` must be in [0, 1], got 1.5."),
+        ({"balance": -0.1}, "`balance` must be in [0, 1], got -0.1."),
+        ({"rotate": 190.0}, "`rotate` must be in [0, 180] degrees, got 190.0."),
+        (
+            {"cat_max_ratio": 0.0},
+            "`cat_max_ratio` must be in (0, 1], got 0.0. 0.75 is usual; 1 takes the first crop.",
+        ),
+        ({"crop": (0, 5)}, "`crop` must be (height, width) of at least 1 pixel, got (0, 5)."),
+        (
+            {"cache_limit": 0.0},
+            "`cache_limit` must be positive (GiB), got 0.0. Use `cache: none` for no cache.",
+        ),
+        (
+            {"augment": "paper"},
+            "`batch_size` must be 1 when `crop` is null (whole pictures differ in size), got 8. "
+            "Set it to 1 and `trainer.accumulate_grad_batches` to 8.",
+        ),
     ],
 )
 def test_data_contradiction_is_refused(options, message):
@@ -169,8 +193,122 @@ def test_data_contradiction_is_refused(options, message):
         DataConfig(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"memory": 0.0}, "`memory` must be positive, got 0.0. It is in GiB."),
+        ({"memory": float("nan")}, "`memory` must be positive, got nan. It is in GiB."),
+        ({"overlap": -1}, "`overlap` must not be negative, got -1."),
+        (
+            {"window": 200},
+            "`window` must be at least 1 and twice `overlap`, got 200 and 128. "
+            "An overlap of 50 fits.",
+        ),
+        (
+            {"window": 0, "overlap": 0},
+            "`window` must be at least 1 and twice `overlap`, got 0 and 0. An overlap of 0 fits.",
+        ),
+        ({"scales": ()}, "`scales` must be one or more different numbers, got []."),
+        (
+            {"scales": (1.0, 1.0)},
+            "`scales` must be one or more different numbers, got [1.0, 1.0].",
+        ),
+        ({"scales": (0.0,)}, "`scales` must be in [0.1, 8], got 0.0. Native size is 1."),
+    ],
+)
+def test_inference_contradiction_is_refused(options, message):
+    with pytest.raises(ConfigError, match=exactly(message)):
+        InferenceConfig(**options)
+
+
+def test_default_inference_is_the_picture_as_it_is():
+    config = InferenceConfig()
+
+    assert (config.window, config.scales, config.flip) == (None, (1.0,), False)
+
+
+def test_unknown_context_is_refused_where_types_are_not_checked():
+    # In a process of its own: here beartype would be first.
+    code = "from parsenet.config import InferenceConfig; InferenceConfig(context='all')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    message = "ConfigError: `context` must be `whole` or `window`, got 'all'."
+    assert done.stderr.rstrip().endswith(message)
+
+
 def test_whole_pictures_are_taken_one_at_a_time():
     assert DataConfig(crop=None, batch_size=1).crop is None
+
+
+def test_default_recipe_is_the_standard_one():
+    assert DataConfig().recipe == RECIPES["standard"] == Recipe()
+
+
+def test_recipe_of_the_paper_takes_whole_pictures_as_they_are():
+    # PAPER: no crop, no scale, no mirror.
+    untouched = Recipe(
+        crop=None, scale=(1.0, 1.0), rotate=0.0, flip=False, colour=0.0, cat_max_ratio=1.0
+    )
+
+    assert DataConfig(augment="paper", batch_size=1).recipe == untouched
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("crop", (100, 200)),
+        ("scale", (1.0, 1.5)),
+        ("rotate", 3.0),
+        ("flip", False),
+        ("colour", 0.1),
+        ("cat_max_ratio", 0.5),
+    ],
+)
+def test_option_overrides_its_recipe(field, value):
+    options = {field: value}
+
+    recipe = DataConfig(augment="strong", **options).recipe
+
+    assert recipe == dataclasses.replace(RECIPES["strong"], **options)
+
+
+def test_every_part_of_a_recipe_is_an_option():
+    options = {field.name for field in dataclasses.fields(DataConfig)}
+
+    assert {field.name for field in dataclasses.fields(Recipe)} <= options
+
+
+def test_options_hold_the_numbers_of_the_recipe():
+    config = DataConfig(augment="strong")
+
+    assert (config.crop, config.rotate, config.colour) == ((321, 321), 10.0, 0.4)
+
+
+def test_recipe_survives_a_replaced_option():
+    config = dataclasses.replace(DataConfig(augment="strong"), num_workers=0)
+
+    assert config.recipe == RECIPES["strong"]
+
+
+def test_recipe_of_a_yaml_file_is_parsed():
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--data", type=DataConfig)
+
+    parsed = parser.parse_args(["--data.augment=strong", "--data.crop=[9, 8]", "--data.rotate=5"])
+
+    expected = dataclasses.replace(RECIPES["strong"], crop=(9, 8), rotate=5.0)
+    assert parser.instantiate(parsed).data.recipe == expected
+
+
+def test_unknown_recipe_is_refused_where_types_are_not_checked():
+    # In a process of its own: here beartype would be first.
+    code = "from parsenet.config import DataConfig; DataConfig(augment='papper')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    message = "ConfigError: `augment` must be a known name, got 'papper'. Did you mean `paper`?"
+    assert done.stderr.rstrip().endswith(message)
 
 
 def test_unknown_head_is_refused_where_types_are_not_checked():

@@ -1,5 +1,6 @@
 """Every config file can be run: it is parsed by the command line, builds, and takes a step."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from parsenet.config import DataConfig, NetworkConfig, OptimConfig
 from parsenet.data.sample import Sample
-from parsenet.data.transforms import train_transform
+from parsenet.data.transforms import TrainTransform
 from parsenet.engine.optim import build_optimizer
 from parsenet.engine.run import Cli
 from parsenet.losses import CrossEntropy
@@ -52,7 +53,7 @@ def test_config_is_parsed(parser, path):
     network, _, data, options = parse(parser, path)
 
     assert network.trunk
-    data = {key: value for key, value in data.items() if key != "folder"}
+    data = {key: value for key, value in data.items() if key not in ("folder", "coco")}
     assert DataConfig(**data).dataset == options.data.dataset
     assert options.trainer.max_steps > 0 or options.trainer.max_epochs
 
@@ -74,9 +75,8 @@ def test_config_takes_a_training_step(parser, path):
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (96, 128, 3), generator=generator).byte().numpy()
     label = torch.randint(0, 5, (96, 128), generator=generator).byte().numpy()
-    transform = train_transform(
-        (SIDE, SIDE), tuple(data["scale"]), data["flip"], data["colour"], 255
-    )
+    data = {key: value for key, value in data.items() if key not in ("folder", "coco")}
+    transform = TrainTransform(replace(DataConfig(**data).recipe, crop=(SIDE, SIDE)))
     sample = transform(Sample(image, label, "random"), 0)
     before = {name: value.clone() for name, value in network.named_parameters()}
     optimizer, schedule = build_optimizer(network, network.fresh, optim, 10)

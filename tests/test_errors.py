@@ -8,6 +8,7 @@ KINDS = [
     errors.LabelError,
     errors.WeightsError,
     errors.ConfigError,
+    errors.FetchError,
     errors.TrainingError,
 ]
 

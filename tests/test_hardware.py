@@ -5,7 +5,14 @@ import torch
 
 from parsenet import hardware
 from parsenet.errors import ConfigError
-from parsenet.hardware import choose_device, choose_precision, cpu_has_bf16, prefers_channels_last
+from parsenet.hardware import (
+    choose_device,
+    choose_precision,
+    cpu_has_bf16,
+    free_memory,
+    prefers_channels_last,
+    release_memory,
+)
 
 CPU = torch.device("cpu")
 
@@ -109,3 +116,37 @@ def test_unknown_precision_is_refused():
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         choose_precision(torch.device("cpu"), "16")
+
+
+def test_free_memory_is_what_the_kernel_says(tmp_path, monkeypatch):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:       16 kB\nMemAvailable:       7 kB\n")
+    monkeypatch.setattr(hardware, "Path", lambda _: meminfo)
+
+    assert free_memory() == 7 * 1024
+
+
+def test_free_memory_is_unknown_without_a_kernel_that_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(hardware, "Path", lambda _: tmp_path / "nothing")
+
+    assert free_memory() is None
+
+
+def test_memory_is_released_where_the_c_library_can(monkeypatch):
+    calls = []
+    monkeypatch.setattr(hardware, "_malloc_trim", lambda: calls.append)
+
+    release_memory()
+
+    assert calls == [0]
+
+
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_releasing_memory_does_nothing_elsewhere(error, monkeypatch):
+    def load(name):
+        raise error
+
+    monkeypatch.setattr(hardware.ctypes, "CDLL", load)
+    monkeypatch.setattr(hardware, "_malloc_trim", hardware._malloc_trim.__wrapped__)
+
+    assert release_memory() is None

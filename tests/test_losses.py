@@ -110,3 +110,12 @@ def test_gradient_agrees_with_finite_differences(reduction):
     logits, label = drawn(dtype=torch.float64)
 
     assert gradcheck(lambda x: CrossEntropy(reduction)(x, label), logits)
+
+
+@REDUCTIONS
+def test_labels_may_be_bytes(reduction):
+    logits, label = drawn()
+
+    loss = CrossEntropy(reduction)
+
+    torch.testing.assert_close(loss(logits, label.byte()), loss(logits, label))

@@ -6,15 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from parsenet import taxonomy as taxonomies
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset
+from parsenet.data.camvid import CamVid
+from parsenet.data.coco import CocoDataset, coco_taxonomy
 from parsenet.data.folder import FolderDataset
+from parsenet.data.pascal_context import PascalContext
 from parsenet.data.sample import Transform
+from parsenet.data.sbd import SBD
 from parsenet.data.shapes import Shapes
+from parsenet.data.siftflow import SiftFlow
 from parsenet.data.voc import VOC2012
 from parsenet.errors import ConfigError
-from parsenet.taxonomy import SHAPES, TAXONOMIES, Taxonomy, taxonomy_named
-from parsenet.taxonomy import VOC2012 as VOC2012_TAXONOMY
+from parsenet.taxonomy import TAXONOMIES, LabelSet, Taxonomy, label_set_from
 
 
 class _Entry(NamedTuple):
@@ -36,11 +41,12 @@ def build_dataset(config: DataConfig, split: str, train: bool = False) -> Segmen
     """
     transform = None
     if train:
-        # Not needed for scoring and prediction, whose install has no albumentations.
-        from parsenet.data.transforms import train_transform
+        # Not needed for scoring and prediction, whose install has no OpenCV.
+        from parsenet.data.cache import open_pictures
+        from parsenet.data.transforms import TrainTransform
 
-        void = taxonomy_of(config).void
-        transform = train_transform(config.crop, config.scale, config.flip, config.colour, void)
+        pictures = open_pictures(config)
+        transform = TrainTransform(config.recipe, taxonomy_of(config).void, pictures)
     return _TABLE[config.dataset].build(config, split, transform)
 
 
@@ -53,15 +59,16 @@ def taxonomy_of(config: DataConfig) -> Taxonomy:
     return _TABLE[config.dataset].taxonomy(config)
 
 
-def _build_voc(config: DataConfig, split: str, transform: Transform | None) -> SegmentationDataset:
-    return VOC2012(_root_of(config), split, transform)
-
-
 def _build_folder(
     config: DataConfig, split: str, transform: Transform | None
 ) -> SegmentationDataset:
-    taxonomy = _folder_taxonomy(config)
-    return FolderDataset(_root_of(config), split, config.folder, taxonomy, transform)
+    label_set = _folder_label_set(config)
+    return FolderDataset(_root_of(config), split, config.folder, label_set, transform)
+
+
+def _build_coco(config: DataConfig, split: str, transform: Transform | None) -> SegmentationDataset:
+    taxonomy = _coco_taxonomy(config)
+    return CocoDataset(_root_of(config), split, config.coco, taxonomy, transform)
 
 
 def _build_shapes(
@@ -70,7 +77,7 @@ def _build_shapes(
     return Shapes(split, transform=transform)
 
 
-def _folder_taxonomy(config: DataConfig) -> Taxonomy:
+def _folder_label_set(config: DataConfig) -> LabelSet:
     """Find the taxonomy of a folder: a built-in name, or a file seen from here or from `root`."""
     name = config.folder.taxonomy
     if not name:
@@ -78,12 +85,11 @@ def _folder_taxonomy(config: DataConfig) -> Taxonomy:
             "`data.folder.taxonomy` must be set for `dataset: folder`. Give a YAML file with "
             f"`names:`, or a known name ({', '.join(TAXONOMIES)})."
         )
-    if not name.endswith((".yaml", ".yml")):
-        return taxonomy_named(name)
-    path = Path(name)
-    if config.root is not None and not path.is_file():
-        path = config.root / name
-    return Taxonomy.from_yaml(path)
+    return label_set_from(Path(name), config.root)
+
+
+def _coco_taxonomy(config: DataConfig) -> Taxonomy:
+    return coco_taxonomy(_root_of(config), config.train_split, config.coco)
 
 
 def _root_of(config: DataConfig) -> Path:
@@ -96,7 +102,39 @@ def _root_of(config: DataConfig) -> Path:
 
 
 _TABLE = {
-    "voc2012": _Entry(_build_voc, lambda config: VOC2012_TAXONOMY),
-    "folder": _Entry(_build_folder, _folder_taxonomy),
-    "shapes": _Entry(_build_shapes, lambda config: SHAPES),
+    "voc2012": _Entry(
+        lambda config, split, transform: VOC2012(_root_of(config), split, transform),
+        lambda config: taxonomies.VOC2012,
+    ),
+    "sbd": _Entry(
+        lambda config, split, transform: SBD(_root_of(config), split, transform),
+        lambda config: taxonomies.VOC2012,
+    ),
+    "siftflow": _Entry(
+        lambda config, split, transform: SiftFlow(_root_of(config), split, False, transform),
+        lambda config: taxonomies.SIFTFLOW,
+    ),
+    "siftflow_geo": _Entry(
+        lambda config, split, transform: SiftFlow(_root_of(config), split, True, transform),
+        lambda config: taxonomies.SIFTFLOW_GEO,
+    ),
+    "pascal_context59": _Entry(
+        lambda config, split, transform: PascalContext(_root_of(config), split, 59, transform),
+        lambda config: taxonomies.PASCAL_CONTEXT59,
+    ),
+    "pascal_context60": _Entry(
+        lambda config, split, transform: PascalContext(_root_of(config), split, 60, transform),
+        lambda config: taxonomies.PASCAL_CONTEXT60,
+    ),
+    "pascal_context459": _Entry(
+        lambda config, split, transform: PascalContext(_root_of(config), split, 459, transform),
+        lambda config: taxonomies.PASCAL_CONTEXT459,
+    ),
+    "camvid": _Entry(
+        lambda config, split, transform: CamVid(_root_of(config), split, transform),
+        lambda config: taxonomies.CAMVID,
+    ),
+    "coco": _Entry(_build_coco, _coco_taxonomy),
+    "folder": _Entry(_build_folder, lambda config: _folder_label_set(config).taxonomy),
+    "shapes": _Entry(_build_shapes, lambda config: taxonomies.SHAPES),
 }

@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import final
 
-import numpy as np
-from jaxtyping import UInt8
-
 from parsenet.config import FolderConfig
-from parsenet.data.base import SegmentationDataset
-from parsenet.data.reading import read_image, read_mask
-from parsenet.data.sample import Sample, Transform
+from parsenet.data.labels import LabelMap
+from parsenet.data.pairs import Pair, PairedDataset
+from parsenet.data.reading import is_picture, read_mask
+from parsenet.data.sample import Transform
 from parsenet.errors import ConfigError, DataNotFoundError
-from parsenet.taxonomy import Taxonomy
+from parsenet.taxonomy import LabelSet
 
 _LOGGER = logging.getLogger(__name__)
 
-_PICTURE_SUFFIXES = frozenset({
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".tif",
-    ".tiff",
-    ".webp",
-})
-
 
 @final
-class FolderDataset(SegmentationDataset):
+class FolderDataset(PairedDataset):
     """Pictures and masks of your own.
 
     | fact | value |
     |---|---|
     | splits | whatever the templates find for `{split}` |
     | pictures | what Pillow reads; other files in the folder are passed over |
-    | labels | PNG with class indices (mode P, L, 1, 16-bit), or RGB in the taxonomy's colours |
+    | labels | PNG of numbers (mode P, L, 1, 16-bit), or RGB in the taxonomy's colours |
     | void | the taxonomy's, 255 by default |
 
     Args:
         root: folder that the templates are relative to.
         split: what `{split}` stands for.
         layout: where pictures and masks lie.
-        taxonomy: what the label values or colours mean.
+        label_set: what the stored values or colours mean.
         transform: changes samples while training.
 
     Raises:
@@ -61,52 +47,45 @@ class FolderDataset(SegmentationDataset):
         root: Path,
         split: str,
         layout: FolderConfig,
-        taxonomy: Taxonomy,
+        label_set: LabelSet,
         transform: Transform | None = None,
     ) -> None:
-        self.taxonomy = taxonomy
-        self.transform = transform
-        self._images = _find_pictures(root, _fill(layout.images, "images", split=split))
-        self.ids = [path.stem for path in self._images]
-        self._labels = [
-            root / _fill(layout.labels, "labels", split=split, stem=name) for name in self.ids
+        images = _find_pictures(root, _fill(layout.images, "images", split=split))
+        pairs = [
+            Pair(
+                path.stem,
+                path,
+                root / _fill(layout.labels, "labels", split=split, stem=path.stem),
+            )
+            for path in images
         ]
-        self._require_pairs()
-        _warn_of_lone_masks(
-            root, _fill(layout.labels, "labels", split=split, stem="*"), self._labels
+        _require_pairs(pairs)
+        labels = [pair.label for pair in pairs]
+        _warn_of_lone_masks(root, _fill(layout.labels, "labels", split=split, stem="*"), labels)
+        self._recoding = label_set.recoding
+        self._set_pairs(pairs, label_set.taxonomy, transform)
+
+    def decode(self, path: Path) -> LabelMap:
+        """Read the mask, as numbers or colours."""
+        return read_mask(path, self.taxonomy, self._recoding)
+
+
+def _require_pairs(pairs: list[Pair]) -> None:
+    ids = [pair.id for pair in pairs]
+    if len(set(ids)) < len(ids):
+        twice, _ = Counter(ids).most_common(1)[0]
+        both = [pair.image for pair in pairs if pair.id == twice]
+        raise ConfigError(
+            f"`folder.images` must find one picture per name, got '{both[0]}' and '{both[1]}'. "
+            "Narrow the template, for instance to `*.jpg`."
         )
-
-    def read(self, index: int) -> Sample:
-        """Read picture and mask."""
-        return Sample(read_image(self._images[index]), self.read_label(index), self.ids[index])
-
-    def read_label(self, index: int) -> UInt8[np.ndarray, "h w"]:
-        """Read the mask, as indices or colours."""
-        return read_mask(self._labels[index], self.taxonomy)
-
-    def label_name(self, index: int) -> str:
-        """Name the mask's file."""
-        return str(self._labels[index])
-
-    def _require_pairs(self) -> None:
-        if len(set(self.ids)) < len(self.ids):
-            twice = next(name for name in self.ids if self.ids.count(name) > 1)
-            both = [path for path in self._images if path.stem == twice]
-            raise ConfigError(
-                f"`folder.images` must find one picture per name, got '{both[0]}' and '{both[1]}'. "
-                "Narrow the template, for instance to `*.jpg`."
-            )
-        lone = [
-            image
-            for image, label in zip(self._images, self._labels, strict=True)
-            if not label.is_file()
-        ]
-        if lone:
-            raise DataNotFoundError(
-                f"Every picture must have a mask, got {len(lone)} of {len(self._images)} without: "
-                f"{_name_some(lone)}. The mask of the first should be "
-                f"'{self._labels[self._images.index(lone[0])]}': add it or change `folder.labels`."
-            )
+    lone = [pair for pair in pairs if not pair.label.is_file()]
+    if lone:
+        raise DataNotFoundError(
+            f"Every picture must have a mask, got {len(lone)} of {len(pairs)} without: "
+            f"{_name_some(pair.image for pair in lone)}. The mask of the first should be "
+            f"'{lone[0].label}': add it or change `folder.labels`."
+        )
 
 
 def _fill(template: str, field: str, **words: str) -> str:
@@ -130,11 +109,7 @@ def _fill(template: str, field: str, **words: str) -> str:
 def _find_pictures(root: Path, pattern: str) -> list[Path]:
     if not root.is_dir():
         raise DataNotFoundError(f"The folder '{root}' must exist. Check `data.root`.")
-    found = sorted(
-        path
-        for path in root.glob(pattern)
-        if path.suffix.lower() in _PICTURE_SUFFIXES and not path.name.startswith(".")
-    )
+    found = sorted(path for path in root.glob(pattern) if is_picture(path))
     if not found:
         raise DataNotFoundError(
             f"'{root / pattern}' must find at least one picture, got none. Check `data.root`, the "

@@ -5,21 +5,46 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from jaxtyping import Integer, UInt8
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from parsenet.data.huge import HUGE, copy_pixels, decode_huge
+from parsenet.data.labels import LabelMap
+from parsenet.data.png import decode_plain_png
 from parsenet.errors import ImageError, LabelError
-from parsenet.taxonomy import Taxonomy
+from parsenet.taxonomy import Recoding, Taxonomy
 
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
+MAX_PIXELS = 178_956_970
+"""Pixels above which a picture is taken for a decompression bomb: where Pillow itself refuses."""
+PICTURE_SUFFIXES = frozenset({
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".pgm",
+    ".tif",
+    ".tiff",
+    ".webp",
+})
+"""Endings, in lower case, of files that are taken for pictures."""
+
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255; labels want the stored number back.
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
+
+
+def is_picture(path: Path) -> bool:
+    """Tell by its name whether a file is a picture; hidden ones are none."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -31,9 +56,84 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         ImageError: the file is missing, empty, truncated, no picture, or of an unknown kind.
     """
-    with _opened(path) as picture:
-        upright = ImageOps.exif_transpose(picture)
-        return np.array(_to_rgb(upright, path))
+    return next(read_frames(path))
+
+
+def read_frames(
+    path: Path | str, stream: BytesIO | None = None, max_pixels: int = MAX_PIXELS
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Read one frame of an animation (or page of a TIFF) after another, each as `read_image` does.
+
+    Pillow's own limit, `Image.MAX_IMAGE_PIXELS`, holds as well; `lift_pillow_limit` lifts it.
+
+    Args:
+        path: file to read; with a stream only what messages call it.
+        stream: encoded picture that is in memory already.
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        ImageError: as `read_image`, or the picture is too large.
+    """
+    with _opened(path, stream) as picture:
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise ImageError(
+                f"'{path}' must have at most {max_pixels} pixels, got {width} x {height}. If it is "
+                f"no decompression bomb, allow it: `--max-pixels {width * height}`."
+            )
+        num_frames = getattr(picture, "n_frames", 1)
+        if num_frames == 1 and stream is None and width * height > HUGE:
+            pixels = decode_huge(picture, Path(path))
+            if pixels is not None:
+                yield pixels
+                return
+        for index in range(num_frames):
+            picture.seek(index)
+            yield upright_rgb(picture, path)
+
+
+def upright_rgb(picture: Image.Image, name: Path | str) -> UInt8[np.ndarray, "h w 3"]:
+    """Convert an opened picture the way `read_image` does.
+
+    Args:
+        picture: as Pillow opened it, wherever its bytes came from.
+        name: what messages call it.
+
+    Raises:
+        ImageError: it is of an unknown kind.
+    """
+    picture.load()  # some formats tell the orientation behind the pixels
+    # `exif_transpose` and `convert` copy even where they change nothing.
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    return copy_pixels(_to_rgb(picture, name))
+
+
+def read_size(path: Path | str, stream: BytesIO | None = None) -> tuple[int, int]:
+    """Return (height, width) of a picture as `read_image` gives it, without decoding it.
+
+    Args:
+        path: file to read; with a stream only what messages call it.
+        stream: encoded picture that is in memory already.
+
+    Raises:
+        ImageError: the file is missing, empty, no picture, or of an unknown kind.
+    """
+    with _opened(path, stream) as picture:
+        width, height = picture.size
+        is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return (width, height) if is_turned else (height, width)
+
+
+@contextmanager
+def lift_pillow_limit() -> Iterator[None]:
+    """Let only `max_pixels` decide what is too large; Pillow's limit holds for all threads."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def read_index_label(path: Path) -> UInt8[np.ndarray, "h w"]:
@@ -43,20 +143,42 @@ def read_index_label(path: Path) -> UInt8[np.ndarray, "h w"]:
         ImageError: the file cannot be read, or holds colours or lossy numbers.
         LabelError: a 16-bit pixel is above 255.
     """
+    plain = _read_plain_png(path)
+    if plain is not None:
+        return plain
+    with _opened(path) as picture:
+        return _narrow(_indices(picture, path), path, "uint8")
+
+
+def read_stored_label(path: Path) -> Integer[np.ndarray, "h w"]:
+    """Read a label whose pixels are any numbers of up to 16 bits, as they are stored.
+
+    Raises:
+        ImageError: the file cannot be read, or holds colours or lossy numbers.
+    """
     with _opened(path) as picture:
         return _indices(picture, path)
 
 
-def read_mask(path: Path, taxonomy: Taxonomy) -> UInt8[np.ndarray, "h w"]:
-    """Read a label stored as class indices or as the taxonomy's RGB colours.
+def read_mask(path: Path, taxonomy: Taxonomy, recoding: Recoding | None = None) -> LabelMap:
+    """Read a label stored as numbers or as RGB colours.
+
+    Args:
+        path: the file.
+        taxonomy: the classes; without a recoding, stored values are their indices and stored
+            colours are their palette's.
+        recoding: what other values and colours stand for.
 
     Raises:
         ImageError: the file cannot be read, or is partly transparent.
-        LabelError: a colour is not in the palette, or a 16-bit pixel is above 255.
+        LabelError: a value or colour is not known, or a 16-bit pixel is above 255.
     """
+    stored: Integer[np.ndarray, "h w"] | None = _read_plain_png(path)
+    if stored is not None:
+        return _name_classes(stored, path, taxonomy, recoding)
     with _opened(path) as picture:
         if picture.mode not in {"RGB", "RGBA"}:
-            return _indices(picture, path)
+            return _name_classes(_indices(picture, path), path, taxonomy, recoding)
         _refuse_lossy(picture, path)
         mask = np.array(picture)
     if mask.shape[2] == 4 and (mask[..., 3] != 255).any():
@@ -64,18 +186,26 @@ def read_mask(path: Path, taxonomy: Taxonomy) -> UInt8[np.ndarray, "h w"]:
             f"The mask '{path}' must be opaque, got transparent pixels. Store it without alpha."
         )
     try:
-        return taxonomy.index_colours(np.ascontiguousarray(mask[..., :3]))
+        return (recoding.from_colours if recoding else taxonomy.index_colours)(mask[..., :3])
     except LabelError as error:
         raise LabelError(f"In the mask '{path}', {error}") from None
 
 
+def _name_classes(
+    stored: Integer[np.ndarray, "h w"], path: Path, taxonomy: Taxonomy, recoding: Recoding | None
+) -> LabelMap:
+    if recoding is not None:
+        return recoding(stored, str(path))
+    return _narrow(stored, path, taxonomy.label_type)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+def _opened(path: Path | str, stream: BytesIO | None = None) -> Iterator[ImageFile.ImageFile]:
     """Open a picture and turn every way Pillow can fail on it into one `ImageError`."""
     try:
-        if path.stat().st_size == 0:
+        if stream is None and Path(path).stat().st_size == 0:
             raise ImageError(f"'{path}' must be a picture, got an empty file. Copy it again.")
-        with Image.open(path) as picture:
+        with Image.open(stream or path) as picture:
             yield picture
     except FileNotFoundError:
         raise ImageError(f"The picture '{path}' must exist. Check the path.") from None
@@ -93,7 +223,14 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         ) from None
 
 
-def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+def _read_plain_png(path: Path) -> UInt8[np.ndarray, "h w"] | None:
+    try:
+        return decode_plain_png(path.read_bytes())
+    except OSError:
+        return None  # opening it says what is wrong
+
+
+def _to_rgb(picture: Image.Image, path: Path | str) -> Image.Image:
     if picture.mode in _DEEP_MODES:
         return _deep_to_rgb(picture, path)
     if picture.mode in _ALPHA_MODES or "transparency" in picture.info:
@@ -101,14 +238,14 @@ def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
         white = Image.new("RGBA", coloured.size, "white")
         return Image.alpha_composite(white, coloured).convert("RGB")
     if picture.mode in _PLAIN_MODES:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     raise ImageError(
         f"'{path}' must be grey, RGB, RGBA, CMYK, palette or 16-bit grey, got Pillow mode "
         f"'{picture.mode}'. Convert it to an 8-bit PNG."
     )
 
 
-def _deep_to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+def _deep_to_rgb(picture: Image.Image, path: Path | str) -> Image.Image:
     values = np.array(picture).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
@@ -120,10 +257,10 @@ def _deep_to_rgb(picture: Image.Image, path: Path) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _indices(picture: ImageFile.ImageFile, path: Path) -> UInt8[np.ndarray, "h w"]:
+def _indices(picture: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w"]:
     _refuse_lossy(picture, path)
     if picture.mode in _DEEP_MODES:
-        return _narrow(np.array(picture), path)
+        return np.array(picture)
     if picture.mode not in {"P", "L", "1"}:
         raise ImageError(
             f"The label '{path}' must hold one class index per pixel (PNG mode P, L, 1 or I;16), "
@@ -139,15 +276,18 @@ def _raw_mode(picture: ImageFile.ImageFile) -> str:
     return args if isinstance(args, str) else ""
 
 
-def _narrow(values: np.ndarray, path: Path) -> UInt8[np.ndarray, "h w"]:
-    outside = (values < 0) | (values > 255)
-    if outside.any():
-        row, column = np.argwhere(outside)[0].tolist()
-        raise LabelError(
-            f"The label '{path}' must hold values of 0 to 255, got {values[row, column]} at row "
-            f"{row}, column {column}. Map its values to class indices."
-        )
-    return values.astype(np.uint8)
+def _narrow(values: Integer[np.ndarray, "h w"], path: Path, kind: str) -> LabelMap:
+    if values.dtype != kind:
+        highest = np.iinfo(kind).max
+        outside = (values < 0) | (values > highest)
+        if outside.any():
+            row, column = np.argwhere(outside)[0].tolist()
+            raise LabelError(
+                f"The label '{path}' must hold values of 0 to {highest}, got {values[row, column]} "
+                f"at row {row}, column {column}. Map its values to class indices."
+            )
+    narrow: LabelMap = values.astype(kind, copy=False)
+    return narrow
 
 
 def _refuse_lossy(picture: ImageFile.ImageFile, path: Path) -> None:

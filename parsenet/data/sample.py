@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from pathlib import Path
+from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Integer, UInt8
 from torch import Tensor
 
+from parsenet.data.draw import Draw
+from parsenet.data.labels import LabelMap
 from parsenet.errors import ConfigError
 
 
 class Sample(NamedTuple):
-    """One picture with its label, as read from disk: RGB (H, W, 3) and class indices (H, W)."""
+    """One picture with its label, as read from disk: RGB (H, W, 3) and class indices (H, W).
+
+    A picture that is about to be made small may come with its sides divided by `reduction` and
+    rounded up; the label has its full size.
+    """
 
     image: UInt8[np.ndarray, "h w 3"]
-    label: UInt8[np.ndarray, "h w"]
+    label: LabelMap
     id: str
+    reduction: int = 1
 
 
 class Item(NamedTuple):
-    """A sample as tensors: `image` (3, H, W) RGB in [0, 255], `label` (H, W) with void."""
+    """A sample as tensors: `image` (3, H, W) RGB in [0, 255], `label` (H, W) with void.
+
+    Labels are uint8 where the classes allow it: an eighth of the bytes on the way to the device,
+    where the loss makes them int64.
+    """
 
     image: UInt8[Tensor, "3 h w"]
-    label: Int64[Tensor, "h w"]
+    label: Integer[Tensor, "h w"]
     id: str
 
 
@@ -33,7 +46,7 @@ class Batch(NamedTuple):
     """Items of one size, stacked: `image` (N, 3, H, W) and `label` (N, H, W)."""
 
     image: UInt8[Tensor, "n 3 h w"]
-    label: Int64[Tensor, "n h w"]
+    label: Integer[Tensor, "n h w"]
     id: tuple[str, ...]
 
 
@@ -49,6 +62,30 @@ class Key(NamedTuple):
 
 Transform: TypeAlias = Callable[[Sample, int], Sample]
 """Changes a sample; the number is its seed, and the same seed gives the same result."""
+
+
+class Augmentation(ABC):
+    """A transform that draws first, so that a picture is decoded only as large as it is needed."""
+
+    @abstractmethod
+    def draw(self, label: LabelMap, seed: int) -> Draw:
+        """Draw what is going to happen; it depends on label and seed alone."""
+
+    @abstractmethod
+    def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
+        """Read a picture, its sides divided by `reduction` (1, 2, 4 or 8) and rounded up.
+
+        The result may be read-only.
+        """
+
+    @abstractmethod
+    def apply(self, sample: Sample, draw: Draw) -> Sample:
+        """Do what was drawn, leaving the sample as it is."""
+
+    @final
+    def __call__(self, sample: Sample, seed: int) -> Sample:
+        """Transform a sample that has been read."""
+        return self.apply(sample, self.draw(sample.label, seed))
 
 
 def collate(items: Sequence[Item]) -> Batch:

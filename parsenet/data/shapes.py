@@ -103,6 +103,9 @@ class Shapes(SegmentationDataset):
         """Draw the label."""
         return self.read(index).label
 
+    def image_path(self, index: int) -> None:
+        """Name nothing: the picture is drawn."""
+
     def label_name(self, index: int) -> str:
         """Name the drawing."""
         return f"shapes/{self.ids[index]}"

@@ -1,4 +1,4 @@
-"""What training does to a sample: random scale, crop with void padding, mirror and colours.
+"""What training does to a sample: random scale, turn, crop with void padding, mirror and colours.
 
 Evaluation has no transform: pictures are scored at their native size.
 """
@@ -6,176 +6,127 @@ Evaluation has no transform: pictures are scored at their native size.
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple, final
+from pathlib import Path
+from random import Random
+from typing import Any, Final, final
 
-# Before the import: otherwise albumentations asks a server for its newest version.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
-import albumentations as A
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from parsenet.data.sample import Sample, Transform
+from parsenet.config import Recipe
+from parsenet.data.draw import Draw, Window, reduction_for
+from parsenet.data.labels import LabelMap
+from parsenet.data.pictures import FilePictures, Pictures, shrink
+from parsenet.data.sample import Augmentation, Sample
+from parsenet.data.warp import Warp
 from parsenet.taxonomy import IGNORE_INDEX
 
-PAD_COLOUR = (123, 117, 104)
-"""RGB beyond the picture's end: ImageNet's mean colour, near zero after every preprocessing."""
+NUM_TRIES: Final = 10
+"""How often a crop of almost one class is drawn; the last is taken as it is."""
 
-
-class Window(NamedTuple):
-    """A part of a resized picture; all pairs are (rows, columns) in pixels of that picture.
-
-    `scaled` is the size of the whole resized picture, `corner` the first pixel of the window
-    (negative where the window begins before the picture), `size` the window's.
-    """
-
-    scaled: tuple[int, int]
-    corner: tuple[int, int]
-    size: tuple[int, int]
-
-    def inside(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return first and past-the-last pixel of what the window shows of the picture."""
-        (height, width), (top, left) = self.scaled, self.corner
-        end = min(height, top + self.size[0]), min(width, left + self.size[1])
-        return (max(0, top), max(0, left)), end
+_TRIAL_STEP: Final = 4
+"""Of so many rows and columns a trial looks at one."""
 
 
 @final
-class ScaleCrop(A.DualTransform):  # type: ignore[misc]
-    """Resize by a random factor and cut out a random window, in one interpolation.
+class TrainTransform(Augmentation):
+    """One warp of the needed part of a picture, then its colours.
 
-    Only the window is interpolated, never the whole enlarged picture. Pixel centres of picture
-    and label stay on one another.
+    Scale, turn, place and mirror are one matrix, so every pixel of the crop is interpolated once,
+    and only those of the crop are. Pixel centres of picture and label stay on one another. The
+    result depends on the sample and its seed alone.
 
     Args:
-        crop: (height, width) of the window; None for the whole picture.
-        scale: range of the factor, drawn evenly.
+        recipe: what to do, and how much of it.
         void: label beyond the picture's end.
+        pictures: where pictures come from; None for their files.
     """
 
-    def __init__(self, crop: tuple[int, int] | None, scale: tuple[float, float], void: int) -> None:
-        super().__init__(p=1.0)
-        self.crop = crop
-        self.scale = scale
-        self.void = void
+    def __init__(
+        self,
+        recipe: Recipe = Recipe(),
+        void: int = IGNORE_INDEX,
+        pictures: Pictures | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._void = void
+        self._pictures = pictures or FilePictures()
+        self._jitter = _build_jitter(recipe.colour) if recipe.colour > 0 else None
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Window]:
-        """Draw the factor and the window's place; a small picture lies anywhere in the window."""
-        height, width = params["shape"][:2]
-        factor = self.py_random.uniform(*self.scale)
+    def draw(self, label: LabelMap, seed: int) -> Draw:
+        """Draw scale and place, mirror, colours and turn, each from a seed of its own."""
+        recipe = self._recipe
+        # From one seed for all, the mirror would follow from the scale.
+        seeds = iter(np.random.SeedSequence(seed).generate_state(4).tolist())
+        window = self._draw_window(label, Random(next(seeds)))
+        mirrored = recipe.flip and Random(next(seeds)).random() < 0.5
+        colour_seed = next(seeds) if recipe.colour > 0 else 0
+        degrees = 0.0
+        if recipe.rotate > 0:
+            degrees = Random(next(seeds)).uniform(-recipe.rotate, recipe.rotate)
+        reduction = reduction_for(window.scaled, _size(label))
+        return Draw(window, mirrored, degrees, reduction, colour_seed)
+
+    def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
+        """Read a picture no larger than it is needed."""
+        return self._pictures.read(path, reduction)
+
+    def apply(self, sample: Sample, draw: Draw) -> Sample:
+        """Warp picture and label, and change the colours."""
+        warp = Warp(draw, _size(sample.label))
+        planes = warp.image(shrink(sample.image, draw.reduction // sample.reduction))
+        image = planes.transpose(1, 2, 0)  # seen from the side, not copied
+        if self._jitter is not None:
+            self._jitter.set_random_seed(draw.colour_seed)
+            image = self._jitter(image=np.ascontiguousarray(image))["image"]
+        return Sample(image, warp.label(sample.label, self._void), sample.id)
+
+    def _draw_window(self, label: LabelMap, random: Random) -> Window:
+        """Draw the scale once, and places until one is not of almost one class."""
+        factor = random.uniform(*self._recipe.scale)
+        height, width = _size(label)
         scaled = max(1, round(height * factor)), max(1, round(width * factor))
-        size = self.crop or scaled
-        return {
-            "window": Window(
-                scaled, (self._place(0, scaled, size), self._place(1, scaled, size)), size
-            )
-        }
-
-    def _place(self, axis: int, scaled: tuple[int, int], size: tuple[int, int]) -> int:
-        spare = scaled[axis] - size[axis]
-        return int(self.py_random.randint(min(0, spare), max(0, spare)))
-
-    def apply(self, img: np.ndarray, window: Window, **params: object) -> np.ndarray:
-        """Cut the picture; linear between pixels."""
-        return cut(img, window, cv2.INTER_LINEAR, PAD_COLOUR)
-
-    def apply_to_mask(self, mask: np.ndarray, window: Window, **params: object) -> np.ndarray:
-        """Cut the label; the nearest pixel."""
-        return cut(mask, window, cv2.INTER_NEAREST, (self.void,))
+        ratio = self._recipe.cat_max_ratio
+        for _ in range(NUM_TRIES):
+            window = _place(random, scaled, self._recipe.crop or scaled)
+            if ratio == 1 or _largest_share(label, window, self._void) < ratio:
+                break
+        return window
 
 
-def cut(
-    picture: UInt8[np.ndarray, "h w *channels"],
-    window: Window,
-    interpolation: int,
-    fill: tuple[int, ...],
-) -> UInt8[np.ndarray, "a b *channels"]:
-    """Cut a window out of a picture as if the whole of it had been resized first.
+def _size(label: LabelMap) -> tuple[int, int]:
+    return label.shape[0], label.shape[1]
 
-    Args:
-        picture: picture or label at its own size.
-        window: the size it would have, and what to keep of it.
-        interpolation: OpenCV's flag.
-        fill: value beyond the picture's end, one per channel.
 
-    Returns:
-        The window, of the window's size.
+def _place(random: Random, scaled: tuple[int, int], size: tuple[int, int]) -> Window:
+    """Draw where a window lies; a small picture lies anywhere in the window."""
+    spare = scaled[0] - size[0], scaled[1] - size[1]
+    top = random.randint(min(0, spare[0]), max(0, spare[0]))
+    left = random.randint(min(0, spare[1]), max(0, spare[1]))
+    return Window(scaled, (top, left), size)
+
+
+def _largest_share(label: LabelMap, window: Window, void: int) -> float:
+    """Estimate how much of a window its largest class fills, void left out, in [0, 1].
+
+    Source: the rule of `cat_max_ratio` in mmsegmentation's RandomCrop.
     """
-    height, width = picture.shape[:2]
-    (top, left), (bottom, right) = window.inside()
-    if window.scaled == (height, width):
-        inner = picture[top:bottom, left:right]
-    else:
-        # Centres of pixels on centres: source = (target + 0.5) * step - 0.5.
-        y_step, x_step = height / window.scaled[0], width / window.scaled[1]
-        back = np.array([
-            [x_step, 0, (left + 0.5) * x_step - 0.5],
-            [0, y_step, (top + 0.5) * y_step - 0.5],
-        ])
-        inner = cv2.warpAffine(
-            picture,
-            back,
-            (right - left, bottom - top),
-            flags=interpolation | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    before = top - window.corner[0], left - window.corner[1]
-    after = window.size[0] - before[0] - bottom + top, window.size[1] - before[1] - right + left
-    return cv2.copyMakeBorder(
-        inner, before[0], after[0], before[1], after[1], cv2.BORDER_CONSTANT, value=fill
+    begin, end = window.inside()
+    rows, columns = (
+        np.arange(begin[axis], end[axis], _TRIAL_STEP) * label.shape[axis] // window.scaled[axis]
+        for axis in (0, 1)
     )
+    shown = label[rows][:, columns]
+    counts = np.bincount(shown[shown != void])
+    return float(counts.max() / counts.sum()) if counts.size else 1.0
 
 
-@final
-class SeededPipeline:
-    """An albumentations pipeline whose result depends on the sample and its seed alone.
+def _build_jitter(strength: float) -> Any:  # noqa: ANN401 - albumentations has no types
+    """Build the jitter of brightness, contrast, saturation and hue."""
+    # Before the import: otherwise albumentations asks a server for its newest version.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations as A
 
-    Args:
-        steps: the transforms, in order.
-    """
-
-    def __init__(self, steps: list[A.BasicTransform]) -> None:
-        self._compose = A.Compose(steps)
-
-    def __call__(self, sample: Sample, seed: int) -> Sample:
-        """Transform one sample."""
-        # A seed of its own for each step: `Compose.set_random_seed` gives all of them the same
-        # one, and the flip would then follow from the scale.
-        seeds = np.random.SeedSequence(seed).generate_state(len(self._compose.transforms))
-        for step, own in zip(self._compose.transforms, seeds.tolist(), strict=True):
-            step.set_random_seed(own)
-        out = self._compose(image=sample.image, mask=sample.label)
-        return Sample(out["image"], out["mask"], sample.id)
-
-
-def train_transform(
-    crop: tuple[int, int] | None = (321, 321),
-    scale: tuple[float, float] = (0.5, 2.0),
-    flip: bool = True,
-    colour: float = 0.0,
-    void: int = IGNORE_INDEX,
-) -> Transform:
-    """Build the training pipeline.
-
-    Args:
-        crop: (height, width) of the result, padded with void where the picture ends; None keeps
-            the whole picture.
-        scale: range of the random scale.
-        flip: mirror half of the samples.
-        colour: strength of the colour jitter in [0, 1]; 0 for none.
-        void: label of the padding.
-
-    Returns:
-        A callable `(sample, seed) -> sample`; the same seed gives the same result.
-    """
-    steps: list[A.BasicTransform] = [ScaleCrop(crop, scale, void)]
-    if flip:
-        steps.append(A.HorizontalFlip(p=0.5))
-    if colour > 0:
-        around = (1 - colour, 1 + colour)
-        # Hue at a quarter: 0.4 then means torchvision's usual (0.4, 0.4, 0.4, 0.1).
-        steps.append(A.ColorJitter(around, around, around, (-colour / 4, colour / 4), p=1.0))
-    return SeededPipeline(steps)
+    around = (1 - strength, 1 + strength)
+    # Hue at a quarter: 0.4 then means torchvision's usual (0.4, 0.4, 0.4, 0.1).
+    return A.ColorJitter(around, around, around, (-strength / 4, strength / 4), p=1.0)

@@ -1,6 +1,7 @@
 """Three loaders; all randomness of a sample is in its key, so a run can be resumed anywhere."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         """Find the pictures, and read every label once before training."""
         config = self.config
         if stage == "fit":
-            self._datasets["train"] = build_dataset(config, config.train_split, train=True)
+            self._datasets["train"] = build_dataset(self._share(), config.train_split, train=True)
         if stage in ("fit", "validate"):
             self._datasets["val"] = build_dataset(config, config.val_split)
         if stage == "test":
@@ -110,6 +111,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             batch_size=self.config.batch_size,
             num_workers=self.config.num_workers,
             persistent_workers=self.config.num_workers > 0,
+            worker_init_fn=_use_one_thread,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
@@ -125,6 +127,14 @@ class SegmentationDataModule(pl.LightningDataModule):
         """Return the pictures of `train`, `val` or `test`, after `setup`."""
         return self._datasets[stage]
 
+    def _share(self) -> DataConfig:
+        """Divide the memory of the cache by the training processes of this machine."""
+        assert self.trainer is not None
+        if self.config.cache != "memory":
+            return self.config
+        processes = max(1, self.trainer.world_size // self.trainer.num_nodes)
+        return replace(self.config, cache_limit=self.config.cache_limit / processes)
+
     def _eval_loader(self, stage: str) -> DataLoader[Item]:
         assert self.trainer is not None
         dataset = self._datasets[stage]
@@ -136,3 +146,10 @@ class SegmentationDataModule(pl.LightningDataModule):
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
             collate_fn=collate,
         )
+
+
+def _use_one_thread(worker: int) -> None:
+    """Keep OpenCV from starting as many threads in every loader as the machine has cores."""
+    import cv2
+
+    cv2.setNumThreads(1)

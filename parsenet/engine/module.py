@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from parsenet.config import NetworkConfig, OptimConfig
 from parsenet.data.sample import Batch
-from parsenet.engine.optim import build_optimizer
+from parsenet.engine.optim import build_optimizer, freeze
 from parsenet.errors import ConfigError
 from parsenet.hardware import prefers_channels_last
 from parsenet.losses import CrossEntropy
@@ -68,6 +68,7 @@ class SegmentationModule(pl.LightningModule):
         self.taxonomy = taxonomy
         self.seed = 0
         self.network = build_model(network, taxonomy.num_classes)
+        freeze(self.network.trunk, optim.freeze)
         self.loss = CrossEntropy(optim.loss, taxonomy.void)
         self.result: Result | None = None
         self._counter = ImageCounter(taxonomy.num_classes, taxonomy.void)

@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from parsenet.config import OptimConfig
+from parsenet.errors import ConfigError, suggest
 
 
 def parameter_groups(
@@ -40,6 +41,26 @@ def parameter_groups(
         {"params": parameters, "lr": config.lr * multiplier, "weight_decay": decay}
         for (multiplier, decay), parameters in groups.items()
     ]
+
+
+def freeze(trunk: nn.Module, layers: tuple[str, ...]) -> None:
+    """Take layers out of training: no gradient, no decay, no place in the optimiser.
+
+    Args:
+        trunk: whose layers; all others are trained.
+        layers: names of modules, `fire2` for all of its parts.
+
+    Raises:
+        ConfigError: the trunk has no such layer.
+    """
+    known = dict(trunk.named_modules())
+    for name in layers:
+        if name not in known or not name:
+            children = [child for child, _ in trunk.named_children()]
+            raise ConfigError(
+                f"`freeze` must name layers of the trunk, got '{name}'. {suggest(name, children)}"
+            )
+        known[name].requires_grad_(False)
 
 
 class PolyLR(LambdaLR):

@@ -79,6 +79,6 @@ def _predict(module: SegmentationModule, item: Item) -> Triple:
         label = module.predict_label(batch._replace(image=batch.image.to(device)))[0]
     return (
         item.image.permute(1, 2, 0).numpy(),
-        item.label.numpy().astype(np.uint8),
-        label.cpu().numpy().astype(np.uint8),
+        item.label.numpy().astype(module.taxonomy.label_type),
+        label.cpu().numpy().astype(module.taxonomy.label_type),
     )

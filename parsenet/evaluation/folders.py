@@ -17,10 +17,11 @@ from jaxtyping import Bool, UInt8
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image, read_mask
 from parsenet.errors import DataNotFoundError, LabelError, ParseNetError
 from parsenet.evaluation.record import Evaluation
-from parsenet.metrics.counting import count
+from parsenet.metrics.counting import count, outside
 from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import Taxonomy
 
@@ -31,7 +32,6 @@ MAX_NAMED = 20
 """So many wrong files are named; a wrong folder has thousands."""
 
 Pixels: TypeAlias = UInt8[np.ndarray, "h w 3"]
-LabelMap: TypeAlias = UInt8[np.ndarray, "h w"]
 
 _log = logging.getLogger(__name__)
 
@@ -202,18 +202,17 @@ def _count(pair: Pair, taxonomy: Taxonomy) -> ImageCounts | str:
     try:
         counts = count(prediction, label, taxonomy.num_classes, taxonomy.void)
     except LabelError:
-        is_class = np.arange(256) < taxonomy.num_classes
+        is_class = np.arange(outside(taxonomy.num_classes) + 1) < taxonomy.num_classes
         wrong = _explain(pair.prediction, prediction, is_class, "Predict a class everywhere")
         is_class[taxonomy.void] = True
         return wrong or _explain(pair.label, label, is_class, f"{taxonomy.void} is void")
     return ImageCounts.of([pair.id], counts[None], taxonomy.num_classes)
 
 
-def _explain(
-    path: Path, values: UInt8[np.ndarray, "h w"], allowed: Bool[np.ndarray, " v"], rule: str
-) -> str:
+def _explain(path: Path, values: LabelMap, allowed: Bool[np.ndarray, " v"], rule: str) -> str:
     """Name the first pixel with a value that is not allowed; nothing where there is none."""
-    wrong = ~allowed[values]
+    # The last entry is never allowed, and stands for whatever is above.
+    wrong = ~allowed[np.minimum(values.astype(np.int64), len(allowed) - 1)]
     if not wrong.any():
         return ""
     row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)

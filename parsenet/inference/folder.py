@@ -2,135 +2,174 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from parsenet.data.reading import read_image
-from parsenet.errors import ConfigError, ParseNetError
-from parsenet.files import write_bytes_atomically
+from parsenet.data.reading import lift_pillow_limit
+from parsenet.errors import ConfigError
+from parsenet.inference.areas import write_areas
+from parsenet.inference.coco import require_pycocotools, write_coco
+from parsenet.inference.frames import ReadConfig
+from parsenet.inference.journal import Journal
+from parsenet.inference.pipeline import Pipeline
 from parsenet.inference.predictor import Predictor
+from parsenet.inference.progress import Watch
+from parsenet.inference.report import FAILED_NAME, Report
+from parsenet.inference.results import ResultFolder, SaveConfig
+from parsenet.inference.sheet import write_sheets
 from parsenet.inference.sources import Source
-from parsenet.inference.writers import write_label, write_overlay
+from parsenet.inference.video import import_cv2
+from parsenet.inference.writing import Manner, ResultWriter
+from parsenet.taxonomy import Taxonomy
 
-FAILED_NAME = "failed.json"
-"""File in the output folder that says which pictures failed, and why; absent when none did."""
 
+@dataclass(frozen=True)
+class RunConfig:
+    """How a run goes about its work."""
 
-@dataclass
-class Report:
-    """What became of every picture of a run."""
+    overwrite: bool = False
+    """Replace results that exist; otherwise they are kept, and only what is missing is made."""
+    batch_size: int | None = None
+    """Pictures of equal size that go through the network together; null chooses."""
+    threads: int = 2
+    """Threads that encode and write."""
+    progress: bool = True
+    """Show how far it is, on standard error."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What decides about the results; a folder made with others is refused."""
 
-    done: list[Path] = field(default_factory=list)
-    """Pictures whose results were written."""
-    skipped: list[Path] = field(default_factory=list)
-    """Pictures whose results all existed already."""
-    failed: dict[Path, str] = field(default_factory=dict)
-    """Pictures without results, and a sentence that says why."""
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"`{name}` must be at least 1, got {value}.")
 
 
 def predict_all(
     predictor: Predictor,
     sources: Sequence[Source],
     out_dir: Path,
-    overlay: float | None = None,
-    overwrite: bool = False,
-    progress: bool = True,
+    saving: SaveConfig = SaveConfig(),
+    reading: ReadConfig = ReadConfig(),
+    run: RunConfig = RunConfig(),
 ) -> Report:
-    """Write `<name>.png` for every picture, and on request `overlay/<name>.jpg`.
+    """Write the results of every picture into a folder.
 
-    Every file appears whole or not at all, so an interrupted run (Ctrl-C) goes on where it
-    stopped when it is started again. `failed.json` tells what went wrong, also after Ctrl-C.
+    Every file appears whole or not at all, and `journal.jsonl` remembers what was made, so an
+    interrupted run (Ctrl-C) goes on where it stopped when it is started again. `failed.json` tells
+    what went wrong, also after Ctrl-C.
 
     Args:
         predictor: labels the pictures.
         sources: pictures and the names of their results.
         out_dir: folder of the results; made if it is missing.
-        overlay: opacity of the colours in overlays, None for no overlays.
-        overwrite: replace results that exist; otherwise they are kept.
-        progress: show a bar with the time left, on standard error.
+        saving: which results, and how they look.
+        reading: limits on what is read.
+        run: overwriting, batches, threads.
 
     Raises:
-        ConfigError: the opacity is not in [0, 1], or `out_dir` is no folder to write to.
+        ConfigError: `out_dir` is no folder to write to or was made with other settings, there is
+            no room in it, or a library is missing.
     """
-    if overlay is not None and not 0 <= overlay <= 1:
-        raise ConfigError(f"`overlay` must be in [0, 1], got {overlay}. Half and half is 0.5.")
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        (out_dir / FAILED_NAME).unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"`out` must be a folder to write to, got '{out_dir}' ({error.strerror})."
-        ) from error
-    report = Report()
-    inputs = {source.path.resolve() for source in sources}
-    try:
-        for path, name in _track(sources, progress):
-            results = _results(out_dir, name, overlay)
-            missing = [result for result in results if overwrite or not result.exists()]
-            if not missing:
-                report.skipped.append(path)
-            elif reason := _try(predictor, path, missing, overlay, inputs):
-                report.failed[path] = reason
-            else:
-                report.done.append(path)
-    finally:
-        _record(report.failed, out_dir / FAILED_NAME)
-    return report
+    return Job(tuple(sources), out_dir, saving, reading, run).execute(predictor)
 
 
-def _results(out_dir: Path, name: str, overlay: float | None) -> list[Path]:
-    label = out_dir / f"{name}.png"
-    return [label] if overlay is None else [label, out_dir / "overlay" / f"{name}.jpg"]
+@dataclass(frozen=True)
+class Job:
+    """All that a run needs to know but the network; processes get a copy each."""
 
+    sources: tuple[Source, ...]
+    """Pictures and the names of their results."""
+    out_dir: Path
+    """Folder of the results."""
+    saving: SaveConfig
+    """Which results, and how they look."""
+    reading: ReadConfig
+    """Limits on what is read."""
+    run: RunConfig
+    """Overwriting, batches, threads."""
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    """What was to be labelled too but cannot be found, with the reasons."""
 
-def _try(
-    predictor: Predictor, path: Path, missing: list[Path], overlay: float | None, inputs: set[Path]
-) -> str | None:
-    """Predict one picture; return None, or the sentence that says what went wrong."""
-    for result in missing:
-        if result.resolve() in inputs:
-            return f"'{result}' must not replace an input. Choose another `--out`."
-    try:
-        _predict(predictor, path, missing, overlay)
-    except ParseNetError as error:
-        return str(error)
-    # Anything a picture can cause, running out of memory among them, costs that picture only.
-    except Exception as error:
-        return f"'{path}' failed with {type(error).__name__}: {error}"
-    return None
+    def execute(self, predictor: Predictor) -> Report:
+        """Do all of it in this process.
 
+        Raises:
+            ConfigError: as `predict_all`.
+        """
+        self.prepare()
+        journal = Journal(self.out_dir, self.run.settings, self.run.overwrite)
+        report = Report()
+        try:
+            self.label(predictor, journal, report)
+        finally:
+            self.finish(journal, predictor.taxonomy, report)
+        return report
 
-def _predict(predictor: Predictor, path: Path, missing: list[Path], overlay: float | None) -> None:
-    image = read_image(path)
-    label = predictor(image)
-    for result in missing:
-        if result.suffix == ".png":
-            write_label(result, label, predictor.taxonomy)
-        elif overlay is not None:
-            write_overlay(result, image, label, predictor.taxonomy, overlay)
+    def prepare(self) -> None:
+        """Make the folder, and find out what will be missing before the work begins.
 
+        Raises:
+            ConfigError: the folder cannot be made, or a library is not installed.
+        """
+        if self.saving.wants("coco"):
+            require_pycocotools()
+        if any(source.is_stream for source in self.sources):
+            import_cv2()
+        try:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+            (self.out_dir / FAILED_NAME).unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"`out` must be a folder to write to, got '{self.out_dir}' ({error.strerror})."
+            ) from error
 
-def _record(failed: dict[Path, str], path: Path) -> None:
-    if failed:
-        reasons = {str(path): reason for path, reason in failed.items()}
-        text = json.dumps(reasons, indent=2, ensure_ascii=False)
-        # File names that are no Unicode become JSON escapes.
-        write_bytes_atomically(path, text.encode(errors="backslashreplace"))
+    def label(
+        self,
+        predictor: Predictor,
+        journal: Journal,
+        report: Report,
+        share: slice = slice(None),
+    ) -> None:
+        """Label the pictures, or a process's share of them; the report is filled on the way.
 
+        Raises:
+            ConfigError: there is no room for results.
+        """
+        mine = self.sources[share]
+        folder = ResultFolder(self.out_dir, predictor.taxonomy, self.saving)
+        run = self.run
+        with (
+            lift_pillow_limit(),
+            Watch(len(mine), run.progress) as watch,
+            ResultWriter(folder, journal, report, watch, self._manner()) as writer,
+        ):
+            pipeline = Pipeline(predictor, writer, self.reading, run.batch_size)
+            for is_stream, group in groupby(mine, self._is_stream):
+                if is_stream:
+                    for source in group:
+                        pipeline.run_stream(source)
+                else:
+                    pipeline.run_pictures(list(group))
 
-def _track(sources: Sequence[Source], progress: bool) -> Iterator[Source]:
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not progress,
-    )
-    with bar:
-        yield from bar.track(sources, description="Predicting")
+    def finish(self, journal: Journal, taxonomy: Taxonomy, report: Report) -> None:
+        """Write the files that are one for all pictures, of all that the journal knows."""
+        report.failed |= self.wrong
+        report.write_failures(self.out_dir)
+        if self.saving.wants("areas"):
+            write_areas(self.out_dir, journal.entries(), taxonomy)
+        if self.saving.wants("coco"):
+            write_coco(self.out_dir, journal.entries(), self.saving.coco_form, taxonomy)
+        if self.saving.wants("sheet"):
+            write_sheets(self.out_dir, journal.entries(), taxonomy)
+
+    def _manner(self) -> Manner:
+        files = (source.path for source in self.sources)
+        inputs = frozenset(path.resolve() for path in files if isinstance(path, Path))
+        return Manner(inputs, self.run.overwrite, self.run.threads)
+
+    def _is_stream(self, source: Source) -> bool:
+        return source.is_stream or self.reading.frames == "all"

@@ -9,31 +9,25 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from parsenet.data.labels import LabelMap
 from parsenet.files import write_bytes_atomically
+from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
 from parsenet.inference.writers import blend
-from parsenet.taxonomy import VOID_COLOUR, Taxonomy
+from parsenet.taxonomy import Taxonomy
 
-_GAP = 8
-_LINE = 22
-_FONT_SIZE = 14
 _MIN_PANEL = 160
 _MAX_PANEL = 480
-_TEXT = (30, 32, 36)
-_PAPER = (255, 255, 255)
 
-
-Triple: TypeAlias = tuple[
-    UInt8[np.ndarray, "h w 3"] | None, UInt8[np.ndarray, "h w"], UInt8[np.ndarray, "h w"]
-]
+Triple: TypeAlias = tuple[UInt8[np.ndarray, "h w 3"] | None, LabelMap, LabelMap]
 """Picture where there is one, truth and prediction."""
 
 
 def draw_sample(
     image: UInt8[np.ndarray, "h w 3"] | None,
-    truth: UInt8[np.ndarray, "h w"],
-    prediction: UInt8[np.ndarray, "h w"],
+    truth: LabelMap,
+    prediction: LabelMap,
     taxonomy: Taxonomy,
 ) -> Image.Image:
     """Draw picture, truth and prediction side by side over a legend of the classes in them.
@@ -55,17 +49,16 @@ def draw_sample(
         panels |= {title: blend(image, x, taxonomy, 0.75) for title, x in labels.items()}
     size = _panel_size((truth.shape[0], truth.shape[1]))
     present = [int(value) for value in np.union1d(truth, shown)]
-    width = len(panels) * (size[0] + _GAP) + _GAP
-    legend = _place_legend(present, taxonomy, width)
-    height = _LINE + size[1] + _GAP + _LINE * (1 + max(row for _, row, _ in legend)) + _GAP
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    width = len(panels) * (size[0] + GAP) + GAP
+    legend = draw_legend({value: name_of(value, taxonomy) for value in present}, taxonomy, width)
+    bottom = LINE + size[1] + GAP
+    sheet = Image.new("RGB", (width, bottom + legend.height + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     for index, (title, pixels) in enumerate(panels.items()):
-        left = _GAP + index * (size[0] + _GAP)
-        draw.text((left, 4), title, _TEXT, _font())
-        sheet.paste(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS), (left, _LINE))
-    for left, row, value in legend:
-        _draw_entry(draw, (left, _LINE + size[1] + _GAP + row * _LINE), value, taxonomy)
+        left = GAP + index * (size[0] + GAP)
+        draw.text((left, 4), title, TEXT, font())
+        sheet.paste(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS), (left, LINE))
+    sheet.paste(legend, (0, bottom))
     return sheet
 
 
@@ -102,33 +95,3 @@ def _panel_size(shape: tuple[int, int]) -> tuple[int, int]:
     longer = max(shape)
     factor = min(max(longer, _MIN_PANEL), _MAX_PANEL) / longer
     return max(1, round(shape[1] * factor)), max(1, round(shape[0] * factor))
-
-
-def _place_legend(values: list[int], taxonomy: Taxonomy, width: int) -> list[tuple[int, int, int]]:
-    """Break the legend into rows: (left, row, class index) of every entry."""
-    left, row = _GAP, 0
-    entries = []
-    for value in values:
-        needed = _LINE + round(_font().getlength(_name(value, taxonomy))) + 2 * _GAP
-        if left > _GAP and left + needed > width:
-            left, row = _GAP, row + 1
-        entries.append((left, row, value))
-        left += needed
-    return entries
-
-
-def _draw_entry(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], value: int, taxonomy: Taxonomy
-) -> None:
-    left, top = at
-    colour = VOID_COLOUR if value == taxonomy.void else taxonomy.palette[value]
-    draw.rectangle((left, top + 3, left + 15, top + 18), colour, outline=(160, 160, 160))
-    draw.text((left + _LINE, top + 2), _name(value, taxonomy), _TEXT, _font())
-
-
-def _name(value: int, taxonomy: Taxonomy) -> str:
-    return "void" if value == taxonomy.void else taxonomy.names[value]
-
-
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(_FONT_SIZE)

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
+from torch import Tensor
 
+from parsenet.box import box_path
+from parsenet.config import InferenceConfig
+from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image
-from parsenet.errors import ImageError
-from parsenet.hardware import choose_device, choose_precision, prefers_channels_last
+from parsenet.errors import ConfigError, ImageError
+from parsenet.hardware import choose_device, choose_precision, free_memory, release_memory
+from parsenet.inference.large import count_pixels, covered_pixels, place_windows, share_context
+from parsenet.inference.maps import Maps, Prediction
+from parsenet.inference.segmenter import NetworkSegmenter, Segmenter
+from parsenet.inference.tta import View, average, views_of
+from parsenet.inference.windows import Span, merge
 from parsenet.models.checkpoint import load_network
 from parsenet.models.parsenet import ParseNet
 from parsenet.taxonomy import Taxonomy
+
+__all__ = ["LOADERS", "Picture", "Prediction", "Predictor"]
+
+Picture: TypeAlias = Path | str | Image.Image | UInt8[np.ndarray, "_ _ 3"]
+"""A file, a Pillow image, or RGB values in [0, 255]."""
 
 _CONVERTIBLE = frozenset({"RGB", "L", "P", "1", "CMYK"})
 """Pillow modes that `convert` turns into RGB without losing anything."""
 
 
 class Predictor:
-    """Labels pictures of any size, one at a time, at their native size.
+    """Labels pictures of any size, at their native size.
 
     Example:
-        predictor = Predictor.load(Path("model.safetensors"))
+        predictor = Predictor.load("model.safetensors")
         label = predictor("photo.jpg")
         predictor.taxonomy.names[label[0, 0]]
 
     Args:
-        network: what scores the pixels; it is moved to the device and put in evaluation mode.
+        network: what scores the pixels. A network of ours is moved to the device and put in
+            evaluation mode; any other segmenter knows its device and precision itself.
         taxonomy: what the class indices mean.
         device: where to run, such as `cpu` or `cuda:1`; `auto` takes a GPU where there is one.
         precision: `32-true`, `bf16-mixed`, or `auto` for what the device is good at. The labels of
             a run's own scores come with the precision of that run.
+        config: windows, context and test-time augmentation.
 
     Raises:
         ConfigError: the device is not there, or the precision unknown.
@@ -41,33 +59,51 @@ class Predictor:
 
     def __init__(
         self,
-        network: ParseNet,
+        network: ParseNet | Segmenter,
         taxonomy: Taxonomy,
         device: str = "auto",
         precision: str = "auto",
+        config: InferenceConfig = InferenceConfig(),
     ) -> None:
-        self.device = choose_device(device)
-        self.precision = choose_precision(self.device, precision)
+        if isinstance(network, ParseNet):
+            network = _wrap(network, taxonomy, device, precision, {})
+        self.segmenter = network
         self.taxonomy = taxonomy
-        self.network = network.eval().to(self.device)
-        if prefers_channels_last(self.device):
-            self.network = self.network.to(memory_format=torch.channels_last)
+        self.config = config
+        self.device = network.device
+        self.precision = network.precision
+        self.record = network.record
+        self.name = "network"
+        """Word for messages: the file's name, when it was loaded from one."""
 
     @classmethod
-    def load(cls, path: Path | str, device: str = "auto", precision: str = "auto") -> Predictor:
-        """Load a `.safetensors` file or a `.ckpt` of a run.
+    def load(
+        cls,
+        path: Path | str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        config: InferenceConfig = InferenceConfig(),
+    ) -> Predictor:
+        """Load a trained network.
 
         Args:
-            path: checkpoint; class names, colours and preprocessing travel in it.
+            path: `.safetensors` file or `.ckpt` of a run; class names, colours and preprocessing
+                travel in it. None takes the model that the package brings along.
             device: where to run, `auto` to choose.
             precision: `32-true`, `bf16-mixed`, or `auto` to choose.
-        """
-        loaded = load_network(Path(path))
-        return cls(loaded.network, loaded.taxonomy, device, precision)
+            config: windows, context and test-time augmentation.
 
-    def __call__(
-        self, image: Path | str | Image.Image | UInt8[np.ndarray, "h w 3"]
-    ) -> UInt8[np.ndarray, "h w"]:
+        Raises:
+            WeightsError: the file is missing, damaged, or of an unknown kind.
+        """
+        path = box_path() if path is None else Path(path)
+        load = LOADERS.get(path.suffix.lower(), _load_checkpoint)
+        segmenter = load(path, device, precision)
+        predictor = cls(segmenter, segmenter.taxonomy, device, precision, config)
+        predictor.name = path.name
+        return predictor
+
+    def __call__(self, image: Picture) -> LabelMap:
         """Label every pixel of a picture.
 
         Args:
@@ -80,18 +116,154 @@ class Predictor:
         Raises:
             ImageError: the picture cannot be read, or an array is not RGB in uint8.
         """
-        pixels = torch.from_numpy(np.ascontiguousarray(_to_rgb(image))).to(self.device)
-        half = torch.autocast(self.device.type, torch.bfloat16, self.precision == "bf16-mixed")
-        with torch.inference_mode(), half:
-            logits = self.network(pixels.permute(2, 0, 1)[None])  # (1, K, H, W)
-            # On a CPU `max` is about eight times as fast as `argmax`, and as exact.
-            label: UInt8[np.ndarray, "h w"] = logits.max(dim=1).indices[0].byte().cpu().numpy()
-        return label
+        return self.predict([image])[0].label
+
+    def batch(self, images: Sequence[Picture]) -> list[UInt8[np.ndarray, "_ _"]]:
+        """Label pictures; those of equal size go through the network together.
+
+        Args:
+            images: as for a call.
+        """
+        return [prediction.label for prediction in self.predict(images)]
+
+    def predict(
+        self,
+        images: Sequence[Picture],
+        probabilities: bool = False,
+        entropy: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Prediction]:
+        """Label pictures and say how sure that is; pictures of equal size run together.
+
+        Args:
+            images: as for a call.
+            probabilities: return the probability of each class.
+            entropy: return the uncertainty of each pixel.
+            progress: called with the number of windows done and their total, for pictures that are
+                cut into windows.
+
+        Returns:
+            a prediction for each picture, in their order.
+
+        Raises:
+            ImageError: see a call.
+            ConfigError: a picture's probabilities do not fit into memory.
+        """
+        pictures = [_to_rgb(image) for image in images]
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for index, picture in enumerate(pictures):
+            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(index)
+        predictions: dict[int, Prediction] = {}
+        for size, indices in by_size.items():
+            windows = place_windows(self.segmenter, self.config, size)
+            budget = count_pixels(self.segmenter, self.config)
+            at_once = max(1, budget // covered_pixels(self.segmenter, size))
+            if probabilities:
+                _refuse_too_many(size, self.taxonomy.num_classes)
+            for start in range(0, len(indices), at_once):
+                chosen = indices[start : start + at_once]
+                maps = Maps((len(chosen), *size), self.taxonomy.num_classes, probabilities, entropy)
+                with torch.inference_mode():
+                    if len(windows[0]) * len(windows[1]) == 1:
+                        self._score_whole([pictures[i] for i in chosen], maps)
+                    else:
+                        self._score_windows(pictures[chosen[0]], windows, maps, progress)
+                predictions |= zip(chosen, maps.split(), strict=True)
+        return [predictions[index] for index in range(len(pictures))]
+
+    def _score_whole(self, pictures: list[np.ndarray], maps: Maps) -> None:
+        """Score pictures of one size, each in one piece."""
+        images = self._upload(pictures)
+        views, top = views_of(self.config), 0
+        if views == (View(),):
+            bands = self.segmenter.bands(images)
+        else:
+            bands = average(self.segmenter, images, dict.fromkeys(views))
+        for band in bands:
+            maps.put(top, 0, band, is_probability=views != (View(),))
+            top += band.shape[2]
+
+    def _score_windows(
+        self,
+        picture: np.ndarray,
+        windows: tuple[list[Span], list[Span]],
+        maps: Maps,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Score a picture that is too large to be scored in one piece."""
+        views, (rows, columns) = views_of(self.config), windows
+        shares = self.config.context == "whole" and self.segmenter.has_context
+        number = len(rows) * len(columns)
+        counter = _Counter(number * (1 + shares * len(views)), progress)
+
+        def read(row: Span, column: Span) -> Tensor:
+            return self._upload([picture[row.start : row.stop, column.start : column.stop]])
+
+        contexts: dict[View, Tensor | None] = dict.fromkeys(views)
+        for view in views if shares else ():
+            contexts[view] = share_context(self.segmenter, read, windows, view, counter.tick)
+
+        def score(row: Span, column: Span) -> Iterator[Tensor]:
+            yield from average(self.segmenter, read(row, column), contexts)
+            counter.tick()
+
+        for patch in merge(score, rows, columns):
+            maps.put(patch.top, patch.left, patch.probabilities, is_probability=True)
+
+    def _upload(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """Bring pictures of one size to the device: (N, 3, H, W), channels last in memory."""
+        pixels = np.stack(pictures) if len(pictures) > 1 else pictures[0][None]
+        # A view of the user's own array where torch takes it; others are copied.
+        if not (pixels.flags.c_contiguous and pixels.flags.writeable):
+            pixels = pixels.copy()
+        return torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
 
 
-def _to_rgb(
-    image: Path | str | Image.Image | UInt8[np.ndarray, "h w 3"],
-) -> UInt8[np.ndarray, "h w 3"]:
+class _Counter:
+    """Counts windows, tells who wants to know, and tidies up after each."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def tick(self) -> None:
+        """Count one."""
+        self.done += 1
+        release_memory()
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def _wrap(
+    network: ParseNet, taxonomy: Taxonomy, device: str, precision: str, record: dict[str, Any]
+) -> Segmenter:
+    chosen = choose_device(device)
+    return NetworkSegmenter(network, taxonomy, chosen, choose_precision(chosen, precision), record)
+
+
+def _load_checkpoint(path: Path, device: str, precision: str) -> Segmenter:
+    loaded = load_network(path)
+    return _wrap(loaded.network, loaded.taxonomy, device, precision, loaded.record)
+
+
+LOADERS: dict[str, Callable[[Path, str, str], Segmenter]] = {
+    ".safetensors": _load_checkpoint,
+    ".ckpt": _load_checkpoint,
+}
+"""What reads files of each ending: (path, device, precision) to a segmenter; checkpoints else."""
+
+
+def _refuse_too_many(size: tuple[int, int], num_classes: int) -> None:
+    """Refuse probabilities (float16) that would have the process killed."""
+    needed, free = 2 * num_classes * size[0] * size[1], free_memory()
+    if free is not None and needed > free:
+        raise ConfigError(
+            f"`probabilities` must fit into the free memory of {free / 2**30:.1f} GiB, got "
+            f"{needed / 2**30:.1f} GiB for {size[0]} x {size[1]} pixels and {num_classes} classes. "
+            "Leave them out, or cut the picture."
+        )
+
+
+def _to_rgb(image: Picture) -> UInt8[np.ndarray, "h w 3"]:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ImageError(

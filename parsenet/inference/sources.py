@@ -1,30 +1,58 @@
-"""From what was typed to the list of pictures: files, folders and globs, in natural order.
+"""From what was typed to the list of things to label, each with a name for its results.
 
-Whatever is wrong is collected as a sentence; finding the pictures never raises.
+Files, folders, globs and list files, in natural order; `-`, addresses, videos and cameras. Whatever
+is wrong is collected as a sentence; finding the inputs never raises, and opens no picture.
 """
 
 from __future__ import annotations
 
 import difflib
 import glob
+import itertools
 import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """Endings, in lower case, that make a file in a folder a picture; a named file may have any."""
 
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+"""Endings, in lower case, that make a named file a video; folders give pictures only."""
+
+RESULT_FOLDERS = ("entropy", "overlay", "probabilities", "sheet", "thumbnails", "video")
+"""Folders beside the label maps; no picture's results may take their names."""
+
+Kind = Literal["picture", "video", "camera", "address", "stdin"]
+
 
 class Source(NamedTuple):
-    """A picture to predict and the name that its results get."""
+    """Something to label and the name that its results get."""
 
-    path: Path
-    """The picture file."""
+    path: Path | str
+    """The file; the text that was typed where there is none."""
     name: str
-    """Name of the results without ending: the picture's stem, behind its subfolders if any."""
+    """Name of the results without ending: the file's stem, behind its subfolders if any."""
+    kind: Kind = "picture"
+    """What has to be opened."""
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it has frames that can only be had in their order."""
+        return self.kind in ("video", "camera")
+
+    @property
+    def file(self) -> str:
+        """What it is, however it was spelt: the absolute path of a file."""
+        return str(self.path.absolute()) if isinstance(self.path, Path) else self.path
+
+    def title(self, name: str) -> str:
+        """Say what to call it in messages; a frame of it by the name of the frame's results."""
+        return str(self.path) if name == self.name else f"{self.path} ({name})"
 
 
 @dataclass
@@ -32,7 +60,7 @@ class Sources:
     """What a list of inputs came to."""
 
     found: list[Source] = field(default_factory=list)
-    """Pictures, each once, in the order given and in natural order within a folder or glob."""
+    """What to label, each once, in the order given and in natural order in a folder or glob."""
     wrong: dict[str, str] = field(default_factory=dict)
     """Inputs that cannot be used: what was given, and a sentence that says why."""
 
@@ -40,11 +68,13 @@ class Sources:
 def find_pictures(
     inputs: Iterable[str | Path], recursive: bool = False, exclude: Path | None = None
 ) -> Sources:
-    """Expand files, folders and globs to pictures, and name their results.
+    """Expand files, folders, globs and lists, and name the results.
 
-    Results are named after the picture's stem. Pictures from subfolders keep the subfolder in
-    front of it, so that `a/x.jpg` and `b/x.jpg` stay apart. Where two pictures would still share
-    a name the first one gets it, and the other is wrong.
+    Besides those an input can be `@FILE` (a list of inputs, one per line; `@-` reads it from
+    standard input), `-` (a picture on standard input), `http://` or `https://`, a video file, or
+    `camera:0`. Results are named after the file's stem, behind subfolders that were looked into.
+    Where two would share a name the later one gets its folder in front (`b_x`), or its ending
+    behind (`x_png`), or a number.
 
     Args:
         inputs: what the user typed.
@@ -52,8 +82,8 @@ def find_pictures(
         exclude: folder whose files are no inputs: the one that results are written to.
     """
     sources = Sources()
-    owners: dict[str, Path] = {}
-    for given in map(str, inputs):
+    owners: dict[str, Source] = {}
+    for given in _read_lists(map(str, inputs), sources):
         try:
             pictures = _expand(given, recursive, exclude)
             if not pictures:
@@ -74,25 +104,75 @@ def natural_key(path: Path) -> list[list[str | int]]:
     return [[int(x) if i % 2 else x for i, x in enumerate(part)] for part in pieces]
 
 
-def _claim(picture: Source, owners: dict[str, Path], sources: Sources) -> None:
-    path, name = picture
-    owner = owners.setdefault(os.path.normcase(name), path)
-    if owner is path:
-        sources.found.append(picture)
-    elif owner.absolute() != path.absolute():  # the same file named twice is no mistake
-        sources.wrong[str(path)] = (
-            f"'{path}' must have a name of its own, got '{name}' as '{owner}' has. Rename it, or "
-            "predict it in a second run with another `--out`."
-        )
+def _read_lists(inputs: Iterable[str], sources: Sources) -> Iterator[str]:
+    """Replace `@FILE` by the lines of the file; blank lines and those after # are left out."""
+    for given in inputs:
+        if not given.startswith("@") or Path(given).exists():
+            yield given
+            continue
+        path = Path(given[1:])
+        try:
+            text = sys.stdin.read() if given == "@-" else path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            sources.wrong[given] = (
+                f"'{given}' must name a text file with one input per line, got "
+                f"'{getattr(error, 'strerror', None) or error}'. Check its path."
+            )
+            continue
+        lines = [line.strip() for line in text.splitlines()]
+        entries = [line for line in lines if line and not line.startswith("#")]
+        if not entries:
+            sources.wrong[given] = f"'{given}' must list inputs, one per line, got none."
+        yield from (_beside(entry, path) for entry in entries)
+
+
+def _beside(entry: str, list_path: Path) -> str:
+    """Take a name as it stands, or, where there is nothing, as relative to the list's folder."""
+    try:
+        beside = list_path.parent / entry
+        return str(beside) if not Path(entry).exists() and beside.exists() else entry
+    except OSError:
+        return entry
+
+
+def _claim(picture: Source, owners: dict[str, Source], sources: Sources) -> None:
+    for name in _names(picture):
+        owner = owners.get(os.path.normcase(name))
+        if owner is None:
+            named = picture._replace(name=name)
+            owners[os.path.normcase(name)] = named
+            sources.found.append(named)
+            return
+        if owner.file == picture.file:  # the same file named twice is no mistake
+            return
+
+
+def _names(picture: Source) -> Iterator[str]:
+    """Yield the names that a picture's results can have, the best first."""
+    folders, slash, stem = picture.name.rpartition("/")
+    first, *others = folders.split("/")
+    folders = "/".join([f"{first}_" if first in RESULT_FOLDERS else first, *others])
+    whole = f"{folders}{slash}{stem}"
+    yield whole
+    if isinstance(picture.path, Path):
+        parent = picture.path.absolute().parent.name
+        if parent and not folders:
+            yield f"{parent}_{stem}"
+        if picture.path.suffix:
+            yield f"{whole}_{picture.path.suffix[1:]}"
+    yield from (f"{whole}_{number}" for number in itertools.count(2))
 
 
 def _expand(given: str, recursive: bool, exclude: Path | None) -> list[Source]:
+    special = _expand_special(given)
+    if special:
+        return [special]
     root = Path(given)
     if root.is_file():
-        return [Source(root, root.stem)]
+        return [_file(root)]
     if not root.is_dir():
         matches = map(Path, glob.glob(given, recursive=True))  # noqa: PTH207 - Path.glob wants a root
-        return [Source(x, x.stem) for x in sorted(matches, key=natural_key) if x.is_file()]
+        return [_file(path) for path in sorted(matches, key=natural_key) if path.is_file()]
     inner = _inside(exclude, root)
     return [
         Source(path, path.relative_to(root).with_name(path.stem).as_posix())
@@ -102,6 +182,23 @@ def _expand(given: str, recursive: bool, exclude: Path | None) -> list[Source]:
         and path.is_file()
         and not (inner and path.is_relative_to(inner))
     ]
+
+
+def _expand_special(given: str) -> Source | None:
+    """Recognise what is no file: standard input, an address, a camera."""
+    if given == "-":
+        return Source("-", "stdin", "stdin")
+    if re.match(r"https?://", given, re.IGNORECASE):
+        path = re.sub(r"https?://[^/?#]*|[?#].*", "", given, flags=re.IGNORECASE)
+        stem = re.sub(r"[^\w.-]+", "_", Path(unquote(path)).stem).strip(".")
+        return Source(given, stem or "picture", "address")
+    if match := re.fullmatch(r"camera:(\d+)", given):
+        return Source(given, f"camera{match[1]}", "camera")
+    return None
+
+
+def _file(path: Path) -> Source:
+    return Source(path, path.stem, "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture")
 
 
 def _inside(exclude: Path | None, root: Path) -> Path | None:
@@ -114,6 +211,8 @@ def _inside(exclude: Path | None, root: Path) -> Path | None:
 
 def _explain_nothing(given: str, recursive: bool) -> str:
     root = Path(given)
+    if scheme := re.match(r"([a-z][a-z0-9+.-]+)://", given, re.IGNORECASE):
+        return f"'{given}' must start with http:// or https://, got '{scheme[1]}'. Download it."
     if root.is_dir():
         way_out = "Check the folder." if recursive else "Add `--recursive` for its subfolders."
         return f"'{given}' must hold pictures ({', '.join(SUFFIXES)}), got none. {way_out}"

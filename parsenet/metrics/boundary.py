@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt
 
 from parsenet.metrics.counting import count
 from parsenet.taxonomy import IGNORE_INDEX
@@ -61,8 +61,8 @@ class BoundaryAreas:
 
 
 def boundary_areas(
-    prediction: UInt8[np.ndarray, "h w"],
-    label: UInt8[np.ndarray, "h w"],
+    prediction: UInt[np.ndarray, "h w"],
+    label: UInt[np.ndarray, "h w"],
     num_classes: int,
     void: int = IGNORE_INDEX,
     ratio: float = RATIO,
@@ -81,11 +81,11 @@ def boundary_areas(
     """
     radius = max(1, round(ratio * math.hypot(*label.shape)))
     counted = label != void
-    judged = np.where(counted, prediction, np.uint8(void))
+    judged = np.where(counted, prediction, label)
     in_truth = _near_other_label(label, radius, outside=True) & counted
     in_found = _near_other_label(judged, radius, outside=True) & counted
 
-    def add(labels: UInt8[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> np.ndarray:
+    def add(labels: UInt[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> np.ndarray:
         return np.bincount(labels[where], minlength=num_classes)
 
     truth = add(label, in_truth)
@@ -94,8 +94,8 @@ def boundary_areas(
 
 
 def trimap_counts(
-    prediction: UInt8[np.ndarray, "h w"],
-    label: UInt8[np.ndarray, "h w"],
+    prediction: UInt[np.ndarray, "h w"],
+    label: UInt[np.ndarray, "h w"],
     num_classes: int,
     void: int = IGNORE_INDEX,
     widths: Sequence[int] = WIDTHS,
@@ -119,12 +119,14 @@ def trimap_counts(
     bands = []
     for width in widths:
         near = _near_other_label(label, width, outside=False)
-        bands.append(count(prediction, np.where(near, label, np.uint8(void)), num_classes, void))
+        bands.append(
+            count(prediction, np.where(near, label, label.dtype.type(void)), num_classes, void)
+        )
     return np.stack(bands)
 
 
 def _near_other_label(
-    label: UInt8[np.ndarray, "h w"], radius: int, *, outside: bool
+    label: UInt[np.ndarray, "h w"], radius: int, *, outside: bool
 ) -> Bool[np.ndarray, "h w"]:
     """Tell which pixels see two labels in their window, the outside being one if asked for."""
     smallest, largest = label, label
@@ -138,8 +140,8 @@ def _near_other_label(
 
 
 def _running(
-    pick: np.ufunc, label: UInt8[np.ndarray, "h w"], radius: int, axis: int
-) -> UInt8[np.ndarray, "h w"]:
+    pick: np.ufunc, label: UInt[np.ndarray, "h w"], radius: int, axis: int
+) -> UInt[np.ndarray, "h w"]:
     """Take the smallest or largest of 2 * radius + 1 neighbours along an axis.
 
     Windows double: that of 2s pixels is made of two of s. At the picture's edge the last pixel is

@@ -14,9 +14,8 @@ from jaxtyping import Int64, Integer
 from torch import Tensor
 
 from parsenet.metrics.counting import (
-    NUM_ROWS,
-    OUTSIDE,
     count_rows,
+    num_rows,
     refuse_other_size,
     refuse_wrong_labels,
 )
@@ -38,8 +37,10 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int, void: int = IGNORE_INDEX) -> None:
         self.num_classes = num_classes
         self.void = void
-        self._host: Int64[np.ndarray, "257 c"] = np.zeros((NUM_ROWS, num_classes), np.int64)
-        self._device: Int64[Tensor, "257 c"] | None = None
+        self._host: Int64[np.ndarray, "r c"] = np.zeros(
+            (num_rows(num_classes), num_classes), np.int64
+        )
+        self._device: Int64[Tensor, "r c"] | None = None
 
     def update(
         self, prediction: Integer[Tensor, "*batch h w"], label: Integer[Tensor, "*batch H W"]
@@ -98,7 +99,7 @@ class ConfusionMatrix:
         # Outside inference mode, so that counts begun in an evaluation loop can be added to later.
         with torch.inference_mode(False), torch.no_grad():
             if self._device is None:
-                self._device = label.new_zeros((NUM_ROWS, self.num_classes), dtype=torch.int64)
+                self._device = label.new_zeros(self._host.shape, dtype=torch.int64)
             _scatter(self._device, prediction, label)
 
 
@@ -114,7 +115,7 @@ class ImageCounter:
         self.num_classes = num_classes
         self.void = void
         self._parts: list[ImageCounts] = []
-        self._block: Int64[Tensor, "b 257 c"] | None = None
+        self._block: Int64[Tensor, "b r c"] | None = None
         self._block_ids: list[str] = []
 
     def update(
@@ -168,7 +169,7 @@ class ImageCounter:
     ) -> None:
         with torch.inference_mode(False), torch.no_grad():
             if self._block is None:
-                shape = (_BLOCK, NUM_ROWS, self.num_classes)
+                shape = (_BLOCK, num_rows(self.num_classes), self.num_classes)
                 self._block = label.new_zeros(shape, dtype=torch.int64)
             _scatter(self._block[len(self._block_ids)], prediction, label)
         self._block_ids.append(name)
@@ -180,20 +181,21 @@ class ImageCounter:
             self._keep(self._block_ids, self._block[: len(self._block_ids)].cpu().numpy())
             self._block, self._block_ids = None, []
 
-    def _keep(self, ids: Sequence[str], rows: Int64[np.ndarray, "n 257 c"]) -> None:
+    def _keep(self, ids: Sequence[str], rows: Int64[np.ndarray, "n r c"]) -> None:
         refuse_wrong_labels(rows.sum(axis=0), self.num_classes, self.void)
         part = ImageCounts.of(ids, rows[:, : self.num_classes], self.num_classes)
         self._parts = ImageCounts.gather(self._parts, part)
 
 
 def _scatter(
-    rows: Int64[Tensor, "257 c"],
+    rows: Int64[Tensor, "r c"],
     prediction: Integer[Tensor, "*batch h w"],
     label: Integer[Tensor, "*batch h w"],
 ) -> None:
     """Add pixels to counts by (label value, predicted class), without waiting for a GPU."""
     label = label.long()
-    label = label.masked_fill((label < 0) | (label > 255), OUTSIDE)
+    last = len(rows) - 1
+    label = label.masked_fill((label < 0) | (label >= last), last)
     code = (label * rows.shape[1] + prediction).flatten()
     # bincount would wait for the GPU to learn its largest value; scatter_add does not.
     rows.view(-1).scatter_add_(0, code, torch.ones_like(code))

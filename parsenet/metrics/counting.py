@@ -1,7 +1,8 @@
 """Count the pixels of a picture by (true class, predicted class): exact, and quick in numpy alone.
 
-Every 8-bit label value has a row of its own while counting: a wrong label is then found by looking
-at the counts, without a second pass over the pixels.
+Every label value of 8 bits (of more, with more than 255 classes) has a row of its own while
+counting: a wrong label is then found by looking at the counts, without a second pass over the
+pixels.
 """
 
 from __future__ import annotations
@@ -12,10 +13,18 @@ from jaxtyping import Int64, Integer
 from parsenet.errors import LabelError
 from parsenet.taxonomy import IGNORE_INDEX
 
-OUTSIDE = 256
-"""The row that collects labels which are not 8-bit values."""
 
-NUM_ROWS = OUTSIDE + 1
+def outside(num_classes: int) -> int:
+    """Return the row that collects label values beyond those that have a row of their own.
+
+    That is 256 up to 255 classes, and then the next power of two: it is above void in either case.
+    """
+    return max(256, 1 << num_classes.bit_length())
+
+
+def num_rows(num_classes: int) -> int:
+    """Return the number of rows while counting."""
+    return outside(num_classes) + 1
 
 
 def count(
@@ -40,15 +49,15 @@ def count(
     """
     rows = count_rows(prediction, label, num_classes)
     refuse_wrong_labels(rows, num_classes, void)
-    return rows[:num_classes].copy()  # a view would keep all 257 rows alive
+    return rows[:num_classes].copy()  # a view would keep all rows alive
 
 
 def count_rows(
     prediction: Integer[np.ndarray, "*batch h w"],
     label: Integer[np.ndarray, "*batch H W"],
     num_classes: int,
-) -> Int64[np.ndarray, "257 c"]:
-    """Count pixels by (label value, predicted class); labels outside 0..255 get the last row.
+) -> Int64[np.ndarray, "r c"]:
+    """Count pixels by (label value, predicted class); those without a row get the last one.
 
     Args:
         prediction: predicted classes 0..C-1.
@@ -64,17 +73,20 @@ def count_rows(
             f"`prediction` must be in 0..{num_classes - 1}, got {prediction.min()}.."
             f"{prediction.max()}. Use a network of {num_classes} classes."
         )
+    last = outside(num_classes)
     if label.dtype != np.uint8 and label.size:
         if 0 <= label.min() <= label.max() <= 255:
             label = label.astype(np.uint8)
         else:
-            label = np.where((label < 0) | (label > 255), OUTSIDE, label)
+            label = np.where((label < 0) | (label >= last), last, label)
     # 16 bits hold every code of 8-bit labels (255 * 255 + 254), and half the memory moves.
-    code_type = np.dtype(np.uint16 if label.dtype == np.uint8 else np.int64)
+    is_narrow = label.dtype == np.uint8 and num_classes <= 255
+    code_type = np.dtype(np.uint16 if is_narrow else np.int64)
     code = label.astype(code_type)
     code *= code_type.type(num_classes)
     code += prediction.astype(code_type, copy=False)
-    return _count_codes(code.ravel(), NUM_ROWS * num_classes).reshape(NUM_ROWS, num_classes)
+    rows = num_rows(num_classes)
+    return _count_codes(code.ravel(), rows * num_classes).reshape(rows, num_classes)
 
 
 def _count_codes(code: Integer[np.ndarray, " p"], num_codes: int) -> Int64[np.ndarray, " v"]:
@@ -101,7 +113,7 @@ def refuse_other_size(prediction: tuple[int, ...], label: tuple[int, ...]) -> No
         )
 
 
-def refuse_wrong_labels(rows: Int64[np.ndarray, "257 c"], num_classes: int, void: int) -> None:
+def refuse_wrong_labels(rows: Int64[np.ndarray, "r c"], num_classes: int, void: int) -> None:
     """Refuse counts of label values that are neither a class nor void.
 
     Raises:
@@ -113,7 +125,8 @@ def refuse_wrong_labels(rows: Int64[np.ndarray, "257 c"], num_classes: int, void
     if not per_value.any():
         return
     value = int(per_value.argmax())
-    shown = "a value outside 0..255" if value == OUTSIDE else str(value)
+    last = outside(num_classes)
+    shown = f"a value outside 0..{last - 1}" if value == last else str(value)
     raise LabelError(
         f"`label` must be a class 0..{num_classes - 1} or void {void}, got {shown} "
         f"in {per_value[value]} pixels. Fix the labels or the taxonomy."

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, Int64, Integer, Shaped, UInt8
+from jaxtyping import Int32, Int64, Integer, Shaped, UInt
 
 from parsenet.errors import DataNotFoundError, LabelError
 from parsenet.files import write_bytes_atomically
@@ -40,9 +40,9 @@ class ImageCounts:
     """One unique name per picture, pictures without a counted pixel among them."""
     images: Int32[np.ndarray, " k"]
     """Position of the picture in `ids`."""
-    truth: UInt8[np.ndarray, " k"]
+    truth: UInt[np.ndarray, " k"]
     """True class."""
-    prediction: UInt8[np.ndarray, " k"]
+    prediction: UInt[np.ndarray, " k"]
     """Predicted class."""
     pixels: Int64[np.ndarray, " k"]
     """How many pixels."""
@@ -67,8 +67,8 @@ class ImageCounts:
         return cls(
             ids=tuple(ids),
             images=images.astype(np.int32),
-            truth=truth.astype(np.uint8),
-            prediction=prediction.astype(np.uint8),
+            truth=truth.astype(_class_type(num_classes)),
+            prediction=prediction.astype(_class_type(num_classes)),
             pixels=counts[images, truth, prediction].astype(np.int64),
             num_classes=num_classes,
         )
@@ -94,11 +94,12 @@ class ImageCounts:
         ids = [name for part in parts for name in part.ids]
         starts = np.cumsum([0, *(len(part) for part in parts)])
         images = [part.images + start for part, start in zip(parts, starts, strict=False)]
+        kind = _class_type(num_classes)
         whole = cls(
             ids=tuple(ids),
             images=_join([*images, np.empty(0)], np.int32),
-            truth=_join([*(part.truth for part in parts), np.empty(0)], np.uint8),
-            prediction=_join([*(part.prediction for part in parts), np.empty(0)], np.uint8),
+            truth=_join([*(part.truth for part in parts), np.empty(0)], kind),
+            prediction=_join([*(part.prediction for part in parts), np.empty(0)], kind),
             pixels=_join([*(part.pixels for part in parts), np.empty(0)], np.int64),
             num_classes=num_classes,
         )
@@ -214,6 +215,10 @@ class ImageCounts:
         # `add.at` stays in int64; `bincount` with weights would go through float64.
         np.add.at(counts, (self.truth[entries], self.prediction[entries]), self.pixels[entries])
         return counts
+
+
+def _class_type(num_classes: int) -> type[np.generic]:
+    return np.uint8 if num_classes <= 256 else np.uint16
 
 
 def _join(parts: list[np.ndarray], kind: type[np.generic]) -> Shaped[np.ndarray, " k"]:

@@ -1,5 +1,7 @@
 """ParseNet: the paper's figure 1 as a module."""
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -9,6 +11,9 @@ from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
 from parsenet.models.preprocess import Preprocess
 from parsenet.models.trunk import Trunk
 from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
+
+BAND_BYTES = 2**24
+"""Size of a band of class scores: small beside any network's activations."""
 
 
 class ParseNet(nn.Module):
@@ -53,8 +58,43 @@ class ParseNet(nn.Module):
         with torch.autocast(scores.device.type, enabled=False):
             return self.upsample(scores, image.shape[-2:])  # type: ignore[no-any-return]
 
-    def scores(self, image: Shaped[Tensor, "n 3 H W"]) -> Float[Tensor, "n k h w"]:
-        """Score every cell of the finest fused map; `upsample` brings them to pixels."""
+    def bands(
+        self,
+        image: Shaped[Tensor, "n 3 H W"],
+        pool6: Float[Tensor, "n c 1 1"] | None = None,
+        max_bytes: int = BAND_BYTES,
+    ) -> Iterator[Float[Tensor, "n k rows W"]]:
+        """Score every pixel, a band of rows at a time: together what `forward` gives.
+
+        Args:
+            image: RGB in [0, 255].
+            pool6: see `scores`.
+            max_bytes: size of a band; one row of cells is enlarged at least.
+        """
+        scores = self.scores(image, pool6)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        size = (image.shape[2], image.shape[3])
+        stride = self.upsample.stride
+        cell_row = scores.shape[0] * scores.shape[1] * stride * size[1] * scores.element_size()
+        num_bands = -(-scores.shape[2] // max(1, max_bytes // cell_row))
+        step = -(-scores.shape[2] // num_bands)  # even, so that the last one is no sliver
+        for start in range(0, scores.shape[2], step):
+            # The context must end before `yield`: it would hold for the caller's code too.
+            with torch.autocast(scores.device.type, enabled=False):
+                band = self.upsample.rows(scores, size, start, start + step)
+            yield band
+
+    def scores(
+        self, image: Shaped[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
+    ) -> Float[Tensor, "n k h w"]:
+        """Score every cell of the finest fused map; `upsample` brings them to pixels.
+
+        Args:
+            image: RGB in [0, 255].
+            pool6: global context to use, such as that of the picture that `image` is a window of;
+                None pools `image`.
+        """
         features = self.trunk(self.preprocess(image))
-        features["pool6"] = self.context(features["fc7"])
+        fc7 = features["fc7"]
+        features["pool6"] = self.context(fc7) if pool6 is None else pool6.to(fc7.dtype)
         return self.head(features)  # type: ignore[no-any-return]

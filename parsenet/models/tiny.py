@@ -22,6 +22,7 @@ class Tiny(Trunk):
 
     sources: ClassVar = {}  # nobody has trained it on ImageNet
     fresh: ClassVar = ()
+    bytes_per_pixel: ClassVar = 140
 
     def __init__(self, dropout: float) -> None:
         super().__init__()

@@ -39,6 +39,10 @@ class Trunk(nn.Module, ABC):
     """Weights by their config name (`imagenet1k_v1`, ...)."""
     preprocess: ClassVar[str] = "caffe"
     """What weights from an `.npz` with Caffe names expect."""
+    bytes_per_pixel: ClassVar[int] = 1000
+    """Memory that a network on this trunk takes per pixel of the picture at the worst moment, in
+    float32 without gradients; `benchmarks/large.py --activations` measures it. The default is
+    more than any trunk here needs."""
     fresh: ClassVar[tuple[str, ...]] = ()
     """Layers that no ImageNet weights exist for; they learn at the score layers' rate."""
 

@@ -4,6 +4,8 @@ A cell of stride s covers s pixels, and a map of stride s has ceil(H/s) rows. En
 and keeping the first H rows keeps every cell over its pixels; resizing to H would not.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -19,7 +21,36 @@ def enlarge(
     return x[:, :, : size[0], : size[1]]
 
 
-class BilinearUpsample(nn.Module):
+class Upsample(nn.Module, ABC):
+    """Abstract base: scores to pixels, all at once or a few rows at a time."""
+
+    stride: int
+    """Factor of enlargement."""
+
+    @abstractmethod
+    def forward(
+        self, scores: Float[Tensor, "n k h w"], size: tuple[int, int]
+    ) -> Float[Tensor, "n k H W"]:
+        """Enlarge to `size` (height, width)."""
+
+    def rows(
+        self, scores: Float[Tensor, "n k h w"], size: tuple[int, int], start: int, stop: int
+    ) -> Float[Tensor, "n k rows W"]:
+        """Enlarge only to the pixels over rows `start` to `stop` (not included) of the cells.
+
+        The result is `forward(scores, size)[:, :, start * stride : stop * stride]`: a pixel hangs
+        on the row of cells that it lies in and on one of the two beside it. To the bit, where
+        torch runs the same kernel for both: it has another for outputs whose rows and columns are
+        128 together or fewer.
+        """
+        above = max(start - 1, 0)
+        skipped = (start - above) * self.stride
+        end = min(stop * self.stride, size[0]) - above * self.stride
+        cells = scores[:, :, above : stop + 1]
+        return self(cells, (end, size[1]))[:, :, skipped:]  # type: ignore[no-any-return]
+
+
+class BilinearUpsample(Upsample):
     """Fixed bilinear enlargement by the stride of the scores.
 
     Shape:
@@ -37,12 +68,16 @@ class BilinearUpsample(nn.Module):
         return enlarge(scores, self.stride, size)
 
 
-class LearnedUpsample(nn.Module):
+class LearnedUpsample(Upsample):
     """A learned transposed convolution per class, with bias, that starts out bilinear.
 
     Kernel 2s, stride s, padding s/2, one group per class: x8 in the released model, whose crop
     comes out at offset 0. At the start it equals `BilinearUpsample` but for the outer s/2 pixels,
     where zeros flow in from outside.
+
+    It is computed as what it is: a pixel is a weighted sum of 2x2 cells, with weights that hang on
+    where in its cell it lies. So s * s small convolutions, interleaved. On a CPU that takes a
+    seventh of the time of torch's grouped transposed convolution, which sums the same products.
 
     Args:
         num_classes: score maps.
@@ -56,6 +91,7 @@ class LearnedUpsample(nn.Module):
 
     def __init__(self, num_classes: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.deconv = nn.ConvTranspose2d(
             num_classes, num_classes, 2 * stride, stride, stride // 2, groups=num_classes
         )
@@ -68,7 +104,15 @@ class LearnedUpsample(nn.Module):
         self, scores: Float[Tensor, "n k h w"], size: tuple[int, int]
     ) -> Float[Tensor, "n k H W"]:
         """Enlarge to `size` (height, width)."""
-        return self.deconv(scores)[:, :, : size[0], : size[1]]  # type: ignore[no-any-return]
+        s = self.stride
+        # (K, 1, 2s, 2s) to s * s kernels of 2x2 per class; a cell further on has the earlier taps.
+        taps = self.deconv.weight.view(-1, 2, s, 2, s).flip(1, 3).permute(0, 2, 4, 1, 3)
+        assert self.deconv.bias is not None
+        bias = self.deconv.bias.repeat_interleave(s * s)
+        kernels = taps.reshape(-1, 1, 2, 2)
+        parts = F.conv2d(scores, kernels, bias, padding=1, groups=self.deconv.groups)
+        pixels = F.pixel_shuffle(parts, s)  # (N, K, (h + 1) * s, (w + 1) * s)
+        return pixels[:, :, s // 2 : s // 2 + size[0], s // 2 : s // 2 + size[1]]
 
 
 def bilinear_kernel(size: int) -> Float[Tensor, "k k"]:

@@ -41,6 +41,7 @@ class VGG16(Trunk):
         "imagenet1k_v1": Source("VGG16_Weights.IMAGENET1K_V1", "torchvision"),
         "imagenet1k_features": Source("VGG16_Weights.IMAGENET1K_FEATURES", "torchvision_features"),
     }
+    bytes_per_pixel: ClassVar = 600
 
     def __init__(self, shape: str, fc_channels: int, dropout: float) -> None:
         super().__init__()

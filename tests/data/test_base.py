@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 import torch
 
 from parsenet.data.base import SegmentationDataset, check_labels
-from parsenet.data.sample import Key, Sample
+from parsenet.data.draw import Draw, Window
+from parsenet.data.sample import Augmentation, Key, Sample
 from parsenet.errors import LabelError
 from parsenet.taxonomy import Taxonomy, voc_colour_map
 
@@ -24,6 +26,7 @@ class InMemory(SegmentationDataset):
         self.labels = labels
         self.image_size = image_size
         self.num_images_read = 0
+        self.path = None
 
     def read(self, index):
         self.num_images_read += 1
@@ -34,6 +37,9 @@ class InMemory(SegmentationDataset):
 
     def read_label(self, index):
         return self.labels[index]
+
+    def image_path(self, index):
+        return self.path
 
     def label_name(self, index):
         return f"labels/{self.ids[index]}.png"
@@ -61,7 +67,7 @@ def test_item_is_channels_first_with_void_kept():
     assert item.image.shape == (3, 2, 3)
     assert item.image[:, 0, 0].tolist() == [200, 0, 0]
     assert item.label.tolist() == good_label().tolist()
-    assert item.label.dtype == torch.int64
+    assert item.label.dtype == torch.uint8
     assert item.id == "s0"
 
 
@@ -136,3 +142,82 @@ def test_progress_bar_is_only_drawn_when_asked_for(capsys):
 
     assert silent == ""
     assert "Checking labels" in capsys.readouterr().out
+
+
+def test_labels_of_16_bits_are_int64():
+    item = InMemory([np.array([[0, 1]], np.uint16)])[0]
+
+    assert item.label.dtype == torch.int64
+    assert item.label.tolist() == [[0, 1]]
+
+
+@final
+class Untouched(Augmentation):
+    """Draws nothing; counts what is decoded."""
+
+    def __init__(self, size=(2, 3)):
+        self.size = size
+        self.read_reductions = []
+
+    def draw(self, label, seed):
+        return Draw(Window(label.shape, (0, 0), label.shape), reduction=2)
+
+    def read(self, path, reduction):
+        self.read_reductions.append(reduction)
+        height, width = (-(-side // reduction) for side in self.size)
+        return np.zeros((height, width, 3), np.uint8)
+
+    def apply(self, sample, draw):
+        assert sample.reduction == draw.reduction
+        return sample
+
+
+def in_files(labels, transform, taxonomy=PAIR):
+    dataset = InMemory(labels, transform)
+    dataset.taxonomy = taxonomy
+    dataset.path = Path("a.jpg")
+    return dataset
+
+
+def test_augmentation_decodes_no_more_than_it_has_drawn():
+    transform = Untouched()
+
+    item = in_files([good_label()], transform)[0]
+
+    assert transform.read_reductions == [2]
+    assert item.image.shape == (3, 1, 2)
+
+
+def test_wrong_label_is_found_before_the_picture_is_decoded():
+    transform = Untouched()
+
+    with pytest.raises(LabelError, match=f"^{re.escape(BAD)}$"):
+        in_files([good_label(), bad_label()], transform)[1]
+    assert transform.read_reductions == []
+
+
+def test_size_of_a_reduced_picture_is_checked_at_full_size():
+    message = (
+        "The label 'labels/s0.png' must be as large as its picture (5, 3), got (2, 3). Sizes are "
+        "(height, width); an EXIF orientation turns the picture but not the label."
+    )
+
+    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
+        in_files([good_label()], Untouched((5, 3)))[0]
+
+
+@pytest.mark.parametrize("void", [255, 200, 2])
+def test_exactly_the_classes_and_void_are_right(void):
+    taxonomy = Taxonomy("pair", ("no", "yes"), voc_colour_map(2), void=void)
+    labels = [np.full((2, 3), value, np.uint8) for value in range(256)]
+    dataset = in_files(labels, Untouched(), taxonomy)
+
+    right = []
+    for value in range(256):
+        try:
+            dataset[value]
+        except LabelError:
+            continue
+        right.append(value)
+
+    assert right == [0, 1, void]

@@ -39,7 +39,8 @@ def test_folder_taxonomy_may_be_a_file(tmp_path, relative):
 def test_folder_without_taxonomy_is_refused():
     with refuses(
         "`data.folder.taxonomy` must be set for `dataset: folder`. Give a YAML file with `names:`,"
-        " or a known name (voc2012, shapes)."
+        " or a known name (voc2012, siftflow, siftflow_geo, "
+        "pascal_context59, pascal_context60, pascal_context459, camvid, shapes)."
     ):
         taxonomy_of(DataConfig(dataset="folder"))
 

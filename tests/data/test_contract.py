@@ -11,29 +11,86 @@ from torch.utils.data import DataLoader
 from parsenet.config import DataConfig, FolderConfig
 from parsenet.data.base import check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
+from parsenet.data.reading import read_image
 from parsenet.data.sample import Key, collate
 from parsenet.data.sampler import TrainSampler
 from parsenet.errors import ConfigError, DataNotFoundError
+from tests.fakes.camvid import write_camvid
+from tests.fakes.coco import write_coco
 from tests.fakes.folder import write_folder
+from tests.fakes.pascal_context import write_pascal_context
+from tests.fakes.sbd import write_sbd
+from tests.fakes.siftflow import write_siftflow
 from tests.fakes.voc import write_voc
 
 
 def fake_voc(root):
     write_voc(root)
-    return DataConfig(dataset="voc2012", root=root, crop=(24, 32))
+    return DataConfig(dataset="voc2012", root=root, train_split="train", crop=(24, 32))
 
 
 def fake_folder(root):
     write_folder(root)
     layout = FolderConfig(taxonomy="classes.yaml")
-    return DataConfig(dataset="folder", root=root, folder=layout, crop=(24, 32))
+    return DataConfig(
+        dataset="folder", root=root, folder=layout, train_split="train", crop=(24, 32)
+    )
 
 
 def fake_shapes(root):
-    return DataConfig(dataset="shapes", crop=(24, 32))
+    return DataConfig(dataset="shapes", train_split="train", crop=(24, 32))
 
 
-FAKES = {"voc2012": fake_voc, "folder": fake_folder, "shapes": fake_shapes}
+def fake_sbd(root):
+    write_sbd(root)
+    return DataConfig(dataset="sbd", root=root, train_split="train", crop=(24, 32))
+
+
+def fake_siftflow(root, name="siftflow"):
+    write_siftflow(root)
+    return DataConfig(dataset=name, root=root, train_split="train", val_split="test", crop=(24, 32))
+
+
+def fake_siftflow_geo(root):
+    return fake_siftflow(root, "siftflow_geo")
+
+
+def fake_pascal_context59(root, name="pascal_context59"):
+    write_pascal_context(root)
+    return DataConfig(dataset=name, root=root, train_split="train", crop=(24, 32))
+
+
+def fake_pascal_context60(root):
+    return fake_pascal_context59(root, "pascal_context60")
+
+
+def fake_pascal_context459(root):
+    return fake_pascal_context59(root, "pascal_context459")
+
+
+def fake_camvid(root):
+    write_camvid(root)
+    return DataConfig(dataset="camvid", root=root, train_split="train", crop=(24, 32))
+
+
+def fake_coco(root):
+    write_coco(root)
+    return DataConfig(dataset="coco", root=root, train_split="train", crop=(24, 32))
+
+
+FAKES = {
+    "voc2012": fake_voc,
+    "sbd": fake_sbd,
+    "siftflow": fake_siftflow,
+    "siftflow_geo": fake_siftflow_geo,
+    "pascal_context59": fake_pascal_context59,
+    "pascal_context60": fake_pascal_context60,
+    "pascal_context459": fake_pascal_context459,
+    "camvid": fake_camvid,
+    "coco": fake_coco,
+    "folder": fake_folder,
+    "shapes": fake_shapes,
+}
 
 
 @pytest.fixture(params=FAKES)
@@ -46,22 +103,24 @@ def test_every_data_set_has_a_fake():
 
 
 def test_ids_are_unique_and_counted(config):
-    dataset = build_dataset(config, "train")
+    dataset = build_dataset(config, config.train_split)
 
     assert len(dataset) == len(dataset.ids) == len(set(dataset.ids)) > 0
 
 
 def test_items_have_the_stated_shapes_and_types(config):
-    item = build_dataset(config, "val")[0]
+    item = build_dataset(config, config.val_split)[0]
 
     assert item.image.dtype == torch.uint8
-    assert item.label.dtype == torch.int64
+    assert item.label.dtype == (
+        torch.uint8 if taxonomy_of(config).num_classes < 256 else torch.int64
+    )
     assert item.image.shape == (3, *item.label.shape)
     assert item.image.is_contiguous()
 
 
 def test_labels_are_classes_or_void(config):
-    dataset = build_dataset(config, "train")
+    dataset = build_dataset(config, config.train_split)
 
     values = torch.unique(torch.cat([dataset[index].label.flatten() for index in range(3)]))
 
@@ -70,18 +129,29 @@ def test_labels_are_classes_or_void(config):
 
 
 def test_label_alone_is_the_label_of_the_sample(config):
-    dataset = build_dataset(config, "val")
+    dataset = build_dataset(config, config.val_split)
 
     assert (dataset.read_label(1) == dataset.read(1).label).all()
     assert dataset.ids[1] in dataset.label_name(1)
 
 
+def test_picture_is_that_of_the_path_told(config):
+    dataset = build_dataset(config, config.val_split)
+
+    path = dataset.image_path(1)
+
+    if config.dataset == "shapes":
+        assert path is None
+    else:
+        assert (read_image(path) == dataset.read(1).image).all()
+
+
 def test_taxonomy_is_the_one_told_beforehand(config):
-    assert build_dataset(config, "val").taxonomy == taxonomy_of(config)
+    assert build_dataset(config, config.val_split).taxonomy == taxonomy_of(config)
 
 
 def test_training_items_are_crops_that_follow_the_key(config):
-    dataset = build_dataset(config, "train", train=True)
+    dataset = build_dataset(config, config.train_split, train=True)
 
     first, again, other = dataset[Key(0, 1)], dataset[Key(0, 1)], dataset[Key(0, 2)]
 
@@ -101,11 +171,11 @@ def test_missing_folder_is_refused(config, tmp_path):
         pytest.skip("reads no folder")
 
     with pytest.raises((ConfigError, DataNotFoundError)):
-        build_dataset(replace(config, root=tmp_path / "none"), "train")
+        build_dataset(replace(config, root=tmp_path / "none"), config.train_split)
 
 
 def test_data_set_survives_pickling(config):
-    dataset = build_dataset(config, "train", train=True)
+    dataset = build_dataset(config, config.train_split, train=True)
 
     copy = pickle.loads(pickle.dumps(dataset))
 
@@ -113,7 +183,7 @@ def test_data_set_survives_pickling(config):
 
 
 def test_loader_processes_change_nothing(config):
-    dataset = build_dataset(config, "train", train=True)
+    dataset = build_dataset(config, config.train_split, train=True)
     dataset.ids = dataset.ids[:3]
 
     def load(num_workers):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from parsenet.config import FolderConfig
+from parsenet.config import DataConfig, FolderConfig
+from parsenet.data.build import build_dataset
 from parsenet.data.folder import FolderDataset
-from parsenet.errors import ConfigError, DataNotFoundError
+from parsenet.errors import ConfigError, DataNotFoundError, LabelError
+from parsenet.taxonomy import LabelSet
 from tests.fakes.folder import CLASSES, write_folder
 
 
@@ -17,7 +19,7 @@ def refuses(error, message):
 
 
 def open_folder(root, split="train", **layout):
-    return FolderDataset(root, split, FolderConfig(**layout), CLASSES)
+    return FolderDataset(root, split, FolderConfig(**layout), LabelSet(CLASSES, None))
 
 
 @pytest.mark.parametrize("masks", ["palette", "grey", "rgb"])
@@ -141,3 +143,85 @@ def test_absolute_template_is_refused(tmp_path):
         "folder above.",
     ):
         open_folder(tmp_path, images="/images/*")
+
+
+def write_masks(root, stored, rules):
+    """Write one picture for each split with that mask, and the taxonomy file."""
+    for split in ("train", "val"):
+        (root / "images" / split).mkdir(parents=True)
+        (root / "labels" / split).mkdir(parents=True)
+        picture = np.zeros((*stored.shape[:2], 3), np.uint8)
+        Image.fromarray(picture).save(root / "images" / split / "a.png")
+        Image.fromarray(stored).save(root / "labels" / split / "a.png")
+    (root / "classes.yaml").write_text(rules)
+    return build_dataset(
+        DataConfig(dataset="folder", root=root, folder=FolderConfig(taxonomy="classes.yaml")),
+        "train",
+    )
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_stored_values_are_merged(tmp_path, kind):
+    stored = np.array([[3, 7, 5], [0, 5, 3]], kind)
+
+    dataset = write_masks(
+        tmp_path,
+        stored,
+        "classes: [{name: road, from: [3, 7]}, {name: car, from: 5}]\nignore: [0]\n",
+    )
+
+    assert dataset.taxonomy.names == ("road", "car")
+    assert dataset.read_label(0).tolist() == [[0, 0, 1], [255, 1, 0]]
+
+
+def test_values_above_255_are_merged(tmp_path):
+    rules = "classes: [{name: road, from: 1001}, {name: car, from: [26000, 26001]}]\n"
+
+    dataset = write_masks(tmp_path, np.array([[1001, 26001, 26000]], np.uint16), rules)
+
+    assert dataset.read_label(0).tolist() == [[0, 1, 1]]
+
+
+def test_stored_colours_are_merged(tmp_path):
+    stored = np.array([[(1, 1, 1), (2, 2, 2), (9, 9, 9)]], np.uint8)
+    rules = (
+        "classes: [{name: road, from: [[1, 1, 1], [2, 2, 2]]}, {name: car, from: [[3, 3, 3]]}]\n"
+        "ignore: [[9, 9, 9]]\n"
+    )
+
+    dataset = write_masks(tmp_path, stored, rules)
+
+    assert dataset.read_label(0).tolist() == [[0, 0, 255]]
+
+
+def test_zero_is_reduced_to_void(tmp_path):
+    stored = np.array([[0, 1, 3, 255]], np.uint8)
+
+    dataset = write_masks(tmp_path, stored, "names: [road, car, tree]\nreduce_zero_label: true\n")
+
+    assert dataset.read_label(0).tolist() == [[255, 0, 2, 255]]
+
+
+def test_colour_that_stands_for_nothing_is_named_with_its_file(tmp_path):
+    stored = np.array([[(1, 1, 1), (4, 4, 4)]], np.uint8)
+
+    dataset = write_masks(tmp_path, stored, "classes: [{name: road, from: [[1, 1, 1]]}]\n")
+
+    with refuses(
+        LabelError,
+        f"In the mask '{tmp_path / 'labels' / 'train' / 'a.png'}', colour (4, 4, 4) at row 0, "
+        "column 1 is not in the palette of 'classes'. Add it to the palette or store class "
+        "indices.",
+    ):
+        dataset.read_label(0)
+
+
+def test_more_classes_than_eight_bits_hold_are_read_from_16_bit_masks(tmp_path):
+    names = ", ".join(f"c{number}" for number in range(300))
+
+    dataset = write_masks(tmp_path, np.array([[0, 299, 511]], np.uint16), f"names: [{names}]\n")
+
+    label = dataset.read_label(0)
+    assert label.dtype == np.uint16
+    assert label.tolist() == [[0, 299, 511]]
+    assert dataset[0].label.tolist() == [[0, 299, 511]]

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from parsenet.data.reading import read_image, read_index_label, read_mask
+from parsenet.data.reading import (
+    read_image,
+    read_index_label,
+    read_mask,
+    read_size,
+    read_stored_label,
+)
 from parsenet.errors import ImageError, LabelError
 from tests.fakes.folder import CLASSES
 from tests.fakes.pictures import gradient, write_exif_turned, write_grey_png, write_truncated
@@ -271,3 +277,23 @@ def test_transparent_mask_is_refused(tmp_path):
         f"The mask '{path}' must be opaque, got transparent pixels. Store it without alpha.",
     ):
         read_mask(path, CLASSES)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_size_is_that_of_the_upright_picture(tmp_path, orientation):
+    path = tmp_path / "a.jpg"
+    write_exif_turned(path, gradient((12, 20)), orientation)
+
+    assert read_size(path) == read_image(path).shape[:2] == (12, 20)
+
+
+def test_size_of_a_missing_picture_is_refused(tmp_path):
+    with pytest.raises(ImageError, match=r"must exist\. Check the path\.$"):
+        read_size(tmp_path / "none.png")
+
+
+def test_stored_label_keeps_16_bits(tmp_path):
+    stored = np.array([[0, 300], [65535, 7]], np.uint16)
+    Image.fromarray(stored).save(tmp_path / "a.png")
+
+    np.testing.assert_array_equal(read_stored_label(tmp_path / "a.png"), stored)

@@ -2,13 +2,14 @@ import pickle
 
 import cv2
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parsenet.config import RECIPES, Recipe
+from parsenet.data.draw import Window
 from parsenet.data.sample import Sample
-from parsenet.data.transforms import PAD_COLOUR, Window, cut, train_transform
-from tests.fakes.pictures import gradient
+from parsenet.data.transforms import NUM_TRIES, TrainTransform
+from parsenet.data.warp import PAD_COLOUR
 
 
 def make_sample(height=30, width=44, block=11):
@@ -17,6 +18,10 @@ def make_sample(height=30, width=44, block=11):
     label = ((rows + 2 * columns) % 7).astype(np.uint8)
     image = np.repeat(label[..., None] * 20 + 10, 3, axis=2).astype(np.uint8)
     return Sample(image, label, "blocks")
+
+
+def train_transform(void=255, **recipe):
+    return TrainTransform(Recipe(**recipe), void)
 
 
 def same(first, second):
@@ -165,28 +170,6 @@ def test_scale_is_even_over_its_range():
     assert abs(sizes.mean() - 50) < 2
 
 
-@pytest.mark.parametrize(("height", "width"), [(20, 30), (45, 68), (60, 90), (31, 92)])
-def test_window_is_that_of_the_whole_resized_picture(height, width):
-    picture = gradient((30, 45))
-    whole = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-
-    part = cut(picture, Window((height, width), (5, 7), (12, 20)), cv2.INTER_LINEAR, PAD_COLOUR)
-
-    assert np.abs(part.astype(int) - whole[5:17, 7:27]).max() <= 1
-
-
-@pytest.mark.parametrize(("height", "width"), [(22, 31), (44, 67), (62, 91)])
-def test_label_of_the_window_is_the_nearest_pixel(height, width):
-    # Even heights from 30 rows and any width from 45 columns: never half-way between two pixels.
-    label = np.random.default_rng(0).integers(0, 21, (30, 45), dtype=np.uint8)
-
-    part = cut(label, Window((height, width), (4, 6), (15, 22)), cv2.INTER_NEAREST, (255,))
-
-    rows = np.floor((np.arange(4, 19) + 0.5) * 30 / height).astype(int)
-    columns = np.floor((np.arange(6, 28) + 0.5) * 45 / width).astype(int)
-    np.testing.assert_array_equal(part, label[rows][:, columns])
-
-
 def test_colour_jitter_leaves_the_label():
     sample = make_sample()
 
@@ -194,3 +177,125 @@ def test_colour_jitter_leaves_the_label():
 
     assert not np.array_equal(out.image, sample.image)
     np.testing.assert_array_equal(out.label, sample.label)
+
+
+def test_colours_are_read_side_by_side_as_tensors_have_them():
+    out = train_transform(crop=(20, 24))(make_sample(), 0)
+
+    assert out.image.transpose(2, 0, 1).flags.c_contiguous
+
+
+def test_paper_recipe_leaves_the_picture_as_it_is():
+    assert same(TrainTransform(RECIPES["paper"])(make_sample(), 3), make_sample())
+
+
+def test_standard_recipe_draws_what_it_always_drew():
+    # Taken from the first release, which made these of three albumentations steps: a run that is
+    # repeated shall see the same crops.
+    label = np.zeros((375, 500), np.uint8)
+    transform = TrainTransform(RECIPES["standard"])
+
+    draws = [transform.draw(label, seed) for seed in range(4)]
+
+    assert [draw.window for draw in draws] == [
+        Window((724, 965), (235, 258), (321, 321)),
+        Window((564, 751), (116, 60), (321, 321)),
+        Window((626, 834), (44, 362), (321, 321)),
+        Window((549, 732), (4, 186), (321, 321)),
+    ]
+    assert [draw.mirrored for draw in draws] == [True, True, False, False]
+
+
+def test_other_options_do_not_move_the_crop():
+    label = make_sample().label
+    plain = train_transform(crop=(20, 20), flip=False)
+    rich = train_transform(crop=(20, 20), flip=True, colour=0.4, rotate=30.0)
+
+    for seed in range(20):
+        assert plain.draw(label, seed).window == rich.draw(label, seed).window
+
+
+def test_turns_are_even_to_both_sides():
+    transform = train_transform(crop=(8, 8), rotate=20.0)
+
+    degrees = [transform.draw(make_sample().label, seed).degrees for seed in range(500)]
+
+    assert -20 <= min(degrees) < -18
+    assert 18 < max(degrees) <= 20
+    assert abs(np.mean(degrees)) < 2
+
+
+def test_turned_label_stays_on_the_turned_picture():
+    transform = train_transform(crop=(64, 64), scale=(0.7, 2.0), rotate=180.0)
+    for seed in range(30):
+        out = transform(make_sample(60, 80, block=20), seed)
+
+        framed = np.pad(out.label, 1, constant_values=255)
+        least, most = (
+            change(framed, np.ones((9, 9)))[1:-1, 1:-1] for change in (cv2.erode, cv2.dilate)
+        )
+        inner = (least == most) & (out.label != 255)
+        assert inner.sum() > 30
+        np.testing.assert_array_equal(out.image[inner][:, 0], out.label[inner] * 20 + 10)
+
+
+def halved_sample():
+    """Class 0 on the left, class 1 on the right: many small crops show one alone."""
+    label = np.zeros((100, 100), np.uint8)
+    label[:, 50:] = 1
+    return Sample(np.zeros((100, 100, 3), np.uint8), label, "a")
+
+
+def shares_of_class_1(**recipe):
+    transform = train_transform(crop=(40, 40), scale=(1.0, 1.0), **recipe)
+    return np.array([transform(halved_sample(), seed).label.mean() for seed in range(150)])
+
+
+def test_crops_of_one_class_are_drawn_again():
+    assert np.isin(shares_of_class_1(), [0, 1]).mean() > 0.25
+    assert np.isin(shares_of_class_1(cat_max_ratio=0.75), [0, 1]).mean() < 0.05
+
+
+def test_no_class_fills_more_than_its_share_of_a_crop():
+    shares = shares_of_class_1(cat_max_ratio=0.75)
+
+    # A trial looks at a sixteenth of the pixels; and one in fifty fails ten times.
+    assert ((shares > 0.2) & (shares < 0.8)).mean() > 0.95
+
+
+def test_a_picture_of_one_class_is_cropped_after_the_last_try():
+    sample = Sample(np.zeros((50, 50, 3), np.uint8), np.zeros((50, 50), np.uint8), "a")
+
+    out = train_transform(crop=(20, 20), cat_max_ratio=0.5)(sample, 0)
+
+    assert out.label.shape == (20, 20)
+    assert NUM_TRIES == 10
+
+
+def test_a_picture_of_void_is_cropped():
+    sample = Sample(np.zeros((50, 50, 3), np.uint8), np.full((50, 50), 255, np.uint8), "a")
+
+    assert (train_transform(crop=(20, 20), cat_max_ratio=0.5)(sample, 0).label == 255).all()
+
+
+def test_labels_of_many_classes_keep_their_values():
+    label = np.arange(300, 300 + 40 * 60, dtype=np.uint16).reshape(40, 60)
+    sample = Sample(np.zeros((40, 60, 3), np.uint8), label, "a")
+
+    out = train_transform(void=65535, crop=(50, 50), scale=(1.0, 1.0))(sample, 0)
+
+    assert out.label.dtype == np.uint16
+    assert out.label.max() == 65535
+    assert set(np.unique(out.label)) <= {*np.unique(label), 65535}
+
+
+def test_small_results_are_averages_and_not_single_pixels():
+    # A chequerboard: any result but grey is an alias.
+    board = (np.indices((200, 200)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    sample = Sample(np.repeat(board[..., None], 3, 2), np.zeros((200, 200), np.uint8), "a")
+    transform = train_transform(crop=None, scale=(0.3, 0.3), flip=False)
+
+    out = transform(sample, 0)
+
+    assert out.image.shape == (60, 60, 3)
+    assert np.abs(out.image.astype(int) - 127).max() <= 1

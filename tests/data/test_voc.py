@@ -1,12 +1,11 @@
-import os
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from parsenet.data.base import check_labels
+from parsenet.data.lists import read_ids
 from parsenet.data.voc import VOC2012
 from parsenet.errors import ConfigError, DataNotFoundError
 from tests.fakes.voc import write_voc
@@ -132,14 +131,72 @@ def test_missing_picture_is_named(tmp_path):
         VOC2012(tmp_path, "val")
 
 
+@pytest.mark.parametrize("split", ["train", "trainaug"])
+def test_training_on_a_val_picture_is_refused(tmp_path, split):
+    write_voc(tmp_path)
+    path = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / f"{split}.txt"
+    path.write_text(path.read_text() + "2009_000001\n2009_000002\n")
+
+    with refuses(
+        ConfigError,
+        f"The split `{split}` must hold no picture of `val`, got 2, the first is '2009_000001'. "
+        f"Delete them from '{path}': a network is not scored on what it learnt.",
+    ):
+        VOC2012(tmp_path, split)
+
+
+def test_training_needs_no_val_list(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt").unlink()
+
+    assert len(VOC2012(tmp_path, "trainaug")) == 6
+
+
+def test_name_that_comes_twice_is_refused(tmp_path):
+    write_voc(tmp_path)
+    path = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_text("2009_000001\n2009_000002\n2009_000001\n")
+
+    with refuses(
+        ConfigError, f"'{path}' must name a picture once, got '2009_000001' twice. Delete one."
+    ):
+        VOC2012(tmp_path, "val")
+
+
+def test_list_saved_by_windows_notepad_is_understood(tmp_path):
+    write_voc(tmp_path)
+    path = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_bytes(b"\xef\xbb\xbf2009_000001\r\n2009_000002\r\n")
+
+    assert VOC2012(tmp_path, "val").ids == ["2009_000001", "2009_000002"]
+
+
 @pytest.mark.realdata
-def test_real_val_split_reads():
-    if "PARSENET_DATA" not in os.environ:
-        pytest.skip("PARSENET_DATA is not set")
-    dataset = VOC2012(Path(os.environ["PARSENET_DATA"]) / "voc2012_subset", "val")
+@pytest.mark.parametrize(("split", "count"), [("train", 441), ("val", 238), ("trainaug", 3135)])
+def test_every_real_label_is_right(real_data, split, count):
+    dataset = VOC2012(real_data / "voc2012_subset", split)
 
-    check_labels(dataset, progress=False)
-    sizes = {max(dataset[index].label.shape) for index in range(len(dataset))}
+    present = check_labels(dataset, progress=False)
 
-    assert len(dataset) == 238
-    assert max(sizes) == 500
+    assert len(dataset) == count
+    # The subset was chosen for these.
+    animals = [dataset.taxonomy.names.index(name) for name in ("cat", "cow", "dog", "sheep")]
+    assert present[:, animals].any(axis=0).all()
+    for index in range(0, count, 25):
+        image = dataset.read(index).image
+        assert image.shape[:2] == dataset.read_label(index).shape
+        assert max(image.shape) <= 500
+
+
+@pytest.mark.realdata
+def test_published_lists_have_the_published_counts(real_data):
+    def read(name):
+        return read_ids(real_data / "lists" / name, "")
+
+    train, val = read("voc12_train.txt"), read("voc12_val.txt")
+    augmented = read("voc12_train_aug.txt")
+
+    assert (len(train), len(val), len(augmented)) == (1464, 1449, 10582)
+    assert len(read("voc12_trainval.txt")) == 2913
+    assert set(train) < set(augmented)
+    assert not set(val) & set(augmented)

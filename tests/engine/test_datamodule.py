@@ -2,12 +2,13 @@
 
 from types import SimpleNamespace
 
+import cv2
 import pytest
 import torch
 
 from parsenet.data.sampler import TrainSampler
 from parsenet.data.shapes import Shapes
-from parsenet.engine.datamodule import SegmentationDataModule, TrainLoader
+from parsenet.engine.datamodule import SegmentationDataModule, TrainLoader, _use_one_thread
 from parsenet.errors import ConfigError
 
 
@@ -72,6 +73,7 @@ def make_datamodule(rank=0, world_size=1, **options):
     datamodule.trainer = SimpleNamespace(
         global_rank=rank,
         world_size=world_size,
+        num_nodes=1,
         is_global_zero=rank == 0,
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
         fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress)),
@@ -133,3 +135,32 @@ def test_batch_larger_than_a_share_is_refused():
         r"201\.$",
     ):
         datamodule.train_dataloader()
+
+
+@pytest.mark.parametrize("stage", ["fit", "validate"])
+def test_pictures_and_labels_travel_as_bytes(stage):
+    # The network takes them as they are: normalisation happens on the device.
+    datamodule = make_datamodule(train_split="train", check_labels=False, crop=(24, 24))
+    datamodule.setup(stage)
+    loader = datamodule.train_dataloader() if stage == "fit" else datamodule.val_dataloader()
+
+    batch = next(iter(loader))
+
+    assert (batch.image.dtype, batch.label.dtype) == (torch.uint8, torch.uint8)
+
+
+@pytest.mark.parametrize(("cache", "shares"), [("memory", 4), ("disk", 1), ("none", 1)])
+def test_processes_of_a_machine_divide_the_memory_of_the_cache(cache, shares):
+    datamodule = make_datamodule(0, 8, cache=cache, cache_limit=2.0)
+    datamodule.trainer.num_nodes = 2
+
+    assert datamodule._share().cache_limit == 2.0 / shares
+
+
+def test_loader_process_uses_one_thread(monkeypatch):
+    asked = []
+    monkeypatch.setattr(cv2, "setNumThreads", asked.append)
+
+    _use_one_thread(0)
+
+    assert asked == [1]

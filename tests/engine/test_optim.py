@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from parsenet.config import NetworkConfig, OptimConfig
-from parsenet.engine.optim import build_optimizer, parameter_groups, poly_factor
+from parsenet.engine.optim import build_optimizer, freeze, parameter_groups, poly_factor
+from parsenet.errors import ConfigError
 from parsenet.models.build import build_model
 
 AUTHORS = OptimConfig()
@@ -245,3 +246,30 @@ def test_schedule_that_was_saved_goes_on_like_the_first():
     advance(second, *again, range(7, 20))
 
     np.testing.assert_allclose(second.weight.detach(), train_like_caffe()[-1, :2], rtol=1e-12)
+
+
+def test_frozen_layers_are_in_no_group_and_all_others_are():
+    network = build_model(NETWORKS["late"], 3)
+
+    freeze(network.trunk, ("conv1", "fire2"))
+
+    trained = {
+        parameter
+        for group in parameter_groups(network, network.fresh, AUTHORS)
+        for parameter in group["params"]
+    }
+    left_out = {name for name, value in network.named_parameters() if value not in trained}
+    parts = [f"fire2.{part}" for part in ("squeeze", "expand1x1", "expand3x3")]
+    assert left_out == {
+        f"trunk.{layer}.{kind}" for layer in ("conv1", *parts) for kind in ("weight", "bias")
+    }
+
+
+@pytest.mark.parametrize("name", ["fire", ""])
+def test_unknown_layer_to_freeze_is_refused(name):
+    network = build_model(NETWORKS["late"], 3)
+
+    with pytest.raises(
+        ConfigError, match=rf"^`freeze` must name layers of the trunk, got '{name}'"
+    ):
+        freeze(network.trunk, (name,))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from PIL import Image
 
 import parsenet
@@ -83,6 +84,14 @@ def test_resolved_config_makes_the_same_run_again(made):
     assert main(["fit", *map(str, words)]) == 0
 
     assert read_metrics(made / "again") == read_metrics(made / "run")
+
+
+def test_saved_config_holds_the_numbers_of_the_recipe(made):
+    saved = yaml.safe_load((made / "run" / "config.yaml").read_text())["data"]
+
+    assert saved["augment"] == "standard"
+    assert (saved["crop"], saved["scale"], saved["flip"]) == ([12, 16], [0.5, 2.0], True)
+    assert (saved["rotate"], saved["colour"], saved["cat_max_ratio"]) == (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["best", "safetensors"])

@@ -11,7 +11,7 @@ from parsenet.errors import DataNotFoundError, LabelError
 from parsenet.evaluation.folders import MAX_NAMED, score_folders
 from parsenet.metrics.counting import count
 from parsenet.metrics.per_image import ImageCounts
-from parsenet.taxonomy import VOC2012
+from parsenet.taxonomy import PASCAL_CONTEXT459, VOC2012
 from tests.fakes.voc import write_palette_png, write_voc
 
 
@@ -289,3 +289,33 @@ def test_command_suggests_the_taxonomy(folders, capsys):
     assert capsys.readouterr().err == (
         "error: `taxonomy` must be a known name, got 'voc2021'. Did you mean `voc2012`?\n"
     )
+
+
+def write_wide(root, value):
+    """Write one 16-bit prediction and label, right but in one pixel; the label has that value."""
+    label = np.array([[300, value], [0, 458]], np.uint16)
+    prediction = np.array([[300, 7], [1, 458]], np.uint16)
+    for folder, stored in (("gt", label), ("pred", prediction)):
+        (root / folder).mkdir()
+        Image.fromarray(stored).save(root / folder / "a.png")
+    return root / "pred", root / "gt"
+
+
+def test_more_classes_than_eight_bits_hold_are_scored(tmp_path):
+    pred, gt = write_wide(tmp_path, value=511)
+
+    evaluation = score_folders(pred, gt, PASCAL_CONTEXT459, progress=False)
+
+    assert evaluation.images.total().sum() == 3
+    assert evaluation.to_dict()["pixel_accuracy"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("value", [459, 600])
+def test_wrong_value_among_many_classes_is_named(tmp_path, value):
+    pred, gt = write_wide(tmp_path, value)
+
+    with pytest.raises(
+        LabelError,
+        match=re.escape(f"must hold classes 0..458, got {value} at row 0, column 1 (1 pixels in "),
+    ):
+        score_folders(pred, gt, PASCAL_CONTEXT459, progress=False)

@@ -5,10 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from parsenet.errors import ImageError
-from parsenet.inference.predictor import Predictor
+from parsenet.config import NetworkConfig
+from parsenet.errors import ConfigError, ImageError
+from parsenet.inference import predictor as module
+from parsenet.inference.predictor import LOADERS, Predictor
+from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
-from parsenet.taxonomy import SHAPES
+from parsenet.taxonomy import SHAPES, Taxonomy
+from tests.fakes.segmenter import COLOURS, ColourSegmenter
 from tests.inference.conftest import NETWORK
 
 
@@ -24,7 +28,7 @@ def test_label_is_as_large_as_the_picture(predictor, size):
 def test_label_is_the_class_of_the_largest_score(predictor):
     image = drawn((45, 62))
     with torch.no_grad():
-        logits = predictor.network(torch.from_numpy(image).permute(2, 0, 1)[None].float())
+        logits = predictor.segmenter.network(torch.from_numpy(image).permute(2, 0, 1)[None].float())
     expected = logits.argmax(dim=1)[0].numpy()
 
     label = predictor(image)
@@ -84,7 +88,7 @@ def test_second_call_gives_the_same_label(predictor):
 
 
 def test_loaded_predictor_gives_the_same_label(predictor, tmp_path):
-    save_network(tmp_path / "model.safetensors", predictor.network, NETWORK, SHAPES)
+    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
 
     loaded = Predictor.load(tmp_path / "model.safetensors", "cpu")
 
@@ -92,9 +96,133 @@ def test_loaded_predictor_gives_the_same_label(predictor, tmp_path):
 
 
 def test_loaded_predictor_knows_its_classes(predictor, tmp_path):
-    save_network(tmp_path / "model.safetensors", predictor.network, NETWORK, SHAPES)
+    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
 
     assert Predictor.load(str(tmp_path / "model.safetensors"), "cpu").taxonomy == SHAPES
+
+
+def test_loaded_predictor_is_called_like_its_file(predictor, tmp_path):
+    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
+
+    loaded = Predictor.load(tmp_path / "model.safetensors", "cpu")
+
+    assert (loaded.name, loaded.record["taxonomy"]["name"]) == ("model.safetensors", "shapes")
+
+
+def test_no_path_is_the_model_of_the_package(predictor, tmp_path, monkeypatch):
+    save_network(tmp_path / "box.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
+    monkeypatch.setattr(module, "box_path", lambda: tmp_path / "box.safetensors")
+
+    assert Predictor.load(device="cpu").name == "box.safetensors"
+
+
+def test_file_is_read_by_what_its_ending_says(tmp_path, monkeypatch):
+    segmenter = ColourSegmenter()
+    monkeypatch.setitem(LOADERS, ".fake", lambda path, device, precision: segmenter)
+
+    loaded = Predictor.load(tmp_path / "model.FAKE")
+
+    assert (loaded.segmenter, loaded.taxonomy) == (segmenter, COLOURS)
+
+
+def test_batch_gives_the_labels_of_its_pictures_in_their_order(predictor):
+    images = [drawn(size, seed) for seed, size in enumerate([(9, 7), (8, 8), (9, 7), (1, 1)])]
+
+    labels = predictor.batch(images)
+
+    for image, label in zip(images, labels, strict=True):
+        assert label.shape == image.shape[:2]
+        assert (label == predictor(image)).mean() > 0.98  # other sums in a batch
+
+
+def test_pictures_of_equal_size_go_through_the_network_together():
+    segmenter = ColourSegmenter()
+
+    Predictor(segmenter, COLOURS).batch([drawn((9, 7)), drawn((8, 8)), drawn((9, 7), 1)])
+
+    assert [shape for shape, _ in segmenter.seen] == [(2, 3, 9, 7), (1, 3, 8, 8)]
+
+
+def test_batch_of_mixed_kinds_is_taken(predictor, write_picture):
+    path = write_picture("a.png")
+    with Image.open(path) as picture:
+        labels = predictor.batch([path, str(path), picture, np.array(picture)])
+
+    assert all((label == labels[0]).mean() > 0.98 for label in labels)
+
+
+def test_nothing_gives_nothing(predictor):
+    assert predictor.predict([]) == []
+
+
+def test_only_what_was_asked_for_is_returned(predictor):
+    plain = predictor.predict([drawn((4, 5))])[0]
+
+    assert (plain.probabilities, plain.entropy) == (None, None)
+
+
+def test_probabilities_are_those_of_the_scores():
+    image = drawn((20, 9))
+    scores = image.astype(float).transpose(2, 0, 1) / 32
+
+    seen = Predictor(ColourSegmenter(), COLOURS).predict([image], probabilities=True)[0]
+
+    expected = np.exp(scores) / np.exp(scores).sum(0)
+    assert seen.probabilities.dtype == np.float16
+    np.testing.assert_allclose(seen.probabilities, expected, atol=1e-3)
+
+
+def test_entropy_is_nought_where_sure_and_one_where_torn():
+    image = np.array([[[255, 0, 0], [7, 7, 7], [200, 200, 0]]], np.uint8)
+
+    entropy = Predictor(ColourSegmenter(), COLOURS).predict([image], entropy=True)[0].entropy
+
+    assert entropy.dtype == np.float32
+    np.testing.assert_allclose(entropy, [[0.0, 1.0, np.log(2) / np.log(3)]], atol=0.03)
+
+
+def test_single_class_is_always_sure():
+    torch.manual_seed(0)
+    one = Taxonomy("one", ("thing",), ((255, 0, 0),))
+    network = build_model(NetworkConfig("tiny"), 1)
+
+    seen = Predictor(network, one, "cpu").predict([drawn((5, 6))], entropy=True)[0]
+
+    assert (seen.label.max(), seen.entropy.max()) == (0, 0)
+
+
+def test_label_does_not_hang_on_what_else_is_asked_for(predictor):
+    image = drawn((45, 62))
+
+    seen = predictor.predict([image], probabilities=True, entropy=True)[0]
+
+    np.testing.assert_array_equal(seen.label, predictor(image))
+
+
+def test_array_that_cannot_be_written_is_taken(predictor):
+    image = drawn((21, 34))
+    image.flags.writeable = False
+
+    np.testing.assert_array_equal(predictor(image), predictor(drawn((21, 34))))
+
+
+def test_predicting_leaves_gradients_on_for_the_caller(predictor):
+    predictor(drawn((5, 5)))
+
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_probabilities_beyond_memory_are_refused(predictor, monkeypatch):
+    monkeypatch.setattr(module, "free_memory", lambda: 2**30 // 10)
+    image = np.broadcast_to(np.zeros(3, np.uint8), (40_000, 30_000, 3))
+    message = (
+        "`probabilities` must fit into the free memory of 0.1 GiB, got 11.2 GiB for 40000 x 30000 "
+        "pixels and 5 classes. Leave them out, or cut the picture."
+    )
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        predictor.predict([image], probabilities=True)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "I;16", "LA"])
@@ -121,7 +249,7 @@ def test_empty_array_is_refused(predictor):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_label_on_cuda_equals_label_on_cpu(predictor, tmp_path):
-    save_network(tmp_path / "model.safetensors", predictor.network, NETWORK, SHAPES)
+    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
     on_gpu = Predictor.load(tmp_path / "model.safetensors", "cuda")
 
     agreement = (on_gpu(drawn((45, 62))) == predictor(drawn((45, 62)))).mean()

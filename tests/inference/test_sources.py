@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from parsenet.inference.sources import SUFFIXES, Source, find_pictures
@@ -97,24 +99,120 @@ def test_picture_given_twice_is_taken_once(tmp_path, touch):
     assert (names(sources), sources.wrong) == (["a"], {})
 
 
-def test_two_pictures_of_one_name_are_told_apart(tmp_path, touch):
-    touch("a/x.jpg", "b/x.png")
-    first, second = tmp_path / "a" / "x.jpg", tmp_path / "b" / "x.png"
-
-    sources = find_pictures([first, second])
-
-    assert sources.wrong == {
-        str(second): f"'{second}' must have a name of its own, got 'x' as '{first}' has. Rename "
-        "it, or predict it in a second run with another `--out`."
-    }
-
-
-def test_first_of_two_pictures_of_one_name_is_found(tmp_path, touch):
+def test_second_of_two_pictures_of_one_name_gets_its_folder_in_front(tmp_path, touch):
     touch("a/x.jpg", "b/x.png")
 
     sources = find_pictures([tmp_path / "a" / "x.jpg", tmp_path / "b" / "x.png"])
 
-    assert sources.found == [Source(tmp_path / "a" / "x.jpg", "x")]
+    assert (names(sources), sources.wrong) == (["x", "b_x"], {})
+
+
+def test_pictures_that_differ_in_their_ending_get_it_behind(tmp_path, touch):
+    touch("a/x.jpg", "a/x.png", "a/x.tif")
+
+    assert names(find_pictures([tmp_path / "a"])) == ["x", "a_x", "x_tif"]
+
+
+def test_names_that_are_taken_are_numbered():
+    given = ["http://a.org/x.jpg", "http://b.org/x.jpg", "http://c.org/x.jpg"]
+
+    assert names(find_pictures(given)) == ["x", "x_2", "x_3"]
+
+
+def test_picture_never_takes_the_name_of_a_folder_of_results(tmp_path, touch):
+    touch("overlay/x.jpg", "entropy/deep/x.jpg")
+
+    found = names(find_pictures([tmp_path], recursive=True))
+
+    assert found == ["entropy_/deep/x", "overlay_/x"]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "kind"),
+    [
+        ("-", "stdin", "stdin"),
+        ("https://a.org/b/cat%20one.jpg?size=3", "cat_one", "address"),
+        ("HTTP://a.org/", "picture", "address"),
+        ("camera:1", "camera1", "camera"),
+    ],
+)
+def test_what_is_no_file_is_known_by_its_form(given, name, kind):
+    assert find_pictures([given]).found == [Source(given, name, kind)]
+
+
+def test_named_video_is_a_video(tmp_path, touch):
+    touch("clip.MP4")
+
+    assert find_pictures([tmp_path / "clip.MP4"]).found[0].kind == "video"
+
+
+def test_videos_in_a_folder_are_left_out(tmp_path, touch):
+    touch("clip.mp4", "a.jpg")
+
+    assert names(find_pictures([tmp_path])) == ["a"]
+
+
+def test_list_gives_its_lines(tmp_path, touch):
+    touch("a.jpg", "b.jpg")
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# mine\n{tmp_path}/b.jpg\n\n  a.jpg  \r\n")
+
+    assert names(find_pictures([f"@{listed}"])) == ["b", "a"]
+
+
+def test_list_may_come_from_standard_input(tmp_path, touch, monkeypatch):
+    touch("a.jpg")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{tmp_path}/a.jpg\n"))
+
+    assert names(find_pictures(["@-"])) == ["a"]
+
+
+def test_missing_line_of_a_list_is_named(tmp_path, touch):
+    touch("a.jpg")
+    (tmp_path / "list.txt").write_text("a.jpg\nnone.jpg\n")
+
+    sources = find_pictures([f"@{tmp_path}/list.txt"])
+
+    assert (names(sources), list(sources.wrong)) == (["a"], ["none.jpg"])
+
+
+def test_missing_list_is_named():
+    assert find_pictures(["@none.txt"]).wrong == {
+        "@none.txt": "'@none.txt' must name a text file with one input per line, got 'No such file "
+        "or directory'. Check its path."
+    }
+
+
+def test_picture_in_place_of_a_list_is_refused(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    given = f"@{tmp_path}/a.jpg"
+
+    assert list(find_pictures([given]).wrong) == [given]
+
+
+def test_empty_list_is_named(tmp_path):
+    (tmp_path / "list.txt").write_text("# nothing\n")
+    given = f"@{tmp_path}/list.txt"
+
+    assert find_pictures([given]).wrong == {
+        given: f"'{given}' must list inputs, one per line, got none."
+    }
+
+
+def test_file_that_begins_with_an_at_sign_is_a_picture(tmp_path, touch, monkeypatch):
+    touch("@a.jpg")
+    monkeypatch.chdir(tmp_path)
+
+    assert names(find_pictures(["@a.jpg"])) == ["@a"]
+
+
+@pytest.mark.parametrize("given", ["file:///etc/passwd", "ftp://a.org/x.jpg"])
+def test_other_schemes_are_refused(given):
+    scheme = given.partition(":")[0]
+
+    assert find_pictures([given]).wrong == {
+        given: f"'{given}' must start with http:// or https://, got '{scheme}'. Download it."
+    }
 
 
 def test_misspelt_file_gets_a_proposal(tmp_path, touch):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from parsenet.data.reading import read_mask
 from parsenet.errors import ConfigError
 from parsenet.inference.writers import blend, write_label, write_overlay
-from parsenet.taxonomy import SHAPES, VOC2012
+from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012
 
 LABEL = (np.arange(7 * 11) % 5).astype(np.uint8).reshape(7, 11)
 IMAGE = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
@@ -78,3 +79,11 @@ def test_opacity_out_of_range_is_refused(opacity):
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         blend(IMAGE, LABEL, SHAPES, opacity)
+
+
+def test_more_classes_than_eight_bits_hold_are_written_with_16(tmp_path):
+    label = np.array([[0, 300], [458, 1]], np.uint16)
+
+    write_label(tmp_path / "a.png", label, PASCAL_CONTEXT459)
+
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png", PASCAL_CONTEXT459), label)

@@ -287,3 +287,27 @@ def test_counting_pictures_on_cuda_does_not_synchronise_within_a_block():
 
     expected.update(prediction.cpu(), label.cpu(), ["a", "b"])
     np.testing.assert_array_equal(counter.to_counts().total(), 31 * expected.to_counts().total())
+
+
+def test_more_classes_than_eight_bits_hold_are_counted_the_way_of_a_gpu_too():
+    generator = torch.Generator().manual_seed(8)
+    label = torch.randint(0, 459, (2, 9, 14), generator=generator)
+    prediction = torch.randint(0, 459, (2, 9, 14), generator=generator)
+    label[:, 0] = 511
+    matrix, counter = ConfusionMatrix(459, 511), ConfusionMatrix(459, 511)
+
+    matrix._count_on_device(prediction, label)
+    counter.update(prediction, label)
+
+    np.testing.assert_array_equal(matrix.to_numpy(), counter.to_numpy())
+    assert matrix.to_numpy().sum() == 2 * 8 * 14
+
+
+def test_counts_per_picture_keep_classes_above_255():
+    label, prediction = torch.tensor([[[458, 511]]]), torch.tensor([[[300, 0]]])
+    counter = ImageCounter(459, 511)
+
+    counter.update(prediction, label, ["a"])
+
+    images = counter.to_counts()
+    assert (images.truth.tolist(), images.prediction.tolist()) == ([458], [300])

@@ -94,3 +94,36 @@ def test_prediction_of_another_size_is_refused():
 
     with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
         count(np.zeros((3, 4), np.uint8), np.zeros((4, 3), np.uint8), 5)
+
+
+def test_more_classes_than_eight_bits_hold_are_counted():
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 459, (30, 40)).astype(np.uint16)
+    prediction = generator.integers(0, 459, (30, 40)).astype(np.uint16)
+    label[:3] = 511
+
+    counts = count(prediction, label, 459, 511)
+
+    expected = np.zeros((459, 459), np.int64)
+    np.add.at(expected, (label[3:], prediction[3:]), 1)
+    np.testing.assert_array_equal(counts, expected)
+
+
+def test_many_classes_in_an_eight_bit_label_are_counted():
+    label, prediction = np.array([[200, 255]], np.uint8), np.array([[458, 300]], np.uint16)
+
+    counts = count(prediction, label, 459, 511)
+
+    assert (counts[200, 458], counts[255, 300], counts.sum()) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(459, "459"), (512, "a value outside 0..511")])
+def test_wrong_value_among_many_classes_is_refused(value, shown):
+    label = np.array([[0, value]], np.uint16)
+
+    with pytest.raises(
+        LabelError,
+        match=f"^`label` must be a class 0..458 or void 511, got {shown} in 1 pixels. Fix the "
+        "labels or the taxonomy.$",
+    ):
+        count(np.zeros_like(label), label, 459, 511)

@@ -86,6 +86,52 @@ def test_evaluation_is_deterministic(config, build):
         assert torch.equal(network(image), network(image))
 
 
+@ONCE
+@pytest.mark.parametrize("upsample", ["learned", "bilinear"])
+def test_bands_are_the_plain_forward(config, upsample, build):
+    network = build(replace(config, upsample=upsample), 3).eval()
+
+    with torch.no_grad():
+        # Torch has another kernel for outputs of up to 128 rows and columns together.
+        for size in ((1, 1), (7, 2), (34, 130)):
+            image = draw_image(*size)
+            bands = list(network.bands(image, max_bytes=1))
+            assert len(bands) == -(-size[0] // network.head.stride)
+            assert torch.equal(torch.cat(bands, 2), network(image))
+
+
+def test_bands_of_a_batch_give_the_labels_of_the_plain_forward():
+    network, images = build_model(SMALL, 5).eval(), draw_image(66, 50, num=3)
+
+    with torch.no_grad():
+        whole, bands = network(images), torch.cat(list(network.bands(images, max_bytes=1)), 2)
+
+    torch.testing.assert_close(bands, whole, rtol=1e-5, atol=1e-5)
+    assert torch.equal(bands.max(1).indices, whole.max(1).indices)
+
+
+def test_band_is_as_large_as_allowed():
+    network = build_model(SMALL, 5).eval()
+
+    with torch.no_grad():
+        bands = list(network.bands(draw_image(40, 50), max_bytes=5 * 50 * 4 * 17))
+
+    assert [band.shape[2] for band in bands] == [16, 16, 8]  # cells of stride 4
+
+
+@pytest.mark.parametrize("head", FUSIONS)
+def test_given_context_takes_the_place_of_the_pictures_own(head):
+    network, image = build_model(replace(SMALL, head=head), 4).eval(), draw_image(40, 48)
+
+    with torch.no_grad():
+        plain = network.scores(image)
+        pool6 = network.context(network.trunk(network.preprocess(image))["fc7"])
+        own, foreign = network.scores(image, pool6), network.scores(image, pool6.flip(1))
+
+    torch.testing.assert_close(own, plain)
+    assert (foreign - plain).abs().max() > 0.01
+
+
 @pytest.mark.parametrize("head", FUSIONS)
 def test_seed_decides_the_random_start(head):
     def draw():
@@ -209,7 +255,7 @@ def test_shifting_the_picture_by_a_stride_shifts_the_scores():
 @pytest.mark.parametrize(
     ("config", "fresh"),
     [
-        (NetworkConfig(trunk="squeezenet"), ("head.score", "trunk.fc7")),
+        (NetworkConfig(trunk="squeezenet"), ("head.score", "trunk.fc6", "trunk.fc7")),
         (NetworkConfig(), ("head.score",)),
         (NetworkConfig(trunk="vgg16_fcn_reduced", head="fcn8s"), ("head.score",)),
     ],

@@ -44,9 +44,9 @@ def test_dilated_fire_sees_two_cells_far():
 def test_every_torchvision_parameter_but_the_classifier_is_used(theirs):
     report = fill(SqueezeNet(0.5), dict(theirs.state_dict()), "torchvision")
 
-    assert (len(report.loaded), report.missing, report.unused) == (
-        50, ("fc7.weight", "fc7.bias"), ("classifier.1.weight", "classifier.1.bias"),
-    )  # fmt: skip
+    assert len(report.loaded) == 50
+    assert report.missing == ("fc6.weight", "fc6.bias", "fc7.weight", "fc7.bias")
+    assert report.unused == ("classifier.1.weight", "classifier.1.bias")
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +88,16 @@ def test_every_second_cell_of_conv5_equals_torchvisions_fire9(maps):
     assert_equal_inside(maps[0]["conv5"][..., 1::2, 1::2], maps[1][12], margin=5)
 
 
-def test_fc7_starts_as_he_proposes():
-    weight = SqueezeNet(0.5).fc7.weight
+@pytest.mark.parametrize(("layer", "fan_in"), [("fc6", 512), ("fc7", 128 * 9)])
+def test_new_layers_start_as_he_proposes(layer, fan_in):
+    weight = SqueezeNet(0.5).get_submodule(layer).weight
 
-    assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+    assert weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.02)
 
 
-def test_fc7_bias_starts_at_zero():
-    assert SqueezeNet(0.5).fc7.bias.count_nonzero() == 0
+@pytest.mark.parametrize("layer", ["fc6", "fc7"])
+def test_biases_of_new_layers_start_at_zero(layer):
+    assert SqueezeNet(0.5).get_submodule(layer).bias.count_nonzero() == 0
 
 
 def test_taps_are_fire3_fire5_fire9_and_fc7():
@@ -104,8 +106,8 @@ def test_taps_are_fire3_fire5_fire9_and_fc7():
     }  # fmt: skip
 
 
-def test_only_fc7_is_fresh():
-    assert SqueezeNet.fresh == ("fc7",)
+def test_only_fc6_and_fc7_are_fresh():
+    assert SqueezeNet.fresh == ("fc6", "fc7")
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,33 @@ def test_gradient_is_that_of_finite_differences():
     x = draw(1, 2, 2, 3, dtype=torch.float64).requires_grad_()
 
     assert gradcheck(lambda x: layer(x, (7, 11)), x)
+
+
+@pytest.mark.parametrize("num_classes", [1, 3, 21])
+@STRIDES
+def test_learned_is_torchs_transposed_convolution(num_classes, stride):
+    layer, x = LearnedUpsample(num_classes, stride).double(), draw(2, num_classes, 3, 4).double()
+    with torch.no_grad():
+        layer.deconv.weight.normal_()
+        layer.deconv.bias.normal_()
+
+    y = layer(x, (3 * stride, 4 * stride))
+
+    torch.testing.assert_close(y, layer.deconv(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [BilinearUpsample, LearnedUpsample])
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (31, 9), (32, 16), (33, 17)])
+@pytest.mark.parametrize("step", [1, 2, 5])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_bands_of_rows_are_the_whole(kind, size, step, layout):
+    torch.manual_seed(0)
+    layer = BilinearUpsample(8) if kind is BilinearUpsample else LearnedUpsample(3, 8)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    cells = tuple(-(-length // 8) for length in size)
+    x = draw(1, 3, *cells).to(memory_format=layout)
+
+    bands = [layer.rows(x, size, start, start + step) for start in range(0, cells[0], step)]
+
+    assert torch.equal(torch.cat(bands, 2), layer(x, size))

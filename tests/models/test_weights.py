@@ -11,7 +11,7 @@ from tests.fakes.weights import caffe_squeezenet, caffe_vgg16, torchvision_state
 
 LIGHT = NetworkConfig(trunk="squeezenet", weights="imagenet1k_v1")
 SQUEEZENET_URL = SqueezeNet1_0_Weights.IMAGENET1K_V1.url
-FC7 = ("fc7.weight", "fc7.bias")
+FRESH = ("fc6.weight", "fc6.bias", "fc7.weight", "fc7.bias")
 
 
 def from_file(path, **options):
@@ -42,7 +42,7 @@ def test_caffe_arrays_land_in_the_layers_of_their_names(trunk, tmp_path):
     load_weights(trunk, from_file(tmp_path / "squeezenet.npz"))
 
     filled = {name: value.unique().tolist() for name, value in trunk.state_dict().items()}
-    names = [name for name in filled if name not in FC7]  # in the order of the layers
+    names = [name for name in filled if name not in FRESH]  # in the order of the layers
     assert [filled[name] for name in names] == [[pytest.approx(i / 100)] for i in range(50)]
 
 
@@ -51,8 +51,8 @@ def test_report_names_what_was_loaded_missing_and_unused(trunk, tmp_path):
 
     report = load_weights(trunk, from_file(tmp_path / "squeezenet.npz"))
 
-    assert set(report.loaded) == set(trunk.state_dict()) - set(FC7)
-    assert (report.missing, report.unused) == (FC7, ("conv_final.weight", "conv_final.bias"))
+    assert set(report.loaded) == set(trunk.state_dict()) - set(FRESH)
+    assert (report.missing, report.unused) == (FRESH, ("conv_final.weight", "conv_final.bias"))
 
 
 def test_report_is_logged(trunk, caplog):
@@ -60,9 +60,10 @@ def test_report_is_logged(trunk, caplog):
         fill(trunk, {"conv1.bias": torch.zeros(96), "mean": torch.zeros(3)}, "a.npz")
 
     assert caplog.messages[0].startswith(
-        "Weights 'a.npz': 1 parameters loaded; 51 kept random: conv1.weight, fire2.squeeze.weight, "
+        "Weights 'a.npz': 1 parameters loaded; 53 kept random: conv1.weight, fire2.squeeze.weight, "
     )
-    assert caplog.messages[0].endswith(", fc7.weight, fc7.bias; 1 not used: mean.")
+    new = "fc6.weight, fc6.bias, fc7.weight, fc7.bias"
+    assert caplog.messages[0].endswith(f", {new}; 1 not used: mean.")
 
 
 def test_report_of_a_perfect_fit_is_short():
@@ -107,7 +108,7 @@ def test_own_parameters_load_into_the_same_trunk(name, make_trunk):
 def test_names_may_begin_as_in_a_checkpoint(prefix, trunk):
     state = {prefix + name: value for name, value in torchvision_state("squeezenet1_0").items()}
 
-    assert fill(trunk, state, "a.ckpt").missing == FC7
+    assert fill(trunk, state, "a.ckpt").missing == FRESH
 
 
 def test_half_precision_weights_become_float32(trunk):
@@ -173,7 +174,7 @@ def test_cached_torchvision_weights_are_read_without_asking_to_download(trunk, t
 
     report = load_weights(trunk, LIGHT)
 
-    assert (len(report.loaded), report.missing) == (50, FC7)
+    assert (len(report.loaded), report.missing) == (50, FRESH)
     assert report.unused == ("classifier.1.weight", "classifier.1.bias")
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from parsenet.errors import ConfigError, LabelError
 from parsenet.taxonomy import (
+    PASCAL_CONTEXT459,
     SHAPES,
     TAXONOMIES,
     VOC2012,
@@ -142,15 +143,14 @@ def test_unknown_colour_is_named_with_its_first_pixel():
             (),
             0,
             255,
-            "`names` must have 1 to 255 entries, got 0. "
-            "Labels are stored with 8 bits and 255 is void.",
+            "`names` must have 1 to 65535 entries, got 0. "
+            "Labels are stored with 16 bits at most and 65535 is void.",
         ),
         (
             tuple(map(str, range(256))),
             256,
             255,
-            "`names` must have 1 to 255 entries, got 256. "
-            "Labels are stored with 8 bits and 255 is void.",
+            "`void` must be in 256..511 (no class index), got 255. Use 511.",
         ),
         (
             ("sky", "sea"),
@@ -182,28 +182,38 @@ def test_misspelt_name_is_answered_with_the_close_one():
         taxonomy_named("voc2021")
 
 
-def test_yaml_file_is_named_after_itself(tmp_path):
-    path = tmp_path / "coast.yaml"
-    path.write_text("names: [sky, sea]\npalette: [[1, 2, 3], [4, 5, 6]]\nvoid: 9\n")
+def test_more_classes_than_eight_bits_hold_have_16_bit_labels():
+    made = Taxonomy.from_dict({"names": [f"class {number}" for number in range(300)]})
 
-    made = Taxonomy.from_yaml(path)
-
-    assert made == Taxonomy("coast", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 9)
+    assert (made.void, made.label_type) == (511, "uint16")
+    assert VOC2012.label_type == "uint8"
 
 
-def test_missing_yaml_file_is_named(tmp_path):
-    path = tmp_path / "none.yaml"
-    message = f"The taxonomy file '{path}' must exist. Write one with `names:`."
+def test_16_bit_labels_are_drawn_in_the_colours_of_their_classes():
+    taxonomy = PASCAL_CONTEXT459
+
+    picture = taxonomy.colourise(np.array([[0, 458, 511]], np.uint16))
+
+    expected = [taxonomy.palette[0], taxonomy.palette[458], VOID_COLOUR]
+    assert [tuple(colour) for colour in picture[0].tolist()] == expected
+
+
+def test_palette_png_of_too_many_classes_is_refused():
+    message = (
+        "`taxonomy` must have at most 255 classes to be stored as a palette PNG, got 459 of "
+        "'pascal_context459'. Store 16-bit indices."
+    )
 
     with pytest.raises(ConfigError, match=exactly(message)):
-        Taxonomy.from_yaml(path)
+        PASCAL_CONTEXT459.pillow_palette()
 
 
-def test_yaml_file_without_names_is_refused(tmp_path):
-    path = tmp_path / "list.yaml"
-    path.write_text("classes: [sky, sea]\n")
+def test_two_classes_of_one_colour_cannot_be_told_apart():
+    twins = Taxonomy("twins", ("ground", "castor", "pollux"), ((0, 0, 0), (9, 9, 9), (9, 9, 9)))
+    message = (
+        "colour (9, 9, 9) stands for both 'castor' and 'pollux' of 'twins'. Give each class a "
+        "colour of its own."
+    )
 
-    with pytest.raises(
-        ConfigError, match=f"^'{re.escape(str(path))}' must hold a list called `names`"
-    ):
-        Taxonomy.from_yaml(path)
+    with pytest.raises(LabelError, match=exactly(message)):
+        twins.index_colours(np.zeros((2, 2, 3), np.uint8))

@@ -1,0 +1,37 @@
+"""The model in the box: a small network that comes with the package, and its card."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from parsenet.errors import WeightsError
+
+MODEL_NAME = "model.safetensors"
+CARD_NAME = "MODEL_CARD.md"
+
+
+def box_path() -> Path:
+    """Return the file of the model that the package brings along.
+
+    Raises:
+        WeightsError: this installation has none, such as a source tree before it was made.
+    """
+    return _find(MODEL_NAME)
+
+
+def card_path() -> Path:
+    """Return the card of that model: data, licence remarks, scores, what it is bad at.
+
+    Raises:
+        WeightsError: this installation has none.
+    """
+    return _find(CARD_NAME)
+
+
+def _find(name: str) -> Path:
+    path = Path(str(files("parsenet.box") / name))
+    if not path.is_file():
+        raise WeightsError(
+            f"The package must hold the model in the box, got none at '{path}'. Install a released "
+            "package, or give a checkpoint of your own."
+        )
+    return path

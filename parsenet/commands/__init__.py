@@ -1,0 +1,1 @@
+"""The commands, one file each: options by argparse, the work imported inside the function."""

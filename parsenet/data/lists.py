@@ -1,0 +1,136 @@
+"""Lists of names, and the files they ask for: found, or refused with a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PureWindowsPath
+
+from parsenet.data.reading import is_picture
+from parsenet.errors import ConfigError, DataNotFoundError, suggest
+
+
+def refuse_split(dataset: str, split: str, known: Sequence[str]) -> None:
+    """Refuse a split that a data set does not have.
+
+    Raises:
+        ConfigError: the split is not among the known ones.
+    """
+    if split not in known:
+        raise ConfigError(
+            f"`split` of {dataset} must be one of {', '.join(known)}, got '{split}'. "
+            f"{suggest(split, known)}"
+        )
+
+
+def find_base(root: Path, below: Iterable[str], marker: str, dataset: str, remedy: str) -> Path:
+    """Return the folder that holds `marker`: the root, or the first of those below it.
+
+    Raises:
+        DataNotFoundError: none of them holds it.
+    """
+    for base in (root, *(root / name for name in below)):
+        if (base / marker).exists():
+            return base
+    raise DataNotFoundError(
+        f"{dataset} was not found in '{root}': '{marker}' is missing. {remedy} and set `data.root` "
+        f"to the folder that holds '{marker}'."
+    )
+
+
+def read_ids(path: Path, missing: str) -> list[str]:
+    """Read the ids of a split, one per line.
+
+    Lines may hold paths, also two of them (DeepLab's and SegNet's lists) or with backslashes
+    (SIFT Flow's): an id is the name of the first file without its ending.
+
+    Args:
+        path: the list.
+        missing: what is said when there is no such file.
+
+    Raises:
+        DataNotFoundError: the file is missing, or names nothing.
+        ConfigError: a name comes twice.
+    """
+    if not path.is_file():
+        raise DataNotFoundError(missing)
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    # As Windows reads it, both slashes part folders.
+    ids = [PureWindowsPath(line.split()[0]).stem for line in lines if line.strip()]
+    if not ids:
+        raise DataNotFoundError(
+            f"'{path}' must name at least one picture, got none. Write one name per line."
+        )
+    if len(set(ids)) < len(ids):
+        twice, _ = Counter(ids).most_common(1)[0]
+        raise ConfigError(f"'{path}' must name a picture once, got '{twice}' twice. Delete one.")
+    return ids
+
+
+def name_pictures(folder: Path, dataset: str, remedy: str) -> dict[str, Path]:
+    """Return the pictures of a folder by name without ending, sorted.
+
+    Args:
+        folder: where to look.
+        dataset: title, for the message.
+        remedy: what to do when there is no picture.
+
+    Raises:
+        DataNotFoundError: the folder is missing, or without a picture.
+        ConfigError: two pictures have one name.
+    """
+    paths = sorted(filter(is_picture, folder.iterdir())) if folder.is_dir() else []
+    if not paths:
+        raise DataNotFoundError(
+            f"{dataset} is not complete: '{folder}' must hold pictures, got none. {remedy}"
+        )
+    found: dict[str, Path] = {}
+    for path in paths:
+        if found.setdefault(path.stem, path) != path:
+            raise ConfigError(
+                f"Pictures must have names of their own, got '{found[path.stem]}' and '{path}'. "
+                "Delete one of them."
+            )
+    return found
+
+
+def refuse_leak(split: str, ids: Iterable[str], path: Path, val_path: Path) -> None:
+    """Refuse training pictures that are validation pictures; nothing where there is no val list.
+
+    Raises:
+        ConfigError: there are such pictures.
+    """
+    if not val_path.is_file():
+        return
+    held_out = set(read_ids(val_path, ""))
+    leaked = [name for name in ids if name in held_out]
+    if leaked:
+        raise ConfigError(
+            f"The split `{split}` must hold no picture of `val`, got {len(leaked)}, the first is "
+            f"'{leaked[0]}'. Delete them from '{path}': a network is not scored on what it learnt."
+        )
+
+
+def require_files(folder: Path, names: Sequence[str], dataset: str, remedy: str) -> None:
+    """Refuse a folder in which some files are missing.
+
+    Args:
+        folder: where to look.
+        names: file names.
+        dataset: title, for the message.
+        remedy: what to do when there is no such folder at all.
+
+    Raises:
+        DataNotFoundError: the folder or a file is missing.
+    """
+    if not folder.is_dir():
+        raise DataNotFoundError(
+            f"{dataset} is not complete: the folder '{folder}' is missing. {remedy}"
+        )
+    there = {path.name for path in folder.iterdir()}
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise DataNotFoundError(
+            f"{dataset} is not complete: {len(missing)} of {len(names)} files are missing in "
+            f"'{folder}', the first is '{missing[0]}'. Copy them there or shorten the split's list."
+        )

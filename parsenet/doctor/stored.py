@@ -1,0 +1,93 @@
+"""What a label file stores, before anything is made of it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Integer
+from PIL import Image, ImageFile
+
+from parsenet.taxonomy import Colour
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises on damaged files; which of them depends on the format."""
+
+# Pillow stretches grey PNGs of 2 and 4 bits to 0..255.
+_GREY_STEPS = {"L;2": 85, "L;4": 17}
+_COLOURED = frozenset({"RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "LA", "PA"})
+
+
+class Header(NamedTuple):
+    """What a picture file says about itself."""
+
+    format: str
+    mode: str
+    size: tuple[int, int]
+    """(height, width) as stored."""
+    orientation: int
+    """EXIF's number, 1 for upright."""
+    palette: tuple[Colour, ...]
+    """Colours of mode P, empty for others and for ramps of grey, which mean nothing."""
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether a pixel is a colour, not a number."""
+        return self.mode in _COLOURED
+
+
+def read_header(path: Path) -> Header | None:
+    """Read the header of a picture file; None where Pillow cannot."""
+    try:
+        with Image.open(path) as picture:
+            # Pillow decodes a whole PNG to look for EXIF behind its pixels.
+            has_exif = picture.format != "PNG" or "exif" in picture.info
+            orientation = int(picture.getexif().get(0x0112, 1)) if has_exif else 1
+            return Header(
+                picture.format or "",
+                picture.mode,
+                (picture.height, picture.width),
+                orientation if 1 <= orientation <= 8 else 1,
+                _palette(picture),
+            )
+    except _BROKEN:
+        return None
+
+
+def read_stored(path: Path) -> Integer[np.ndarray, "h w"] | None:
+    """Read the numbers of a label file; colours as 65536 r + 256 g + b. None where it is broken."""
+    try:
+        with Image.open(path) as picture:
+            step = _GREY_STEPS.get(_raw_mode(picture), 1)
+            if picture.mode in _COLOURED:
+                colours = np.asarray(picture.convert("RGB")).astype(np.int64)
+                return (colours[..., 0] << 16) + (colours[..., 1] << 8) + colours[..., 2]
+            values = np.array(picture)
+    except _BROKEN:
+        return None
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8)
+    return values // step if np.issubdtype(values.dtype, np.integer) else None
+
+
+def colour_of(code: int) -> Colour:
+    """Take apart what `read_stored` made of a colour."""
+    return (code >> 16, code >> 8 & 255, code & 255)
+
+
+def _palette(picture: Image.Image) -> tuple[Colour, ...]:
+    flat = picture.getpalette() if picture.mode == "P" else None
+    if not flat:
+        return ()
+    colours = [(r, g, b) for r, g, b in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]
+    if all(r == g == b for r, g, b in colours):
+        return ()
+    return tuple(colours)
+
+
+def _raw_mode(picture: ImageFile.ImageFile) -> str:
+    """Name how the pixels are stored, before Pillow widens them; '' when the file has no tiles."""
+    args = picture.tile[0][3] if picture.tile else ""
+    return args if isinstance(args, str) else ""

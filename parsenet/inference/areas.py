@@ -1,0 +1,84 @@
+"""How much of a picture each class covers, and the tables that say so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parsenet.data.labels import LabelMap
+from parsenet.files import write_bytes_atomically
+from parsenet.inference.legend import name_of
+from parsenet.taxonomy import Taxonomy
+
+_BAND = 2**20
+"""Pixels counted at once: numpy widens them eightfold, which a huge picture has no room for."""
+
+
+def measure_areas(label: LabelMap) -> dict[int, int]:
+    """Count the pixels of every class that occurs.
+
+    Args:
+        label: class indices.
+
+    Returns:
+        pixels by class index, the largest area first.
+    """
+    rows = max(1, _BAND // label.shape[1])
+    num_values = np.iinfo(label.dtype).max + 1
+    counts = np.zeros(num_values, np.int64)
+    for top in range(0, label.shape[0], rows):
+        counts += np.bincount(label[top : top + rows].ravel(), minlength=num_values)
+    present = sorted(np.flatnonzero(counts).tolist(), key=lambda index: -counts[index])
+    return {index: int(counts[index]) for index in present}
+
+
+def describe_areas(entry: Mapping[str, Any], taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """Say for every class of a journal entry its name, pixels and share, the largest first.
+
+    Args:
+        entry: a line of the journal.
+        taxonomy: gives the names.
+    """
+    height, width = entry["size"]
+    return [
+        {
+            "index": int(index),
+            "class": name_of(int(index), taxonomy),
+            "pixels": pixels,
+            "share": round(pixels / (height * width), 6),
+        }
+        for index, pixels in entry["areas"].items()
+    ]
+
+
+def write_areas(out_dir: Path, entries: Iterable[Mapping[str, Any]], taxonomy: Taxonomy) -> None:
+    """Write `areas.csv`, a line per picture and class in it, and the same as `areas.json`.
+
+    Args:
+        out_dir: folder of both files.
+        entries: lines of the journal, in the order of the tables.
+        taxonomy: gives the names.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["picture", "index", "class", "pixels", "share"])
+    records = []
+    for entry in entries:
+        areas = describe_areas(entry, taxonomy)
+        height, width = entry["size"]
+        for area in areas:
+            table.writerow([entry["name"], *area.values()])
+        record = {"picture": entry["name"], "source": entry["source"]}
+        record |= {"height": height, "width": width, "classes": areas}
+        records.append(json.dumps(record, ensure_ascii=False))
+    # File names that are no Unicode become escapes.
+    csv_content = text.getvalue().encode(errors="backslashreplace")
+    json_content = ("[\n" + ",\n".join(records) + "\n]\n").encode(errors="backslashreplace")
+    write_bytes_atomically(out_dir / "areas.csv", csv_content)
+    write_bytes_atomically(out_dir / "areas.json", json_content)

@@ -1,0 +1,150 @@
+"""What scores pixels, whatever runs it."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from parsenet.hardware import prefers_channels_last
+from parsenet.models.heads import SkipHead
+from parsenet.models.parsenet import ParseNet
+from parsenet.taxonomy import Taxonomy
+
+
+class Box(NamedTuple):
+    """A part of a picture in pixels, edges between pixels; the far edges do not belong to it."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
+class Segmenter(ABC):
+    """Scores the pixels of pictures: a network of ours, or an exported file in its runtime.
+
+    The attributes are what a predictor has to know to feed it.
+    """
+
+    taxonomy: Taxonomy
+    """What the class indices mean."""
+    device: torch.device
+    """Where pictures must lie, and scores will."""
+    precision: str
+    """What it computes with, such as `32-true`."""
+    record: dict[str, Any]
+    """What its file says about it; empty when it came without one."""
+    stride: int
+    """Pixels per cell of its coarsest map; windows start at multiples of it."""
+    bytes_per_pixel: int
+    """Bytes of activations per pixel of a picture at the worst moment."""
+    has_context: bool
+    """Whether it looks at the whole picture, so that a window needs to be told about the rest."""
+
+    @abstractmethod
+    def bands(
+        self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
+    ) -> Iterator[Float[Tensor, "n k rows W"]]:
+        """Score pictures, a band of rows at a time from top to bottom, together all H rows.
+
+        Args:
+            images: RGB in [0, 255].
+            pool6: global context of the pictures that `images` are windows of; None takes their
+                own.
+
+        Returns:
+            class scores before the softmax, float32.
+
+        Raises:
+            ConfigError: there is a `pool6`, and what runs cannot take one.
+        """
+
+    @abstractmethod
+    def pool6_sum(
+        self, image: UInt8[Tensor, "1 3 H W"], box: Box
+    ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
+        """Add up what pool6 is the mean of, over the cells whose centres lie in a part.
+
+        Args:
+            image: RGB in [0, 255].
+            box: part of the image.
+
+        Returns:
+            the sum and the number of cells.
+
+        Raises:
+            ConfigError: what runs does not show its context.
+        """
+
+
+class NetworkSegmenter(Segmenter):
+    """A network of ours, run by PyTorch.
+
+    Args:
+        network: what scores the pixels; it is moved to the device and put in evaluation mode.
+        taxonomy: what the class indices mean.
+        device: where to run.
+        precision: `32-true` or `bf16-mixed`.
+        record: what its checkpoint says about it.
+    """
+
+    def __init__(
+        self,
+        network: ParseNet,
+        taxonomy: Taxonomy,
+        device: torch.device,
+        precision: str,
+        record: dict[str, Any],
+    ) -> None:
+        self.taxonomy, self.device, self.precision, self.record = (
+            taxonomy, device, precision, record,
+        )  # fmt: skip
+        self.network = network.eval().to(device)
+        if prefers_channels_last(device):
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.stride = max(tap.stride for tap in network.trunk.taps.values())
+        self.bytes_per_pixel = network.trunk.bytes_per_pixel
+        self.has_context = not isinstance(network.head, SkipHead) and "pool6" in network.head.taps
+
+    def bands(
+        self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
+    ) -> Iterator[Float[Tensor, "n k rows W"]]:
+        """Score pictures, a band of rows at a time."""
+        bands = self.network.bands(images, pool6)
+        while True:
+            # The contexts must end before `yield`: they would hold for the caller's code too.
+            with torch.inference_mode(), self._autocast():
+                band = next(bands, None)
+            if band is None:
+                return
+            yield band
+
+    def pool6_sum(
+        self, image: UInt8[Tensor, "1 3 H W"], box: Box
+    ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
+        """Add up fc7 over the cells whose centres lie in a part."""
+        with torch.inference_mode(), self._autocast():
+            fc7 = self.network.trunk(self.network.preprocess(image))["fc7"]
+            stride = self.network.trunk.taps["fc7"].stride
+            rows = _cells(box.top, box.bottom, stride, fc7.shape[2])
+            columns = _cells(box.left, box.right, stride, fc7.shape[3])
+            cells = fc7[:, :, rows, columns]
+            total = cells.sum((2, 3), keepdim=True, dtype=torch.float32)
+        return total, cells.shape[2] * cells.shape[3]
+
+    def _autocast(self) -> torch.autocast:
+        half = self.precision == "bf16-mixed"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
+
+def _cells(low: float, high: float, stride: int, num_cells: int) -> slice:
+    """Return the cells whose centres are in [low, high); cell i's is at stride * (i + 1/2)."""
+    inside = (min(max(edge, 0.0), float(stride * num_cells)) for edge in (low, high))
+    first, last = (math.ceil(edge / stride - 0.5) for edge in inside)
+    return slice(first, last)

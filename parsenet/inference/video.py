@@ -1,0 +1,155 @@
+"""Frames out of videos and cameras, and pairs of pictures into a video; OpenCV does the coding."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+import numpy as np
+from jaxtyping import UInt8
+
+from parsenet.errors import ConfigError, ImageError
+
+_DEFAULT_RATE = 25.0
+_MAX_WIDTH = 3840
+"""Pixels: players and hardware decoders stop about here."""
+
+
+class FrameReader:
+    """The frames of a video or camera, as RGB, in their order.
+
+    Args:
+        source: a file, or `camera:N`.
+        every: give each n-th frame only.
+        limit: give at most so many frames, None for all (of a camera: until interrupted).
+
+    Raises:
+        ConfigError: OpenCV is not installed.
+        ImageError: the video or camera cannot be opened, or gives no frame at all.
+    """
+
+    def __init__(self, source: Path | str, every: int = 1, limit: int | None = None) -> None:
+        cv2 = import_cv2()
+        self._source = source
+        self._every = every
+        self._limit = limit
+        is_camera = str(source).startswith("camera:")
+        given = int(str(source).partition(":")[2]) if is_camera else str(source)
+        self._capture = cv2.VideoCapture(given)
+        if not self._capture.isOpened():
+            way_out = "Check the number." if is_camera else "Convert it to MP4 (H.264)."
+            raise ImageError(f"'{source}' must be a video that OpenCV can open. {way_out}")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = (rate if 0 < rate < 1000 else _DEFAULT_RATE) / every
+        stated = 0 if is_camera else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.count = _expected(stated, every, limit)
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Yield the frames; the video is closed when they end."""
+        index = given = 0
+        try:
+            while self._limit is None or given < self._limit:
+                wanted = index % self._every == 0
+                index += 1
+                if not self._capture.grab():
+                    break
+                if wanted:
+                    is_there, pixels = self._capture.retrieve()
+                    if not is_there:
+                        break
+                    given += 1
+                    yield np.ascontiguousarray(pixels[..., ::-1])  # OpenCV's order is BGR
+        finally:
+            self._capture.release()
+        if not given:
+            raise ImageError(f"'{self._source}' must hold a frame, got none. Convert it to MP4.")
+
+
+class VideoWriter:
+    """An MP4 that appears under its name when it is finished, and not at all when it fails.
+
+    Args:
+        path: file to write, ending in `.mp4`.
+        rate: frames per second.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path = path
+        self._rate = rate
+        self._part = path.with_name(f".{uuid.uuid4().hex}.part.mp4")
+        self._writer: object = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._writer is None:
+            return
+        self._writer.release()  # type: ignore[attr-defined]
+        self._writer = None
+        try:
+            if kind is None:
+                self._part.replace(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def add(self, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Append a frame of RGB values; pictures of another size are scaled to the first one's.
+
+        Raises:
+            ConfigError: OpenCV is not installed, or cannot write MP4 here.
+        """
+        cv2 = import_cv2()
+        if self._writer is None:
+            self._open(cv2, picture.shape[1], picture.shape[0])
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
+        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))  # type: ignore[attr-defined]
+
+    def _open(self, cv2: ModuleType, width: int, height: int) -> None:
+        factor = min(1.0, _MAX_WIDTH / width)
+        # The codec halves the colour's resolution and wants even sides.
+        self._size = (max(2, int(width * factor) // 2 * 2), max(2, int(height * factor) // 2 * 2))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        code = cv2.VideoWriter.fourcc(*"mp4v")
+        writer = cv2.VideoWriter(str(self._part), code, self._rate, self._size)
+        if not writer.isOpened():
+            self._part.unlink(missing_ok=True)
+            raise ConfigError(
+                f"OpenCV must be able to write '{self._path}', got a refusal. Save `overlay` and "
+                "join the frames with ffmpeg."
+            )
+        self._writer = writer
+
+
+def import_cv2() -> ModuleType:
+    """Return OpenCV, or say how to install it.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise ConfigError(
+            "Videos and cameras need OpenCV, which is not installed. Run "
+            "`pip install 'parsenet[video]'`."
+        ) from error
+    module: ModuleType = cv2
+    return module
+
+
+def _expected(stated: float, every: int, limit: int | None) -> int | None:
+    """Return how many frames will come, None where the file does not say."""
+    if not 0 < stated < 2**40:
+        return limit
+    count = -(-int(stated) // every)
+    return count if limit is None else min(count, limit)

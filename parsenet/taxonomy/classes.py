@@ -1,0 +1,162 @@
+"""The classes of a data set: what index means what, and how it is drawn."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from parsenet.errors import ConfigError, LabelError
+from parsenet.taxonomy.colours import VOID_COLOUR, Colour, index_colours, voc_colour_map
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
+
+IGNORE_INDEX = 255
+"""The void label of every data set of up to 255 classes, after reading."""
+
+_HIGHEST = 65535
+"""The highest value of a 16-bit label."""
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The classes of a data set: what index means what, and how it is drawn.
+
+    Args:
+        name: short identifier, such as `voc2012`.
+        names: class names; the position is the index.
+        palette: one RGB colour in [0, 255] per class.
+        void: the value of pixels that are neither trained on nor scored; 255; with more
+            classes than 8 bits hold, at most the next of 511, 1023 and so on.
+
+    Raises:
+        ConfigError: names and colours differ in number, a name repeats, there are more classes
+            than a 16-bit label can hold, or `void` is the index of a class.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    void: int = IGNORE_INDEX
+
+    def __post_init__(self) -> None:
+        # JSON and YAML give lists; equality and hashing want tuples.
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "palette", tuple((r, g, b) for r, g, b in self.palette))
+        if len(self.names) != len(self.palette):
+            raise ConfigError(
+                f"`palette` must have one colour per class, got {len(self.palette)} colours for "
+                f"{len(self.names)} names. Leave it out to use the VOC colours."
+            )
+        if len(set(self.names)) != len(self.names):
+            twice = next(name for name in self.names if self.names.count(name) > 1)
+            raise ConfigError(f"`names` must be unique, got '{twice}' twice. Rename one of them.")
+        if not 1 <= len(self.names) <= _HIGHEST:
+            raise ConfigError(
+                f"`names` must have 1 to {_HIGHEST} entries, got {len(self.names)}. "
+                f"Labels are stored with 16 bits at most and {_HIGHEST} is void."
+            )
+        last = _void_of(len(self.names))
+        if not len(self.names) <= self.void <= last:
+            raise ConfigError(
+                f"`void` must be in {len(self.names)}..{last} (no class index), got {self.void}. "
+                f"Use {last}."
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, void not counted."""
+        return len(self.names)
+
+    @property
+    def label_type(self) -> Literal["uint8", "uint16"]:
+        """The numpy type of label maps: 8 bits hold up to 255 classes and void."""
+        return "uint8" if self.void <= IGNORE_INDEX else "uint16"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists and numbers, as checkpoints and JSON files hold them."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Taxonomy:
+        """Rebuild a taxonomy from `to_dict`; a missing palette gets the VOC colours."""
+        names = tuple(record["names"])
+        stored = record.get("palette") or voc_colour_map(len(names))
+        palette = tuple((r, g, b) for r, g, b in stored)
+        void = record.get("void", _void_of(len(names)))
+        return cls(record.get("name", "custom"), names, palette, void)
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Taxonomy:
+        """Read the classes of a taxonomy file (docs/data.md); see also `label_set_from`.
+
+        Raises:
+            ConfigError: the file is missing, or says something that cannot be.
+        """
+        from parsenet.taxonomy.files import read_label_set
+
+        return read_label_set(path).taxonomy
+
+    def pillow_palette(self) -> list[int]:
+        """Return the 768 numbers of a palette PNG; unused entries are black, void is drawn.
+
+        Raises:
+            ConfigError: there are more classes than such a palette has colours.
+        """
+        if self.label_type != "uint8":
+            raise ConfigError(
+                f"`taxonomy` must have at most 255 classes to be stored as a palette PNG, got "
+                f"{self.num_classes} of '{self.name}'. Store 16-bit indices."
+            )
+        colours = list(self.palette) + [(0, 0, 0)] * (256 - self.num_classes)
+        colours[self.void] = VOID_COLOUR
+        return [channel for colour in colours for channel in colour]
+
+    def colourise(self, label: LabelMap) -> NDArray[np.uint8]:
+        """Draw a label map (H, W) as an RGB picture (H, W, 3) in [0, 255]."""
+        import numpy as np
+
+        table = np.zeros((self.void + 1, 3), np.uint8)
+        table[: self.num_classes] = self.palette
+        table[self.void] = VOID_COLOUR
+        drawn: NDArray[np.uint8] = table[label]
+        return drawn
+
+    def index_colours(self, mask: NDArray[np.uint8]) -> LabelMap:
+        """Turn an RGB mask (H, W, 3) into a label map (H, W).
+
+        Raises:
+            LabelError: a colour is neither in the palette nor the void colour, or two classes
+                share one.
+        """
+        label = index_colours(mask, self.colour_indices(), self.name)
+        indices: LabelMap = label.astype(self.label_type)
+        return indices
+
+    def colour_indices(self) -> dict[Colour, int]:
+        """Return the index of every colour; a class drawn in the void colour wins over void.
+
+        Raises:
+            LabelError: two classes share a colour.
+        """
+        known: dict[Colour, int] = {}
+        for index, colour in enumerate(self.palette):
+            if colour in known:
+                raise LabelError(
+                    f"colour {colour} stands for both '{self.names[known[colour]]}' and "
+                    f"'{self.names[index]}' of '{self.name}'. Give each class a colour of its own."
+                )
+            known[colour] = index
+        known.setdefault(VOID_COLOUR, self.void)
+        return known
+
+
+def _void_of(num_classes: int) -> int:
+    """Return the void of label maps with so many classes: all bits set, but eight at least."""
+    return max(IGNORE_INDEX, (1 << num_classes.bit_length()) - 1)

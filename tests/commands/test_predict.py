@@ -1,0 +1,296 @@
+"""The command `predict`: what it takes, says and leaves, and its exit codes."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from parsenet.cli import main
+from parsenet.config import NetworkConfig
+from parsenet.models.build import build_model
+from parsenet.models.checkpoint import save_network
+from parsenet.taxonomy import SHAPES
+from tests.fakes.pictures import gradient
+from tests.fakes.video import write_video
+
+REPOSITORY = Path(__file__).parents[2]
+NUM_PICTURES = 400
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A checkpoint of a tiny network with random weights."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    config = NetworkConfig(trunk="tiny", features=("pool6", "fc7", "conv3"))
+    save_network(path, build_model(config, SHAPES.num_classes), config, SHAPES)
+    return path
+
+
+@pytest.fixture
+def predict(model, tmp_path, monkeypatch):
+    """Return a function that runs the command in `tmp_path`; it returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        return main(["predict", *map(str, words), "--model", str(model), "--device", "cpu"])
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path):
+    Image.fromarray(gradient((24, 32))).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def refused(capsys, code):
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert (code, len(lines)) == (2, 1)
+    return lines[0].removeprefix("error: ")
+
+
+def test_picture_is_labelled_into_predictions(predict, photo, tmp_path):
+    assert predict(photo) == 0
+
+    with Image.open(tmp_path / "predictions" / "photo.png") as picture:
+        assert (picture.mode, picture.size) == ("P", (32, 24))
+
+
+def test_single_picture_gets_its_areas_printed(predict, photo, capsys):
+    predict(photo)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "1 labelled, 0 already there, 0 failed; results are in 'predictions'."
+    assert sum(int(line.split()[-2]) for line in lines[:-1]) == 24 * 32
+
+
+def test_areas_are_printed_again_for_a_picture_that_was_done(predict, photo, capsys):
+    predict(photo)
+    first = capsys.readouterr().out.splitlines()
+
+    predict(photo)
+
+    assert capsys.readouterr().out.splitlines()[:-1] == first[:-1]
+
+
+def test_model_is_told(predict, photo, model, capsys):
+    predict(photo)
+
+    assert f"Model: {model}, 5 classes of 'shapes', on cpu." in capsys.readouterr().err
+
+
+def test_checkpoint_in_the_first_place_is_the_model(model, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["predict", str(model), str(photo), "--device", "cpu"]) == 0
+
+
+def test_two_models_are_refused(predict, photo, model, capsys):
+    message = refused(capsys, predict(model, photo))
+
+    assert message == (
+        f"`--model` must be given once, got '{model}' and '{model}'. Leave one of them out."
+    )
+
+
+def test_model_without_pictures_is_refused(model, capsys):
+    message = refused(capsys, main(["predict", str(model)]))
+
+    assert message == f"`INPUT` must name pictures, got only the model '{model}'. Add some."
+
+
+def test_summary_is_json_alone(predict, photo, capsys):
+    predict(photo, "none.png", "--json")
+
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["labelled"], summary["skipped"], list(summary["failed"])) == (
+        1, 0, ["none.png"],
+    )  # fmt: skip
+    assert summary["size"] == [24, 32]
+
+
+def test_missing_inputs_are_written_down_too(predict, photo, tmp_path):
+    assert predict(photo, "none.png") == 1
+
+    assert list(json.loads((tmp_path / "predictions" / "failed.json").read_text())) == ["none.png"]
+
+
+def test_nothing_to_label_leaves_no_folder(predict, tmp_path):
+    assert predict("none.png") == 1
+
+    assert not (tmp_path / "predictions").exists()
+
+
+def test_many_failures_are_counted(predict, tmp_path, capsys):
+    for index in range(25):
+        (tmp_path / f"{index}.png").touch()
+
+    assert predict(tmp_path / "*.png") == 1
+
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("failed: ")]
+    assert len(lines) == 21
+    assert lines[-1] == f"failed: 5 more, see '{Path('predictions') / 'failed.json'}'."
+
+
+def test_quiet_run_says_nothing(predict, photo, capsys):
+    predict(photo, "--quiet")
+
+    assert capsys.readouterr() == ("", "")
+
+
+def test_every_input_at_once(predict, photo, tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    Image.fromarray(gradient()).save(tmp_path / "sub" / "a.jpg")
+    (tmp_path / "list.txt").write_text(f"{photo}\n")
+    content = io.BytesIO(photo.read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
+
+    assert predict("sub", "@list.txt", "-", write_video(tmp_path / "clip.mp4")) == 0
+
+    assert sorted(
+        x.relative_to(tmp_path / "predictions").as_posix()
+        for x in (tmp_path / "predictions").rglob("*.*")
+    ) == ["a.png", "journal.jsonl", "photo.png", "stdin.png", "video/clip.mp4"]
+
+
+def test_overlay_is_added_to_the_label(predict, photo, tmp_path):
+    predict(photo, "--overlay", "0.6")
+
+    assert (tmp_path / "predictions" / "photo.png").is_file()
+    assert (tmp_path / "predictions" / "overlay" / "photo.jpg").is_file()
+
+
+def test_overlay_of_a_video_is_its_opacity(predict, tmp_path):
+    predict(write_video(tmp_path / "clip.mp4"), "--overlay", "0.6")
+
+    made = sorted(path.name for path in (tmp_path / "predictions").iterdir())
+    assert made == ["journal.jsonl", "video"]
+
+
+def test_results_of_other_settings_are_not_mixed(predict, photo, capsys):
+    predict(photo)
+
+    message = refused(capsys, predict(photo, "--flip"))
+
+    assert message == (
+        "`out` must be empty or made with the same settings, got 'predictions' made with flip "
+        "False instead of True. Choose another `--out`, or `--overwrite`."
+    )
+
+
+def test_pixel_limit_can_be_raised_as_the_refusal_says(predict, photo, tmp_path, capsys):
+    assert predict(photo, "--max-pixels", 700) == 1
+    assert "allow it: `--max-pixels 768`." in capsys.readouterr().err
+
+    assert predict(photo, "--max-pixels", 768) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--devices", "0"], "`devices` must be at least 1, got 0."),
+        (["--batch-size", "0"], "`batch_size` must be at least 1, got 0."),
+        (["--overlay", "3"], "`overlay` must be in [0, 1], got 3.0. Half and half is 0.5."),
+        (["--save", "lable"], "`save` must name known results, got 'lable'. Did you mean `label`?"),
+        (["--save", ","], "`save` must name at least one result, got none. Use `label`."),
+    ],
+)
+def test_option_out_of_range_is_refused(predict, photo, capsys, words, message):
+    assert refused(capsys, predict(photo, *words)) == message
+
+
+def test_resume_and_overwrite_exclude_each_other(predict, photo, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        predict(photo, "--resume", "--overwrite")
+
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_standard_input_cannot_be_shared(predict, capsys):
+    message = refused(capsys, predict("-", "--devices", "2"))
+
+    assert message == "`-` must be read by one process. Leave out `--devices`."
+
+
+def start(tmp_path, *words):
+    """Start the command as a process of its own, as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "parsenet", "predict", *map(str, words), "--device", "cpu"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def write_many(folder, count, size=(120, 160)):
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "0.png")
+    content = (folder / "0.png").read_bytes()
+    for index in range(1, count):
+        (folder / f"{index}.png").write_bytes(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("devices", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)]
+)
+def test_interrupted_command_leaves_whole_files_and_goes_on(model, tmp_path, devices, number):
+    write_many(tmp_path / "in", NUM_PICTURES, (240, 320))
+    words = [model, "in", "--save", "label,areas", "--devices", devices]
+    process = start(tmp_path, *words)
+    out = tmp_path / "predictions"
+    while len(list(out.glob("*.png"))) < 10 and process.poll() is None:
+        time.sleep(0.02)
+
+    process.send_signal(number)
+    _, errors = process.communicate()
+
+    made = list(out.glob("*.png"))
+    assert (process.returncode, 10 <= len(made) < NUM_PICTURES) == (130, True), errors
+    for path in made:
+        with Image.open(path) as picture:
+            picture.load()
+    assert [x.name for x in out.iterdir() if x.name.startswith(".")] == []
+    process = start(tmp_path, *words)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert f"{NUM_PICTURES - len(made)} labelled, {len(made)} already there" in output
+    assert len(json.loads((out / "areas.json").read_text())) == NUM_PICTURES
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes(model, tmp_path):
+    write_many(tmp_path / "in", 7, (40, 50))
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    kinds = "label,areas,coco,sheet"
+
+    codes = []
+    for devices in (1, 2):
+        process = start(
+            tmp_path, model, "in", "--devices", devices, "--out", f"out{devices}", "--save", kinds
+        )
+        _, errors = process.communicate()
+        codes.append(process.returncode)
+
+    assert codes == [1, 1], errors
+    files = [
+        {
+            path.relative_to(tmp_path / f"out{devices}").as_posix(): path.read_bytes()
+            for path in (tmp_path / f"out{devices}").rglob("*")
+            if path.is_file() and path.name != "journal.jsonl"
+        }
+        for devices in (1, 2)
+    ]
+    assert files[0] == files[1]

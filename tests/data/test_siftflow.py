@@ -1,0 +1,188 @@
+import logging
+import re
+
+import numpy as np
+import pytest
+
+from parsenet.data.lists import read_ids
+from parsenet.data.siftflow import UNANNOTATED, SiftFlow
+from parsenet.errors import ConfigError, DataNotFoundError, LabelError
+from parsenet.metrics.counting import count
+from parsenet.metrics.scores import scores
+from parsenet.taxonomy import SIFTFLOW
+from tests.fakes.siftflow import FOLDER, TEST, TRAIN, savemat, write_siftflow
+
+
+def refuses(error, message):
+    return pytest.raises(error, match=f"^{re.escape(message)}$")
+
+
+@pytest.mark.parametrize(("split", "names"), [("train", TRAIN), ("test", TEST)])
+def test_semantic_classes_count_from_zero(tmp_path, split, names):
+    stored = write_siftflow(tmp_path)
+
+    dataset = SiftFlow(tmp_path, split)
+
+    assert dataset.ids == list(names)
+    for index, name in enumerate(names):
+        semantic, _ = stored[name]
+        # 0 becomes 255 and 1..33 become 0..32: what minus one does to 8 bits.
+        np.testing.assert_array_equal(dataset.read(index).label, semantic - np.uint8(1))
+
+
+def test_geometric_classes_count_from_zero(tmp_path):
+    stored = write_siftflow(tmp_path)
+
+    dataset = SiftFlow(tmp_path, "test", is_geometric=True)
+
+    assert dataset.taxonomy.names == ("sky", "horizontal", "vertical")
+    for index, name in enumerate(TEST):
+        _, geometric = stored[name]
+        expected = np.where(geometric == -1, 255, geometric - 1)
+        np.testing.assert_array_equal(dataset.read_label(index), expected)
+
+
+def test_stored_numbers_have_their_names(tmp_path):
+    write_siftflow(tmp_path)
+    path = tmp_path / "SemanticLabels" / FOLDER / f"{TEST[0]}.mat"
+    savemat(path, {"S": np.array([[1, 9, 11, 16, 28, 33]], np.uint8)})
+
+    label = SiftFlow(tmp_path, "test").read_label(0)
+
+    names = [SIFTFLOW.names[value] for value in label[0].tolist()]
+    assert names == ["awning", "cow", "desert", "moon", "sky", "window"]
+
+
+def test_classes_absent_from_the_test_set_leave_the_means(tmp_path):
+    write_siftflow(tmp_path)
+    dataset = SiftFlow(tmp_path, "test")
+    counts = np.zeros((33, 33), np.int64)
+    cow = SIFTFLOW.names.index("cow")
+    for index in range(len(dataset)):
+        label = dataset.read_label(index)
+        # Right everywhere but in the last row, which is taken for cow.
+        prediction = np.where(label == 255, 0, label)
+        prediction[-1] = cow
+        counts += count(prediction, label, 33)
+
+    result = scores(counts)
+
+    present = [iou for iou in result.class_iou if not np.isnan(iou)]
+    absent = {SIFTFLOW.names[i] for i, iou in enumerate(result.class_iou) if np.isnan(iou)}
+    assert absent >= {"cow", "desert", "moon"}
+    assert result.mean_iou == pytest.approx(np.mean(present))
+    assert result.pixel_accuracy == pytest.approx(9 / 10)
+
+
+def test_fcn_list_of_the_test_set_does_as_well(tmp_path):
+    write_siftflow(tmp_path)
+    (tmp_path / "TestSet1.txt").unlink()
+    (tmp_path / "test.txt").write_text("\n".join(TEST))
+
+    assert SiftFlow(tmp_path, "test").ids == list(TEST)
+
+
+def test_root_may_be_above_the_data(tmp_path):
+    write_siftflow(tmp_path / "SiftFlowDataset")
+
+    assert len(SiftFlow(tmp_path, "train")) == len(TRAIN)
+
+
+def test_unannotated_picture_is_void_all_over(tmp_path):
+    write_siftflow(tmp_path)
+    dataset = SiftFlow(tmp_path, "train")
+
+    label = dataset.read_label(dataset.ids.index("highway_bost181"))
+
+    assert (label == 255).all()
+
+
+def test_unannotated_picture_without_label_file_is_left_out(tmp_path, caplog):
+    write_siftflow(tmp_path)
+    (tmp_path / "SemanticLabels" / FOLDER / "highway_bost181.mat").unlink()
+
+    with caplog.at_level(logging.INFO):
+        dataset = SiftFlow(tmp_path, "train")
+
+    assert "highway_bost181" not in dataset.ids
+    assert caplog.messages == ["Left out, for want of an annotation: highway_bost181."]
+
+
+def test_any_other_missing_label_is_refused(tmp_path):
+    write_siftflow(tmp_path)
+    folder = tmp_path / "SemanticLabels" / FOLDER
+    (folder / "coast_art1.mat").unlink()
+
+    with refuses(
+        DataNotFoundError,
+        f"SIFT Flow is not complete: 1 of 4 files are missing in '{folder}', the first is "
+        "'coast_art1.mat'. Copy them there or shorten the split's list.",
+    ):
+        SiftFlow(tmp_path, "train")
+
+
+def test_value_beyond_the_classes_is_refused(tmp_path):
+    write_siftflow(tmp_path)
+    path = tmp_path / "SemanticLabels" / FOLDER / f"{TEST[0]}.mat"
+    savemat(path, {"S": np.array([[1, 34]], np.uint8)})
+
+    with refuses(
+        LabelError,
+        f"The label '{path}' must hold values that 'siftflow' knows, got 34 at row 0, column 1. "
+        "Correct the file.",
+    ):
+        SiftFlow(tmp_path, "test").read_label(0)
+
+
+def test_missing_data_say_what_to_extract(tmp_path):
+    with refuses(
+        DataNotFoundError,
+        f"SIFT Flow was not found in '{tmp_path}': 'Images/{FOLDER}' is missing. Extract "
+        f"`SiftFlowDataset.zip` there and set `data.root` to the folder that holds 'Images/{FOLDER}"
+        "'.",
+    ):
+        SiftFlow(tmp_path, "train")
+
+
+def test_missing_list_is_named(tmp_path):
+    write_siftflow(tmp_path)
+    path = tmp_path / "TestSet1.txt"
+    path.unlink()
+
+    with refuses(
+        DataNotFoundError,
+        f"SIFT Flow is not complete: '{path}' is missing. Extract `SiftFlowDataset.zip` there.",
+    ):
+        SiftFlow(tmp_path, "train")
+
+
+def test_folder_with_the_test_set_alone_is_refused(tmp_path):
+    write_siftflow(tmp_path)
+    images = tmp_path / "Images" / FOLDER
+    for name in TRAIN:
+        (images / f"{name}.jpg").unlink()
+
+    with refuses(
+        DataNotFoundError,
+        f"'{images}' must hold pictures beside those of the test set, got none. Extract "
+        "`SiftFlowDataset.zip` there.",
+    ):
+        SiftFlow(tmp_path, "train")
+
+
+def test_unknown_split_is_refused(tmp_path):
+    with refuses(
+        ConfigError,
+        "`split` of SIFT Flow must be one of train, test, got 'val'. Known: `train`, `test`.",
+    ):
+        SiftFlow(tmp_path, "val")
+
+
+@pytest.mark.realdata
+def test_published_lists_have_the_published_counts(real_data):
+    test = read_ids(real_data / "lists" / "data_sift-flow_test.txt", "")
+    train = read_ids(real_data / "lists" / "data_sift-flow_trainval.txt", "")
+
+    assert len(test) == 200
+    assert len(set(train) | UNANNOTATED) == 2488
+    assert not set(test) & (set(train) | UNANNOTATED)

@@ -1,0 +1,46 @@
+"""SIFT Flow in its own layout, tiny."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+FOLDER = "spatial_envelope_256x256_static_8outdoorcategories"
+TRAIN = ("coast_art1", "forest_for121", "highway_bost181", "street_bost64")
+TEST = ("coast_natu975", "insidecity_art947", "tallbuilding_urban9")
+
+
+def write_siftflow(
+    root: Path, size: tuple[int, int] = (12, 16), seed: int = 0
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Write pictures and labels; `highway_bost181` has no annotation, as in the real set.
+
+    Returns:
+        the stored semantic (0 void, 1..33) and geometric (-1 void, 1..3) maps by id. The test
+        pictures show neither cow (9), desert (11) nor moon (16).
+    """
+    generator = np.random.default_rng(seed)
+    for kind in ("Images", "SemanticLabels", "GeoLabels"):
+        (root / kind / FOLDER).mkdir(parents=True)
+    # The real list is Windows': backslashes, and both characters at the end of a line.
+    lines = "".join(f"{FOLDER}\\{name}.jpg\r\n" for name in TEST)
+    (root / "TestSet1.txt").write_bytes(lines.encode())
+    stored = {}
+    for name in TRAIN + TEST:
+        semantic = np.repeat(generator.integers(17, 34, (size[0], 1)), size[1], axis=1)
+        semantic[:2] = 0
+        geometric = np.repeat(generator.integers(1, 4, (1, size[1])), size[0], axis=0)
+        geometric[:, :2] = -1
+        if name in TRAIN:
+            semantic[5, :3] = (9, 11, 16)
+        if name == "highway_bost181":
+            semantic[:], geometric[:] = 0, -1
+        picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(root / "Images" / FOLDER / f"{name}.jpg")
+        names = np.array([["awning"], ["balcony"]], object)
+        semantic, geometric = semantic.astype(np.uint8), geometric.astype(np.float64)
+        savemat(root / "SemanticLabels" / FOLDER / f"{name}.mat", {"S": semantic, "names": names})
+        savemat(root / "GeoLabels" / FOLDER / f"{name}.mat", {"S": geometric})
+        stored[name] = (semantic, geometric.astype(int))
+    return stored

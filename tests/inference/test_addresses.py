@@ -1,0 +1,134 @@
+import re
+import time
+
+import pytest
+
+from parsenet.errors import ImageError
+from parsenet.inference.addresses import fetch_picture
+from tests.fakes.web import serving
+
+
+def reply(content, status=200, headers=()):
+    """Return an answer with that content."""
+
+    def answer(request):
+        request.send_response(status)
+        for name, value in headers:
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer
+
+
+def refusal(address, message, **options):
+    with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
+        fetch_picture(address, **options)
+
+
+def test_content_is_fetched():
+    with serving(reply(b"picture")) as address:
+        assert fetch_picture(f"{address}/a.jpg") == b"picture"
+
+
+def test_redirect_is_followed():
+    def answer(request):
+        to = () if request.path == "/b.jpg" else (("Location", "/b.jpg"),)
+        reply(b"there" if not to else b"", 302 if to else 200, to)(request)
+
+    with serving(answer) as address:
+        assert fetch_picture(f"{address}/a.jpg") == b"there"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (
+            "file:///etc/hostname",
+            "give a picture, got the answer 302 (Found - Redirection to url "
+            "'file:///etc/hostname' is not allowed). Open it in a browser.",
+        ),
+        (
+            "ftp://127.0.0.1/x",
+            "be reachable, got 'a redirect to 'ftp://127.0.0.1/x''. Check the address and the "
+            "network.",
+        ),
+    ],
+)
+def test_redirect_to_anything_else_is_refused(target, reason):
+    with serving(reply(b"", 302, [("Location", target)])) as address:
+        refusal(address, f"'{address}' must {reason}")
+
+
+def test_redirects_without_end_are_refused():
+    count = []
+
+    def answer(request):
+        count.append(request.path)
+        reply(b"", 302, [("Location", f"/{len(count)}")])(request)
+
+    with serving(answer) as address, pytest.raises(ImageError, match="got the answer 302"):
+        fetch_picture(address)
+
+    assert len(count) <= 7
+
+
+def test_more_bytes_than_allowed_are_refused():
+    with serving(reply(b"x" * 1001)) as address:
+        refusal(
+            address,
+            f"'{address}' must have at most 1000 bytes, got more. Download it and give the file.",
+            max_bytes=1000,
+        )
+
+
+def test_error_of_the_server_is_told():
+    with serving(reply(b"", 404)) as address:
+        refusal(
+            address,
+            f"'{address}' must give a picture, got the answer 404 (Not Found). Open it in a "
+            "browser.",
+        )
+
+
+def test_silent_server_is_given_up():
+    with serving(lambda request: time.sleep(0.5)) as address:
+        refusal(
+            address,
+            f"'{address}' must be reachable, got 'timed out'. Check the address and the network.",
+            timeout=0.1,
+        )
+
+
+def test_dripping_server_is_given_up():
+    def answer(request):
+        request.send_response(200)
+        request.end_headers()
+        for _ in range(40):
+            request.wfile.write(b"x")
+            request.wfile.flush()
+            time.sleep(0.02)
+
+    with serving(answer) as address, pytest.raises(ImageError, match="must answer in time, got "):
+        fetch_picture(address, deadline=0.2)
+
+
+def test_cut_connection_is_told():
+    with (
+        serving(reply(b"short", headers=[("Content-Length", "100")])) as address,
+        pytest.raises(ImageError, match=r"must be whole, got 5 of 100 bytes\. Try again\.$"),
+    ):
+        fetch_picture(address)
+
+
+def test_server_that_is_not_there_is_named():
+    with serving(reply(b"")) as address:
+        pass
+
+    with pytest.raises(ImageError, match=f"^'{address}' must be reachable, got "):
+        fetch_picture(address)
+
+
+def test_address_that_is_none_is_named():
+    with pytest.raises(ImageError, match=r"^'http://\[' must be reachable, got "):
+        fetch_picture("http://[")

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from parsenet.config import NetworkConfig
+from parsenet.inference.segmenter import Box, NetworkSegmenter
+from parsenet.models.build import build_model
+from parsenet.taxonomy import SHAPES
+
+EVERYWHERE = Box(-np.inf, np.inf, -np.inf, np.inf)
+
+
+def wrap(**options):
+    torch.manual_seed(0)
+    network = build_model(NetworkConfig(**{"trunk": "tiny", **options}), SHAPES.num_classes)
+    return NetworkSegmenter(network, SHAPES, torch.device("cpu"), "32-true", {})
+
+
+def draw_image(*size):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8, generator=generator)
+
+
+def test_bands_are_the_networks_scores():
+    segmenter, image = wrap(), draw_image(33, 50)
+
+    bands = torch.cat(list(segmenter.bands(image)), 2)
+
+    with torch.no_grad():
+        torch.testing.assert_close(bands, segmenter.network(image))
+
+
+def test_network_is_put_in_evaluation_mode():
+    assert not wrap().network.training
+
+
+def test_bands_hold_no_context_open_between_them():
+    bands = wrap().bands(draw_image(33, 50))
+
+    next(bands)
+
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize(
+    ("options", "has_context"),
+    [
+        ({"features": ("pool6", "fc7")}, True),
+        ({"features": ("fc7", "conv3")}, False),
+        ({"features": ("pool6",), "head": "early"}, True),
+        ({"trunk": "vgg16_fcn_reduced", "head": "fcn8s"}, False),
+    ],
+)
+def test_context_is_needed_where_pool6_is_fused(options, has_context):
+    with torch.device("meta"):
+        network = build_model(NetworkConfig(**{"trunk": "tiny", **options}), 3)
+
+    segmenter = NetworkSegmenter(network, SHAPES, torch.device("meta"), "32-true", {})
+
+    assert segmenter.has_context == has_context
+
+
+@pytest.mark.parametrize(("trunk", "stride"), [("tiny", 8), ("vgg16_fcn_reduced", 32)])
+def test_stride_is_the_coarsest_of_the_trunk(trunk, stride):
+    with torch.device("meta"):
+        network = build_model(NetworkConfig(trunk), 3)
+
+    assert NetworkSegmenter(network, SHAPES, torch.device("meta"), "32-true", {}).stride == stride
+
+
+def test_sum_over_everything_is_pool6_times_the_cells():
+    segmenter, image = wrap(), draw_image(33, 50)
+
+    total, number = segmenter.pool6_sum(image, EVERYWHERE)
+
+    with torch.no_grad():
+        fc7 = segmenter.network.trunk(segmenter.network.preprocess(image))["fc7"]
+    assert number == 5 * 7
+    torch.testing.assert_close(total / number, fc7.mean((2, 3), keepdim=True))
+
+
+def test_sum_counts_the_cells_whose_centres_are_inside():
+    """Cells of 8 pixels have their centres at 4, 12, 20, 28, 36."""
+    segmenter, image = wrap(), draw_image(40, 40)
+    with torch.no_grad():
+        fc7 = segmenter.network.trunk(segmenter.network.preprocess(image))["fc7"]
+
+    total, number = segmenter.pool6_sum(image, Box(4.0, 20.0, 4.1, 12.1))
+
+    assert number == 2
+    torch.testing.assert_close(total, fc7[:, :, 0:2, 1:2].sum((2, 3), keepdim=True))
+
+
+def test_empty_part_sums_to_nothing():
+    total, number = wrap().pool6_sum(draw_image(16, 16), Box(5.0, 6.0, 0.0, 16.0))
+
+    assert (number, total.abs().max().item()) == (0, 0)
+
+
+def test_half_precision_scores_are_enlarged_in_full():
+    network = wrap().network
+    segmenter = NetworkSegmenter(network, SHAPES, torch.device("cpu"), "bf16-mixed", {})
+
+    band = next(segmenter.bands(draw_image(16, 16)))
+
+    assert band.dtype == torch.float32

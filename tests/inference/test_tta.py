@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import torch
+
+from parsenet.config import InferenceConfig, NetworkConfig
+from parsenet.inference.predictor import Predictor
+from parsenet.inference.segmenter import Box
+from parsenet.inference.tta import View, look, look_at_part, views_of
+from parsenet.models.build import build_model
+from parsenet.taxonomy import SHAPES
+from tests.fakes.segmenter import COLOURS, ColourSegmenter
+
+
+def drawn(size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def predict(network, image, **options):
+    predictor = Predictor(network, SHAPES, "cpu", "32-true", InferenceConfig(**options))
+    return predictor.predict([image], probabilities=True)[0]
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return build_model(NetworkConfig(trunk="tiny", norm_scale=30.0), SHAPES.num_classes)
+
+
+def test_views_are_every_scale_with_and_without_mirror():
+    config = InferenceConfig(scales=(0.5, 1.0), flip=True)
+
+    assert views_of(config) == (View(0.5), View(0.5, True), View(1.0), View(1.0, True))
+
+
+def test_plain_view_is_the_picture():
+    image = torch.randint(0, 256, (1, 3, 4, 5), dtype=torch.uint8)
+
+    assert torch.equal(look(image, View()), image)
+
+
+def test_mirrored_view_swaps_left_and_right():
+    image = torch.arange(6, dtype=torch.uint8).view(1, 1, 2, 3).expand(1, 3, 2, 3)
+
+    assert look(image, View(1.0, True))[0, 0].tolist() == [[2, 1, 0], [5, 4, 3]]
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"), [(0.5, (4, 2)), (2.0, (14, 10)), (0.1, (1, 1)), (1.5, (10, 8))]
+)
+def test_scaled_view_has_its_size(scale, size):
+    assert look(torch.zeros(2, 3, 7, 5, dtype=torch.uint8), View(scale)).shape == (2, 3, *size)
+
+
+def test_scaled_view_of_one_colour_has_that_colour():
+    image = torch.full((1, 3, 9, 7), 255, dtype=torch.uint8)
+
+    assert look(image, View(1.3)).unique().tolist() == [255]
+
+
+def test_shrunk_view_is_no_sieve():
+    """Every second column white, then halved: grey, not white or black."""
+    image = torch.tensor([0, 255] * 8, dtype=torch.uint8).expand(1, 3, 16, 16)
+
+    assert ((look(image, View(0.5))[..., 2:-2].float() - 127.5).abs() < 20).all()
+
+
+def test_part_of_a_view_is_scaled_and_mirrored():
+    part = look_at_part((2.0, 6.0), (3.0, 4.0), (10, 20), View(2.0, True))
+
+    assert part == Box(4.0, 12.0, 32.0, 34.0)
+
+
+def test_endless_part_stays_endless():
+    endless = (-np.inf, np.inf)
+
+    assert look_at_part(endless, endless, (10, 20), View(0.5, True)) == Box(*endless, *endless)
+
+
+def test_average_is_that_of_the_probabilities(network):
+    image = drawn((40, 48))
+    plain = predict(network, image).probabilities
+    mirrored = predict(network, image[:, ::-1]).probabilities[..., ::-1]
+
+    averaged = predict(network, image, flip=True)
+
+    expected = (plain.astype(float) + mirrored) / 2
+    np.testing.assert_allclose(averaged.probabilities, expected, atol=1e-3)  # float16
+    np.testing.assert_array_equal(averaged.label, averaged.probabilities.argmax(0))
+
+
+def test_scale_of_one_alone_changes_nothing(network):
+    image = drawn((41, 50))
+
+    plain, scaled = predict(network, image), predict(network, image, scales=(1.0,))
+
+    np.testing.assert_array_equal(scaled.probabilities, plain.probabilities)
+
+
+def test_mirroring_a_symmetric_picture_changes_nothing_for_a_symmetric_network(network):
+    """Symmetric kernels on a width of whole cells: mirrored picture, mirrored scores."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.startswith("trunk.") and parameter.ndim == 4:
+                parameter.copy_((parameter + parameter.flip(3)) / 2)
+    half = drawn((33, 32))
+    image = np.concatenate([half, half[:, ::-1]], axis=1)
+
+    plain, flipped = predict(network, image), predict(network, image, flip=True)
+
+    np.testing.assert_allclose(flipped.probabilities, plain.probabilities, atol=1e-3)
+
+
+def test_averaging_mirrors_makes_a_symmetric_picture_symmetric_for_any_network(network):
+    half = drawn((33, 29))
+    image = np.concatenate([half, half[:, ::-1]], axis=1)
+
+    plain, flipped = predict(network, image), predict(network, image, flip=True)
+
+    np.testing.assert_array_equal(flipped.probabilities, flipped.probabilities[..., ::-1])
+    assert (plain.probabilities != plain.probabilities[..., ::-1]).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (37, 53)])
+def test_averaged_probabilities_lie_on_the_pictures_own_pixels(network, size):
+    averaged = predict(network, drawn(size), scales=(0.5, 1.0, 1.75), flip=True)
+
+    assert averaged.label.shape == size
+    np.testing.assert_allclose(averaged.probabilities.astype(float).sum(0), 1, atol=5e-3)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.5, 2.0])
+def test_scaled_scores_come_back_to_where_they_belong(scale):
+    """A picture whose colours change so slowly that its size does not matter."""
+    across = np.linspace(0, 255, 96)[None].repeat(64, 0)
+    down = np.linspace(0, 255, 64)[:, None].repeat(96, 1)
+    image = np.stack([across, down, np.full((64, 96), 90.0)], axis=2).astype(np.uint8)
+    config = InferenceConfig(scales=(scale,))
+
+    plain = Predictor(ColourSegmenter(), COLOURS).predict([image], True)[0]
+    scaled = Predictor(ColourSegmenter(), COLOURS, config=config).predict([image], True)[0]
+
+    np.testing.assert_allclose(scaled.probabilities, plain.probabilities, atol=0.03)
+
+
+def test_batch_is_averaged_as_its_pictures_are(network):
+    images = [drawn((24, 31), seed) for seed in range(3)]
+    config = InferenceConfig(scales=(0.75, 1.0), flip=True)
+    predictor = Predictor(network, SHAPES, "cpu", "32-true", config)
+
+    together = predictor.batch(images)
+
+    for image, label in zip(images, together, strict=True):
+        assert (predictor(image) == label).mean() > 0.999
