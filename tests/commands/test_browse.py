@@ -26,7 +26,7 @@ def test_seed_changes_the_crops_and_nothing_else_does(tmp_path):
     drawn = []
 
     for seed in ("1", "1", "2"):
-        browse(root, "--seed", seed)
+        browse(root, "--seed", seed, "--count", "1")
         drawn.append((root / "sheets" / "train_epoch0_001.png").read_bytes())
 
     assert drawn[0] == drawn[1] != drawn[2]

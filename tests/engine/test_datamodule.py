@@ -81,6 +81,7 @@ def make_datamodule(rank=0, world_size=1, **options):
     return datamodule
 
 
+@pytest.mark.slow
 def test_processes_share_the_training_pictures():
     shares = []
     for rank in (0, 1):

@@ -18,6 +18,7 @@ def train_shapes(out, *words):
     return run(["fit", *options, *words]).model.result.scores.mean_iou
 
 
+@pytest.mark.slow
 def test_shapes_are_learned_in_160_steps(tmp_path):
     words = ["--trainer.max_steps", "160", "--data.batch_size", "8"]
     words += ["--model.optim.warmup_steps", "20", "--trainer.limit_val_batches", "40"]
@@ -37,6 +38,15 @@ def test_context_tells_the_scenes_apart(tmp_path):
 def test_without_context_the_scene_is_a_guess(tmp_path):
     # Right shapes with guessed classes: background 1, 1/3 for each of the four. Measured 0.43.
     assert train_shapes(tmp_path, "--model.network.features", "[fc7]") < 0.55
+
+
+def test_four_pictures_are_learned(toy):
+    words = ["--trainer.max_epochs", "16", "--trainer.check_val_every_n_epoch", "4"]
+
+    toy("fit", "--model.optim.optimizer", "adamw", *words)
+
+    losses = [float(row["train/loss"]) for row in toy.rows()]
+    assert losses[-1] < losses[0] / 2
 
 
 def test_same_seed_gives_the_same_run(toy):

@@ -174,6 +174,7 @@ def test_torchmetrics_mean_iou_agrees_once_void_is_masked_by_hand(seed):
     assert result.mean_iou == pytest.approx(float(metric.compute()), abs=1e-6)
 
 
+@pytest.mark.slow  # importing smp takes seconds
 @pytest.mark.parametrize("reduction", ["micro", "macro", "micro-imagewise", "macro-imagewise"])
 @pytest.mark.parametrize("seed", range(3))
 def test_smp_agrees(seed, reduction):

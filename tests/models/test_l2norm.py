@@ -165,14 +165,14 @@ def test_zero_vector_stays_zero(options):
 
 
 @GRID
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_zero_vector_has_a_finite_gradient(options, dtype):
-    x = torch.zeros(1, 3, 2, 2, dtype=dtype, requires_grad=True)
+def test_zero_vector_has_a_finite_gradient(options):
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        x = torch.zeros(1, 3, 2, 2, dtype=dtype, requires_grad=True)
 
-    L2Norm(3, **options).to(dtype)(x).sum().backward()
+        L2Norm(3, **options).to(dtype)(x).sum().backward()
 
-    # scale / sqrt(epsilon): steep, but a number.
-    torch.testing.assert_close(x.grad, torch.full_like(x, 10 / EPS**0.5))
+        # scale / sqrt(epsilon): steep, but a number.
+        torch.testing.assert_close(x.grad, torch.full_like(x, 10 / EPS**0.5))
 
 
 def test_zero_pixel_leaves_its_neighbours_gradients_alone():

@@ -11,6 +11,11 @@ from parsenet.models.trunk import Trunk
 # How far the centre of a cell may be from where `Tap` says, in pixels, by stride.
 CENTRE_ERROR = {"squeezenet": {4: 1.5, 8: 0.5}}
 EVERY = pytest.mark.parametrize("name", TRUNKS)
+# With numbers in it `vgg16_fcn` takes seconds; fc6 apart it is `vgg16_fcn_reduced`.
+DRAWN = pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == "vgg16_fcn" else n for n in TRUNKS],
+)
 
 
 def on_meta(name):
@@ -42,7 +47,7 @@ def test_every_size_from_one_up_gives_the_stated_channels_and_rounds_up(name):
     assert wrong == []
 
 
-@EVERY
+@DRAWN
 def test_small_and_odd_sizes_give_finite_features(name, make_trunk):
     trunk, wrong = make_trunk(name).eval(), []
 
@@ -54,7 +59,7 @@ def test_small_and_odd_sizes_give_finite_features(name, make_trunk):
     assert wrong == []
 
 
-@EVERY
+@DRAWN
 def test_features_are_after_their_relu(name, make_trunk):
     trunk = make_trunk(name).eval()
 
@@ -64,7 +69,7 @@ def test_features_are_after_their_relu(name, make_trunk):
     assert all(x.min() >= 0 and x.max() > 0 for x in features.values())
 
 
-@EVERY
+@DRAWN
 def test_every_parameter_feeds_fc7(name, make_trunk):
     trunk = make_trunk(name).eval()
 
@@ -73,7 +78,7 @@ def test_every_parameter_feeds_fc7(name, make_trunk):
     assert [n for n, p in trunk.named_parameters() if not p.grad.count_nonzero()] == []
 
 
-@EVERY
+@DRAWN
 def test_pictures_of_a_batch_do_not_mix(name, make_trunk):
     trunk, image = make_trunk(name).eval(), 100 * torch.randn(2, 3, 33, 25)
 
@@ -92,7 +97,7 @@ def test_dropout_is_what_the_constructor_was_told(name):
     assert {m.p for m in trunk.modules() if isinstance(m, nn.Dropout)} == {0.25}
 
 
-@EVERY
+@DRAWN
 def test_fc7_is_after_its_dropout(name, make_trunk):
     trunk = make_trunk(name).train()
     image = 100 * torch.randn(1, 3, 24, 24)
@@ -154,8 +159,8 @@ CELLS = [
     for name in TRUNKS
     for tap in ("conv3", "conv4", "conv5", "fc7")
     for vertical in (True, False)
-    if name != "vgg16_fcn" or (tap == "fc7" and vertical)  # fc6 apart it is vgg16_fcn_reduced
-]
+    if name != "vgg16_fcn" and (vertical or tap == "fc7")
+] + [pytest.param("vgg16_fcn", "fc7", True, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("name", "tap", "vertical"), CELLS)
@@ -177,7 +182,7 @@ def test_cell_is_centred_on_the_pixel_that_tap_states(name, tap, vertical, make_
         ("vgg16_largefov", "conv5", 204),
         ("vgg16_largefov", "fc7", 412),
         ("vgg16_fcn_reduced", "fc7", 404),
-        ("vgg16_fcn", "fc7", 404),
+        pytest.param("vgg16_fcn", "fc7", 404, marks=pytest.mark.slow),
         ("tiny", "fc7", 62),
     ],
 )

@@ -134,7 +134,7 @@ def test_gradient_is_that_of_finite_differences():
     assert gradcheck(lambda x: layer(x, (7, 11)), x)
 
 
-@pytest.mark.parametrize("num_classes", [1, 3, 21])
+@pytest.mark.parametrize("num_classes", [1, 21])
 @STRIDES
 def test_learned_is_torchs_transposed_convolution(num_classes, stride):
     layer, x = LearnedUpsample(num_classes, stride).double(), draw(2, num_classes, 3, 4).double()
@@ -148,10 +148,9 @@ def test_learned_is_torchs_transposed_convolution(num_classes, stride):
 
 
 @pytest.mark.parametrize("kind", [BilinearUpsample, LearnedUpsample])
-@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (31, 9), (32, 16), (33, 17)])
-@pytest.mark.parametrize("step", [1, 2, 5])
+@pytest.mark.parametrize("size", [(1, 50), (31, 9), (33, 17)])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_bands_of_rows_are_the_whole(kind, size, step, layout):
+def test_bands_of_rows_are_the_whole(kind, size, layout):
     torch.manual_seed(0)
     layer = BilinearUpsample(8) if kind is BilinearUpsample else LearnedUpsample(3, 8)
     for parameter in layer.parameters():
@@ -159,6 +158,6 @@ def test_bands_of_rows_are_the_whole(kind, size, step, layout):
     cells = tuple(-(-length // 8) for length in size)
     x = draw(1, 3, *cells).to(memory_format=layout)
 
-    bands = [layer.rows(x, size, start, start + step) for start in range(0, cells[0], step)]
-
-    assert torch.equal(torch.cat(bands, 2), layer(x, size))
+    for step in (1, 2, 5):
+        bands = [layer.rows(x, size, start, start + step) for start in range(0, cells[0], step)]
+        assert torch.equal(torch.cat(bands, 2), layer(x, size))

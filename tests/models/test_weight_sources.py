@@ -95,7 +95,7 @@ def server(tmp_path, monkeypatch):
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield folder, f"http://127.0.0.1:{running.server_port}"
         running.shutdown()

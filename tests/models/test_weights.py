@@ -5,7 +5,6 @@ from torchvision.models import SqueezeNet1_0_Weights, VGG16_Weights
 
 from parsenet.config import NetworkConfig
 from parsenet.errors import WeightsError
-from parsenet.models.build import TRUNKS
 from parsenet.models.weights import LoadReport, fill, load_weights
 from tests.fakes.weights import caffe_squeezenet, caffe_vgg16, torchvision_state, write_hub_file
 
@@ -91,7 +90,7 @@ def test_loading_twice_changes_nothing(trunk):
     assert_equal_states(first[1], second[1])
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("name", ["tiny", "squeezenet", "vgg16_largefov", "vgg16_fcn_reduced"])
 def test_own_parameters_load_into_the_same_trunk(name, make_trunk):
     source, target = make_trunk(name), make_trunk(name)
     with torch.no_grad():
@@ -178,7 +177,9 @@ def test_cached_torchvision_weights_are_read_without_asking_to_download(trunk, t
     assert report.unused == ("classifier.1.weight", "classifier.1.bias")
 
 
-@pytest.mark.parametrize("name", ["vgg16_largefov", "vgg16_fcn_reduced"])
+@pytest.mark.parametrize(
+    "name", ["vgg16_largefov", pytest.param("vgg16_fcn_reduced", marks=pytest.mark.slow)]
+)
 def test_torchvision_vgg_fills_every_layer(name, torch_home, make_trunk):
     write_hub_file(torch_home, VGG16_Weights.IMAGENET1K_V1.url, torchvision_state("vgg16"))
     trunk = make_trunk(name)
@@ -205,7 +206,9 @@ def test_features_weights_leave_fc6_and_fc7_random(torch_home, make_trunk):
     assert all(value.isfinite().all() for value in trunk.state_dict().values())
 
 
-@pytest.mark.parametrize("name", ["vgg16_largefov", "vgg16_fcn_reduced", "vgg16_fcn"])
+@pytest.mark.parametrize(
+    "name", ["vgg16_largefov", pytest.param("vgg16_fcn", marks=pytest.mark.slow)]
+)
 def test_caffes_full_vgg_fills_every_layer(name, make_trunk):
     trunk = make_trunk(name)
 

@@ -18,7 +18,7 @@ KINDS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM")
 WHOLE = {kind: picture_bytes(kind, (12, 17)) for kind in KINDS}
 
 FEW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -31,14 +31,11 @@ def assert_fine(response):
 
 
 @pytest.mark.parametrize("upload", broken_uploads(), ids=lambda upload: upload[0])
-@pytest.mark.parametrize("as_form", [False, True])
-def test_broken_upload_is_answered_with_a_sentence(upload, as_form, client):
-    content = {"files": {"picture": upload[1]}} if as_form else {"content": upload[1]}
-
-    response = client.post("/api/segment", **content)
-
-    assert_fine(response)
-    assert response.status_code != 200
+def test_broken_upload_is_answered_with_a_sentence(upload, client):
+    for content in ({"files": {"picture": upload[1]}}, {"content": upload[1]}):
+        response = client.post("/api/segment", **content)
+        assert_fine(response)
+        assert response.status_code != 200
     assert client.post("/api/segment", content=WHOLE["PNG"]).status_code == 200
 
 
