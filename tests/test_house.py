@@ -33,6 +33,7 @@ RANKS = {
     "export": 5,
     "serve": 5,
     "doctor": 5,
+    "submission": 5,
     "experiments": 6,
     "commands": 7,
     "cli": 8,

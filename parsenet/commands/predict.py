@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import signal
 import sys
@@ -12,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +57,10 @@ def main(words: list[str]) -> int:
     sources = find_pictures(inputs, given.recursive, exclude=given.out)
     job = _plan(given, loading, sources)
     predictor = loading.load()
-    _say(given, _introduce(predictor, model))
-    with _heeding_termination():
+    _say(given, introduce(predictor, model))
+    with heeding_termination():
         report = _run(given, loading, predictor, job)
-    _show_failures(report, given.out)
+    show_failures(report, given.out)
     summary = _summarise(report, job, predictor) | {"seconds": round(time.monotonic() - start, 3)}
     if given.json:
         print(json.dumps(summary, indent=2))
@@ -129,7 +127,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
     add("--window", type=int, metavar="N", help="side of windows in pixels")
     add("--overlap", type=int, metavar="N", help="pixels that windows share")
     add("--context", choices=("whole", "window"), default="whole", help="global context of windows")
-    add("--scales", type=_numbers, default=(1.0,), metavar="S,...", help="average over sizes")
+    add("--scales", type=numbers, default=(1.0,), metavar="S,...", help="average over sizes")
     add("--flip", action="store_true", help="average with the mirrored picture")
 
 
@@ -137,7 +135,8 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def numbers(text: str) -> tuple[float, ...]:
+    """Read `0.75,1,1.25`."""
     return tuple(float(word) for word in text.split(","))
 
 
@@ -196,26 +195,13 @@ def _plan(given: argparse.Namespace, loading: Loading, sources: Sources) -> Job:
         overwrite=given.overwrite,
         batch_size=given.batch_size,
         progress=not given.quiet,
-        settings=_settings(loading),
+        settings=loading.settings(),
     )
     return Job(tuple(sources.found), given.out, saving, reading, run, sources.wrong)
 
 
-def _settings(loading: Loading) -> dict[str, Any]:
-    """Say what decides about the labels; a folder holds results of one such choice."""
-    config = loading.config
-    settings = {"scales": list(config.scales), "flip": config.flip, "context": config.context}
-    settings |= {"window": config.window, "overlap": config.overlap}
-    if loading.path is None:
-        return {"model": f"in the box of {version('parsenet')}"} | settings
-    if not loading.path.is_file():
-        return settings  # loading says so in a moment
-    with loading.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"model": f"{loading.path.name} ({digest[:12]})"} | settings
-
-
-def _introduce(predictor: Predictor, model: Path | None) -> str:
+def introduce(predictor: Predictor, model: Path | None) -> str:
+    """Say which network labels the pictures."""
     taxonomy = predictor.taxonomy
     name = "the one in the box" if model is None else str(model)
     return (
@@ -238,7 +224,7 @@ def _run(given: argparse.Namespace, loading: Loading, predictor: Predictor, job:
 
 
 @contextmanager
-def _heeding_termination() -> Iterator[None]:
+def heeding_termination() -> Iterator[None]:
     """Let SIGTERM, which batch systems send, end a run as Ctrl-C does: with whole files."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -250,7 +236,8 @@ def _heeding_termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _show_failures(report: Report, out: Path) -> None:
+def show_failures(report: Report, out: Path) -> None:
+    """Tell the first failures on standard error; `failed.json` has all."""
     for reason in list(report.failed.values())[:_MOST_FAILURES]:
         print(f"failed: {reason}", file=sys.stderr)
     more = len(report.failed) - _MOST_FAILURES

@@ -6,15 +6,17 @@ at the end by the process that started the others, from the journals that they l
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
 import signal
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -50,6 +52,19 @@ class Loading:
     def load(self, device: str | None = None) -> Predictor:
         """Load the network, on a given device or on that of the options."""
         return Predictor.load(self.path, device or self.device, self.precision, self.config)
+
+    def settings(self) -> dict[str, Any]:
+        """Say what decides about the labels; a folder holds results of one such choice."""
+        config = self.config
+        settings = {"scales": list(config.scales), "flip": config.flip, "context": config.context}
+        settings |= {"window": config.window, "overlap": config.overlap}
+        if self.path is None:
+            return {"model": f"in the box of {version('parsenet')}"} | settings
+        if not self.path.is_file():
+            return settings  # loading says so in a moment
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"model": f"{self.path.name} ({digest[:12]})"} | settings
 
 
 def predict_on_devices(loading: Loading, job: Job, taxonomy: Taxonomy, devices: int) -> Report:
