@@ -33,7 +33,7 @@ RANKS = {
     "export": 5,
     "serve": 5,
     "doctor": 5,
-    "experiments": 6,
+    "lab": 6,
     "commands": 7,
     "cli": 8,
     "__main__": 9,
