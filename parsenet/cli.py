@@ -28,6 +28,7 @@ commands:
   compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
   dialects   what others would report  parsenet dialects A/metrics.json
   report     redraw a run's report     parsenet report runs/demo
+  ablate     a grid of experiments     parsenet ablate configs/ablations/shapes.yaml
   doctor     find faults in data       parsenet doctor CONFIG_OR_DIR --out check/
   browse     look at training data     parsenet browse CONFIG_OR_DIR --out sheets/
 
@@ -47,6 +48,7 @@ COMMANDS = {
     "compare": "compare",
     "dialects": "dialects",
     "report": "report",
+    "ablate": "ablate",
     "doctor": "doctor",
     "browse": "browse",
 }

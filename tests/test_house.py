@@ -34,7 +34,7 @@ RANKS = {
     "serve": 5,
     "doctor": 5,
     "submission": 5,
-    "experiments": 6,
+    "lab": 6,
     "commands": 7,
     "cli": 8,
     "__main__": 9,

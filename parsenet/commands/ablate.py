@@ -1,0 +1,50 @@
+"""`parsenet ablate`: run a grid of experiments and report on it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from parsenet.errors import ParseNetError
+
+
+def main(words: list[str]) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        "parsenet ablate",
+        description="Make every run of a grid that is not in its results file yet, one after "
+        "another on a CPU, one per GPU at a time on GPUs, and report on all of them. It can be "
+        "stopped at any moment and started again.",
+        epilog="Any option of a config may follow, such as `--data.root DIR`, "
+        "`--model.network.weights FILE` or `--trainer.max_steps 100`. Exit code: 0 done, 1 some "
+        "runs failed, 2 refused.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("grid", type=Path, metavar="GRID", help="YAML file, see docs/ablations.md")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: runs/GRID)")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="results file (default: DIR/results.jsonl)"
+    )
+    parser.add_argument(
+        "--devices",
+        default="auto",
+        help="auto (every GPU, else the CPU), cpu,cpu (two workers share the cores), cuda:0,cuda:1",
+    )
+    given, overrides = parser.parse_known_args(words[1:])
+
+    from parsenet.lab.grid import read_grid
+    from parsenet.lab.results import ResultsFile
+
+    grid = read_grid(given.grid, overrides)
+    out_dir = given.out or Path("runs") / grid.name
+    file = ResultsFile(given.results or out_dir / "results.jsonl")
+    try:
+        from parsenet.lab.runner import run_grid
+
+        results = run_grid(grid, file, out_dir, given.devices)
+    except ModuleNotFoundError as error:
+        raise ParseNetError(
+            f"`parsenet ablate` needs '{error.name}', which is not installed. "
+            "Run `pip install 'parsenet[train]'`."
+        ) from error
+    return 1 if any("failed" in result for result in results.values()) else 0

@@ -1,0 +1,158 @@
+"""The options of one run of a grid, checked as `parsenet fit` checks them, and its key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from parsenet.config import DataConfig, InferenceConfig, NetworkConfig, OptimConfig
+from parsenet.errors import ConfigError
+
+_OF_THIS_MACHINE = (
+    "root", "num_workers", "cache", "cache_limit", "cache_dir", "check_labels", "download",
+)  # fmt: skip
+"""Options that change where and how fast, never what is computed."""
+
+_NOT_HERE = ("val_check_interval", "check_val_every_n_epoch", "logger", "callbacks")
+"""Options of Lightning's Trainer that have no meaning here: a run is scored once, at its end."""
+
+_TRAINER_OF_THIS_MACHINE = ("accelerator", "devices")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a finished run is scored on."""
+
+    pictures: int | None = None
+    """Validation pictures, spread evenly over the split; null for all."""
+    samples: int = 4
+    """Of these, pictures whose predicted labels are kept to be looked at."""
+    inference: InferenceConfig = InferenceConfig()
+    """How they are labelled; `scales: [0.5]` looks at half-size pictures."""
+
+    def __post_init__(self) -> None:
+        if self.samples < 0 or (self.pictures is not None and self.pictures < 1):
+            raise ConfigError(
+                "`scoring.pictures` must be at least 1 and `scoring.samples` at least 0, got "
+                f"{self.pictures} and {self.samples}."
+            )
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that decides how a run comes out."""
+
+    network: NetworkConfig
+    optim: OptimConfig
+    data: DataConfig
+    scoring: Scoring
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    """Options of Lightning's Trainer."""
+    seed: int = 0
+
+    def at(self, lr: float, seed: int) -> Options:
+        """Return the same options at another rate and seed."""
+        return replace(self, optim=replace(self.optim, lr=lr), seed=seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for a record, without the paths of this machine."""
+        network, data = asdict(self.network), asdict(self.data)
+        network["weights"] = _file_name(self.network.weights)
+        for name in ("root", "cache_dir"):
+            del data[name]
+        record = {
+            "seed_everything": self.seed,
+            "model": {"network": network, "optim": asdict(self.optim)},
+            "data": data,
+            "trainer": dict(self.trainer),
+            "scoring": asdict(self.scoring),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(record, default=str))
+        return plain
+
+    @property
+    def key(self) -> str:
+        """Name of this run: equal for equal experiments, on any machine.
+
+        Options at their default are left out, so that an option that is added later leaves the key
+        of a recorded run as it is.
+        """
+        network = _changed(self.network)
+        network["weights"] = _file_name(self.network.weights)
+        record = {
+            "network": network,
+            "optim": _changed(self.optim),
+            "data": _changed(self.data),
+            "scoring": {
+                "pictures": self.scoring.pictures,
+                "inference": _changed(self.scoring.inference),
+            },
+            "trainer": {
+                name: value
+                for name, value in self.trainer.items()
+                if name not in _TRAINER_OF_THIS_MACHINE
+            },
+            "seed": self.seed,
+        }
+        text = json.dumps(record, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_options(section: Mapping[str, Any], name: str) -> Options:
+    """Turn the sections of a config into options.
+
+    Args:
+        section: `model`, `data`, `trainer`, as in a config of `parsenet fit`, and `scoring`.
+        name: where they are from, for messages.
+
+    Raises:
+        ConfigError: an option is unknown or has a wrong value.
+    """
+    from jsonargparse import ArgumentError
+
+    parser = _make_parser()
+    try:
+        with warnings.catch_warnings():  # jsonargparse's own, about its coming versions
+            warnings.simplefilter("ignore")
+            made = parser.instantiate_classes(parser.parse_object(dict(section)))
+    except ArgumentError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"The options of {name} must be right, got: {reason}.") from None
+    trainer = {key: value for key, value in made.trainer.items() if key not in _NOT_HERE}
+    return Options(made.model.network, made.model.optim, made.data, made.scoring, trainer)
+
+
+@cache
+def _make_parser() -> Any:  # noqa: ANN401 - jsonargparse is imported late, for a quick --help
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(NetworkConfig, "model.network")
+    parser.add_class_arguments(OptimConfig, "model.optim")
+    parser.add_class_arguments(DataConfig, "data")
+    parser.add_class_arguments(Scoring, "scoring")
+    parser.add_argument("--trainer", type=dict[str, Any], default={})
+    parser.add_argument("--seed_everything", type=int, default=0)
+    return parser
+
+
+def _changed(config: NetworkConfig | OptimConfig | DataConfig | InferenceConfig) -> dict[str, Any]:
+    """Return the fields that differ from their default."""
+    default = type(config)()
+    return {
+        item.name: getattr(config, item.name)
+        for item in fields(config)
+        if item.name not in _OF_THIS_MACHINE
+        and getattr(config, item.name) != getattr(default, item.name)
+    }
+
+
+def _file_name(weights: str | None) -> str | None:
+    """Leave the folder out of a path; names such as `imagenet1k_v1` stay."""
+    return None if weights is None else Path(weights).name

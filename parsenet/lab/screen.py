@@ -1,0 +1,117 @@
+"""The table that is drawn while a grid runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from parsenet.lab.grid import Cell, Grid
+from parsenet.lab.results import Result
+from parsenet.lab.standings import Standing, estimate, figure, standing
+
+_log = logging.getLogger(__name__)
+
+_EVERY = 1.0
+"""Seconds between two drawings."""
+
+
+class Screen:
+    """A live table on standard error; in a log file the lines of the runner are enough."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._drawn = 0.0
+        self._seconds: list[float] = []
+
+    def __enter__(self) -> Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def add(self, seconds: float) -> None:
+        """Count a finished run, for the time left."""
+        self._seconds.append(seconds)
+
+    def say(self, line: str) -> None:
+        """Write a line, above the table where there is one."""
+        if self._live is None:
+            _log.info("%s", line)
+        else:
+            self._live.console.print(line, highlight=False, markup=False)
+
+    def show(
+        self, grid: Grid, results: Mapping[str, Result], failed: int, lines: Sequence[str]
+    ) -> None:
+        """Draw the table, at most once a second.
+
+        Args:
+            grid: rows and columns.
+            results: finished runs by key.
+            failed: runs that were given up.
+            lines: what the workers are at.
+        """
+        if self._live is None or time.monotonic() - self._drawn < _EVERY:
+            return
+        self._drawn = time.monotonic()
+        stands = {cell: standing(grid, cell, results) for cell in grid.cells}
+        text = Text("\n".join([self._summary(grid, stands, failed, len(lines)), *lines]))
+        self._live.update(Group(draw_table(grid, stands), text), refresh=True)
+
+    def _summary(
+        self, grid: Grid, stands: Mapping[Cell, Standing], failed: int, workers: int
+    ) -> str:
+        done = count_done(stands)
+        summary = f"{done} of {grid.num_runs} runs done"
+        if failed:
+            summary += f", {failed} failed"
+        if self._seconds:
+            each = sum(self._seconds) / len(self._seconds) / max(1, workers)
+            minutes = each * (grid.num_runs - done - failed) / 60
+            summary += f", about {minutes:.0f} min left"
+        return summary
+
+
+def count_done(stands: Mapping[Cell, Standing]) -> int:
+    """Count the runs of a grid that are there."""
+    total = 0
+    for stand in stands.values():
+        swept = {run["key"] for runs in stand.sweep.values() for run in runs}
+        total += len(swept | {run["key"] for run in stand.runs})
+    return total
+
+
+def draw_table(grid: Grid, stands: Mapping[Cell, Standing]) -> Table:
+    """Draw the cells' figures so far: mean over seeds at the best rate, per cent, and that rate."""
+    table = Table(title=f"{grid.title}: {grid.score.title}, %")
+    table.add_column("")
+    for column in grid.columns:
+        table.add_column(column, justify="right")
+    for row in grid.rows:
+        cells = []
+        for column in grid.columns:
+            stand = stands.get(Cell(row, column))
+            if stand is None or stand.best_lr is None:
+                cells.append("" if stand is None else "-")
+                continue
+            mean = estimate([figure(run, grid.score) for run in stand.runs]).mean
+            word = " collapsed" if all(run["collapsed"] for run in stand.runs) else ""
+            cells.append(f"{100 * mean:.2f} (n={len(stand.runs)}, lr {stand.best_lr:g}){word}")
+        table.add_row(row, *cells)
+    return table

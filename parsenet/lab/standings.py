@@ -1,0 +1,121 @@
+"""Where a grid stands: the best rate of every cell, its figure, and which runs are wanted next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from parsenet.lab.grid import Cell, Grid, Plan, Score
+from parsenet.lab.results import Result
+
+WORKS = 0.9
+"""Share of its cell's best score that a rate must reach to count as one that works."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds."""
+
+    mean: float
+    half_width: float | None
+    """Half of the 95 % t-interval; None for a single seed."""
+    count: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a cell."""
+
+    cell: Cell
+    sweep: Mapping[float, Sequence[Result]]
+    """Runs of the sweep by rate, those that are there."""
+    best_lr: float | None
+    """Rate with the best mean over the sweep's seeds; None while there is no run."""
+    runs: Sequence[Result]
+    """Runs at the best rate, all seeds that are there."""
+    is_swept: bool
+    """Whether every rate was tried."""
+    working: tuple[float, ...]
+    """Rates that did not collapse and reached `WORKS` of the best rate's score in the sweep."""
+
+    @property
+    def decades(self) -> float | None:
+        """Return log10 of the highest over the lowest working rate; None where none works."""
+        return math.log10(self.working[-1] / self.working[0]) if self.working else None
+
+
+def figure(result: Result, score: Score) -> float:
+    """Return the figure that a run is ranked by, in [0, 1]; 0 where nothing was scored."""
+    values = (
+        [result["class_iou"].get(name) for name in score.classes]
+        if score.classes
+        else [result["scores"][score.metric]]
+    )
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else 0.0
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Return the mean of some runs and its 95 % t-interval."""
+    if len(values) < 2:
+        return Estimate(values[0] if values else math.nan, None, len(values))
+    from scipy.stats import t
+
+    width = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return Estimate(fmean(values), width, len(values))
+
+
+def standing(grid: Grid, cell: Cell, results: Mapping[str, Result]) -> Standing:
+    """Look at the runs of a cell.
+
+    Args:
+        grid: what was asked for.
+        cell: which of its cells.
+        results: finished runs by key.
+    """
+
+    def runs_at(lr: float, seeds: Collection[int]) -> list[Result]:
+        keys = (grid.plan(cell, lr, seed).key for seed in seeds)
+        return [results[key] for key in keys if key in results]
+
+    sweep = {lr: runs_at(lr, grid.sweep_seeds) for lr in grid.lrs}
+    means = {
+        lr: fmean(figure(run, grid.score) for run in runs) for lr, runs in sweep.items() if runs
+    }
+    best = max(means, key=lambda lr: means[lr], default=None)
+    working = tuple(
+        lr
+        for lr, mean in means.items()
+        if best is not None
+        and mean >= WORKS * means[best]
+        and not any(run["collapsed"] for run in sweep[lr])
+    )
+    return Standing(
+        cell,
+        {lr: runs for lr, runs in sweep.items() if runs},
+        best,
+        runs_at(best, grid.seeds) if best is not None else [],
+        all(len(runs) == len(grid.sweep_seeds) for runs in sweep.values()),
+        working,
+    )
+
+
+def wanted(grid: Grid, results: Mapping[str, Result], given_up: Collection[str]) -> list[Plan]:
+    """List the runs that can be made now: the sweep, then further seeds at the best rates.
+
+    Args:
+        grid: what was asked for.
+        results: finished runs by key.
+        given_up: keys of runs that failed; they are not wanted again.
+    """
+    known = {*results, *given_up}
+    plans = [plan for plan in grid.sweep() if plan.key not in known]
+    open_cells = {plan.cell for plan in plans}
+    for cell in grid.cells:
+        best = None if cell in open_cells else standing(grid, cell, results).best_lr
+        if best is not None:
+            later = (grid.plan(cell, best, seed) for seed in grid.seeds)
+            plans += [plan for plan in later if plan.key not in known]
+    return plans

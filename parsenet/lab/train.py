@@ -1,0 +1,268 @@
+"""One run of a grid: train, score once, and tell everything in plain values."""
+
+import io
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from parsenet.config import DataConfig
+from parsenet.data.base import SegmentationDataset, check_labels
+from parsenet.data.build import build_dataset, taxonomy_of
+from parsenet.data.labels import LabelMap
+from parsenet.data.sample import collate
+from parsenet.data.sampler import TrainSampler, repeat_factors
+from parsenet.engine.module import SegmentationModule
+from parsenet.engine.record import describe_machine, now
+from parsenet.engine.run import QUIET
+from parsenet.errors import ConfigError
+from parsenet.files import write_bytes_atomically
+from parsenet.hardware import choose_precision
+from parsenet.inference.predictor import Predictor
+from parsenet.lab.options import Options, Scoring
+from parsenet.lab.results import Result
+from parsenet.lab.watch import Watch, learned_scales, thin
+from parsenet.metrics.confusion import ImageCounter
+from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.scores import scores
+from parsenet.taxonomy import Taxonomy
+
+ONE_CLASS = 0.999
+"""Share of the pixels from which on one predicted class counts as a collapse."""
+_LONGEST_SIDE = 240
+"""Pixels of a kept sample; a page shows many."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is made."""
+
+    device: torch.device
+    samples_dir: Path
+    """Folder for the predicted labels, one folder per run in it."""
+    tell: Callable[[int, float], None] = lambda step, loss: None
+    """Called now and then with (iteration, loss)."""
+
+
+class Pictures:
+    """Training and validation pictures, kept from one run to the next.
+
+    Args:
+        config: which data.
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        self.config = config
+        self.taxonomy = taxonomy_of(config)
+        self.train = build_dataset(config, config.train_split, train=True)
+        self.val = build_dataset(config, config.val_split)
+        self._weights = None
+        if config.check_labels or config.balance:
+            check_labels(self.val, progress=False)
+            present = check_labels(self.train, progress=False)
+            self._weights = repeat_factors(present, config.balance)
+
+    def load(self, seed: int) -> DataLoader[Any]:
+        """Load training batches; order and augmentation are those of the seed."""
+        config = self.config
+        sampler = TrainSampler(len(self.train), seed, weights=self._weights)
+        return DataLoader(
+            self.train,
+            batch_size=min(config.batch_size, len(self.train)),
+            sampler=sampler,
+            collate_fn=collate,
+            drop_last=True,
+            num_workers=config.num_workers,
+            persistent_workers=config.num_workers > 0,
+        )
+
+
+class Bench:
+    """Makes runs, one after another, on one device.
+
+    Args:
+        place: where.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._pictures: Pictures | None = None
+
+    def run(self, options: Options) -> Result:
+        """Train and score.
+
+        Returns:
+            everything about the run but its place in the grid.
+
+        Raises:
+            ParseNetError: something the user can mend.
+        """
+        started, clock = now(), time.monotonic()
+        pictures = self._find_pictures(options.data)
+        pl.seed_everything(options.seed, verbose=False)
+        module = SegmentationModule(options.network, options.optim, pictures.taxonomy)
+        module.seed = options.seed
+        trainer, watch = self._train(module, options, pictures)
+        trained = time.monotonic()
+        scored = self._score(module, options, pictures, trainer.precision)
+        losses = watch.losses()
+        known = [loss for loss in losses if np.isfinite(loss)]
+        return {
+            "key": options.key,
+            "config": options.to_dict(),
+            "date": started,
+            "seconds": round(time.monotonic() - clock, 1),
+            "seconds_training": round(trained - clock, 1),
+            "machine": describe_machine(self.place.device),
+            "precision": str(trainer.precision),
+            "num_iterations": trainer.global_step,
+            "num_parameters": sum(p.numel() for p in module.parameters()),
+            "curve": thin(losses, trainer.accumulate_grad_batches),
+            "highest_loss": max(known, default=None),
+            "norms": watch.norms,
+            "scales": learned_scales(module),
+            **scored,
+            **_collapse(watch.diverged, scored),
+        }
+
+    def _find_pictures(self, config: DataConfig) -> Pictures:
+        """Keep the pictures while runs are on the same data; others take their place."""
+        if self._pictures is None or self._pictures.config != config:
+            self._pictures = None  # two caches at once may be too much
+            self._pictures = Pictures(config)
+        return self._pictures
+
+    def _train(
+        self, module: SegmentationModule, options: Options, pictures: Pictures
+    ) -> tuple[pl.Trainer, Watch]:
+        given = dict(options.trainer)
+        loader = pictures.load(options.seed)
+        per_epoch = max(1, len(loader) // int(given.get("accumulate_grad_batches", 1)))
+        num_steps = int(given.get("max_steps", -1))
+        if num_steps < 0:
+            num_steps = int(given.get("max_epochs", 1)) * per_epoch
+        watch = Watch(num_steps, self.place.tell)
+        device = self.place.device
+        defaults: dict[str, Any] = {
+            "accelerator": "gpu" if device.type == "cuda" else device.type,
+            "devices": [device.index or 0] if device.type == "cuda" else 1,
+            "precision": choose_precision(device),
+            "callbacks": [watch],
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "limit_val_batches": 0,
+        }
+        with warnings.catch_warnings():
+            for message in QUIET:
+                warnings.filterwarnings("ignore", message)
+            try:
+                trainer = pl.Trainer(**defaults | given)
+            except (TypeError, ValueError, MisconfigurationException) as error:
+                reason = " ".join(str(error).split())
+                raise ConfigError(
+                    f"`trainer` must hold options of Lightning's Trainer, got: {reason}."
+                ) from error
+            warnings.filterwarnings("ignore", ".*You defined a `validation_step` but")
+            trainer.fit(module, train_dataloaders=loader)
+        return trainer, watch
+
+    def _score(
+        self, module: SegmentationModule, options: Options, pictures: Pictures, precision: object
+    ) -> Result:
+        scoring = options.scoring
+        known = "bf16-mixed" if precision == "bf16-mixed" else "32-true"
+        predictor = Predictor(
+            module.network, pictures.taxonomy, str(self.place.device), known, scoring.inference
+        )
+        folder = self.place.samples_dir / options.key
+        counts, samples = _count(predictor, pictures.val, scoring, folder)
+        result = scores(counts.total())
+        predicted = counts.total().sum(0)
+        names = pictures.taxonomy.names
+        return {
+            "num_pictures": len(counts),
+            "scores": {
+                "pixel_accuracy": result.pixel_accuracy,
+                "mean_accuracy": result.mean_accuracy,
+                "mean_iou": result.mean_iou,
+                "frequency_weighted_iou": result.frequency_weighted_iou,
+            },
+            "class_iou": dict(zip(names, result.class_iou, strict=True)),
+            "class_pixels": dict(zip(names, result.class_pixels, strict=True)),
+            "largest_class": names[int(predicted.argmax())],
+            "largest_share": float(predicted.max() / max(1, predicted.sum())),
+            "samples": samples,
+        }
+
+
+def _count(
+    predictor: Predictor, dataset: SegmentationDataset, scoring: Scoring, folder: Path
+) -> tuple[ImageCounts, list[str]]:
+    """Label and count pictures spread over a split; keep the labels of some."""
+    chosen = _spread(len(dataset), scoring.pictures)
+    kept = {chosen[i] for i in _spread(len(chosen), min(scoring.samples, len(chosen)))}
+    taxonomy = predictor.taxonomy
+    counter = ImageCounter(taxonomy.num_classes, taxonomy.void)
+    samples = []
+    for index in chosen:
+        item = dataset[index]
+        image, truth = item.image.permute(1, 2, 0).numpy(), item.label
+        label = predictor(np.ascontiguousarray(image))
+        counter.update(torch.from_numpy(label)[None], truth[None], (item.id,))
+        if index in kept:
+            name = item.id.replace("/", "_")
+            samples.append(name)
+            _keep(folder / f"{name}.png", label, taxonomy)
+            shared = folder.parent
+            if not (shared / "truth" / f"{name}.png").is_file():
+                _keep_picture(shared / "picture" / f"{name}.png", Image.fromarray(image))
+                _keep(shared / "truth" / f"{name}.png", truth.numpy(), taxonomy)
+    return counter.to_counts(), samples
+
+
+def _spread(total: int, count: int | None) -> list[int]:
+    """Choose positions spread evenly over a list; None takes all."""
+    if count is None or count >= total:
+        return list(range(total))
+    return [int(i) for i in np.linspace(0, total - 1, count).round()] if count else []
+
+
+def _keep(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
+    _keep_picture(path, Image.fromarray(taxonomy.colourise(label)), Image.Resampling.NEAREST)
+
+
+def _keep_picture(
+    path: Path, picture: Image.Image, how: Image.Resampling = Image.Resampling.LANCZOS
+) -> None:
+    factor = min(1.0, _LONGEST_SIDE / max(picture.size))
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    content = io.BytesIO()
+    picture.resize(size, how).save(content, "PNG", optimize=True)
+    write_bytes_atomically(path, content.getvalue())
+
+
+def _collapse(diverged: str | None, scored: Result) -> Result:
+    """Say whether a run came to nothing, and why."""
+    reason = diverged
+    if reason is None and scored["largest_share"] >= ONE_CLASS:
+        share = 100 * scored["largest_share"]
+        reason = f"'{scored['largest_class']}' was predicted on {share:.2f} % of the pixels"
+    return {"collapsed": reason is not None, "reason": reason}
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning from saying on which device it runs, once per run."""
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)

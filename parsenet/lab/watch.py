@@ -1,0 +1,130 @@
+"""What is measured while a run trains: every loss, and how long the feature vectors are."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from parsenet.engine.module import SegmentationModule
+from parsenet.models.l2norm import L2Norm
+
+LOOK_EVERY = 10
+"""Iterations between two looks at the loss; a GPU has to wait for each."""
+NUM_POINTS = 50
+"""Points that are kept of a curve, about."""
+NUM_LOOKS = 20
+"""Times that the features are measured over a run, about."""
+
+
+class Watch(pl.Callback):
+    """Keep losses and feature norms, and end a run whose loss is not finite.
+
+    Args:
+        num_steps: iterations of the run.
+        tell: called now and then with (iteration, loss).
+
+    Attributes:
+        diverged: why the run was ended, or None.
+        norms: by tap and pool6: points (iteration, length), where length is the mean over the
+            pixels of that iteration's training batch of the feature vector's L2 norm, before any
+            normalization; fc7 and pool6 as dropout left them.
+    """
+
+    def __init__(self, num_steps: int, tell: Callable[[int, float], None]) -> None:
+        self.diverged: str | None = None
+        self.norms: dict[str, list[tuple[int, float]]] = {}
+        self._every = max(1, num_steps // NUM_LOOKS)
+        self._last = num_steps - 1
+        self._tell = tell
+        self._losses: list[Tensor] = []
+        self._hook: RemovableHandle | None = None
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,  # noqa: ANN401 - Lightning's signature
+        batch_idx: int,
+    ) -> None:
+        """Listen to the trunk where a look is due."""
+        step = trainer.global_step
+        if step % self._every and step != self._last:
+            return
+        assert isinstance(pl_module, SegmentationModule)
+
+        def look(
+            module: nn.Module, inputs: object, features: dict[str, Float[Tensor, "n _ _ _"]]
+        ) -> None:
+            maps = {**features, "pool6": features["fc7"].mean((2, 3), keepdim=True)}
+            for name, value in maps.items():
+                length = float(value.detach().float().norm(dim=1).mean())
+                points = self.norms.setdefault(name, [])
+                if not points or points[-1][0] != step:  # the first of accumulated batches
+                    points.append((step, length))
+
+        self._hook = pl_module.network.trunk.register_forward_hook(look)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's signature
+        batch: Any,  # noqa: ANN401 - as above
+        batch_idx: int,
+    ) -> None:
+        """Keep the loss; look at it now and then."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+        # Lightning has divided it by the number of accumulated batches.
+        self._losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
+        loss = self._losses[-1]
+        if loss.is_cuda and len(self._losses) % LOOK_EVERY:
+            return
+        value = float(loss)
+        if len(self._losses) % LOOK_EVERY == 0:
+            self._tell(trainer.global_step, value)
+        if not math.isfinite(value):
+            self.diverged = f"the loss was {value} at iteration {trainer.global_step}"
+            trainer.should_stop = True
+
+    def losses(self) -> list[float]:
+        """Return the loss of every batch."""
+        return [float(loss) for loss in self._losses]
+
+
+def thin(losses: list[float], accumulated: int) -> list[tuple[int, float]]:
+    """Average a curve over blocks, so that about `NUM_POINTS` are left.
+
+    Args:
+        losses: loss of every batch.
+        accumulated: batches per iteration.
+
+    Returns:
+        points (last iteration of the block, mean loss).
+    """
+    size = max(accumulated, -(-len(losses) // NUM_POINTS))
+    blocks = (losses[start : start + size] for start in range(0, len(losses), size))
+    points, seen = [], 0
+    for block in blocks:
+        seen += len(block)
+        points.append((-(-seen // accumulated), sum(block) / len(block)))
+    return points
+
+
+def learned_scales(module: SegmentationModule) -> dict[str, dict[str, float]]:
+    """Return mean, smallest and largest factor of every L2Norm, by feature."""
+    scales = {}
+    for name, part in module.network.named_modules():
+        if isinstance(part, L2Norm):
+            scale = part.scale.detach().float()
+            scales[name.rpartition(".")[2]] = {
+                "mean": float(scale.mean()),
+                "low": float(scale.min()),
+                "high": float(scale.max()),
+            }
+    return scales
