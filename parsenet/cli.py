@@ -31,6 +31,7 @@ commands:
   ablate     a grid of experiments     parsenet ablate configs/ablations/shapes.yaml
   doctor     find faults in data       parsenet doctor CONFIG_OR_DIR --out check/
   browse     look at training data     parsenet browse CONFIG_OR_DIR --out sheets/
+  figures    draw the paper's figures  parsenet figures scales model.safetensors --data C.yaml
 
 `parsenet COMMAND --help` lists the options of a command. `fit`, `validate` and `test` take every
 option of Lightning's Trainer, a `--config FILE.yaml`, and `--print_config`.
@@ -51,6 +52,7 @@ COMMANDS = {
     "ablate": "ablate",
     "doctor": "doctor",
     "browse": "browse",
+    "figures": "figures",
 }
 """Each command, and the module of `parsenet/commands/` that runs it."""
 

@@ -35,6 +35,7 @@ RANKS = {
     "doctor": 5,
     "submission": 5,
     "lab": 6,
+    "figures": 6,
     "commands": 7,
     "cli": 8,
     "__main__": 9,
