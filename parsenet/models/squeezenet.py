@@ -16,7 +16,9 @@ FC7_CHANNELS = 256
 _FIRES = {3: "fire2", 4: "fire3", 5: "fire4", 7: "fire5", 8: "fire6", 9: "fire7"} | {
     10: "fire8", 12: "fire9"
 }  # fmt: skip
-_CAFFE = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"}
+_CAFFE = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"} | {
+    "squeeze1x1": "squeeze", "expand1x1": "expand1x1", "expand3x3": "expand3x3"
+}  # fmt: skip
 
 
 class Fire(nn.Module):
@@ -109,13 +111,13 @@ class SqueezeNet(Trunk):
         return {"conv3": conv3, "conv4": conv4, "conv5": conv5, "fc7": fc7}
 
     def translate(self, name: str, value: Tensor) -> tuple[str, Tensor] | None:
-        """Accept torchvision's `features.3.squeeze` and Caffe's `fire2__conv1x1_1`."""
+        """Accept torchvision's `features.3.squeeze`, Caffe's `fire2/squeeze1x1` and another's."""
         layer, _, kind = name.rpartition(".")
         if layer in ("conv1", "features.0"):
             return f"conv1.{kind}", value
         if match := re.fullmatch(r"features\.(\d+)\.(\w+)", layer):
             fire, part = _FIRES.get(int(match[1])), match[2]
-        elif match := re.fullmatch(r"(fire\d)__(\w+)", layer):
+        elif match := re.fullmatch(r"(fire\d)(?:__|/)(\w+)", layer):
             fire, part = match[1], _CAFFE.get(match[2], "")
         else:
             return None
