@@ -121,7 +121,9 @@ def read_size(path: Path | str, stream: BytesIO | None = None) -> tuple[int, int
     """
     with _opened(path, stream) as picture:
         width, height = picture.size
-        is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        # A PNG's own `getexif` decodes it, for the orientation may stand behind the pixels.
+        exif = Image.Image.getexif(picture)
+        is_turned = exif.get(ExifTags.Base.Orientation, 1) >= 5
         return (width, height) if is_turned else (height, width)
 
 

@@ -74,7 +74,7 @@ def find_pictures(
     standard input), `-` (a picture on standard input), `http://` or `https://`, a video file, or
     `camera:0`. Results are named after the file's stem, behind subfolders that were looked into.
     Where two would share a name the later one gets its folder in front (`b_x`), or its ending
-    behind (`x_png`), or a number.
+    behind (`x_png`), or a number. A file that is named twice is labelled once.
 
     Args:
         inputs: what the user typed.
@@ -82,7 +82,8 @@ def find_pictures(
         exclude: folder whose files are no inputs: the one that results are written to.
     """
     sources = Sources()
-    owners: dict[str, Source] = {}
+    names: set[str] = set()
+    files: set[str] = set()
     for given in _read_lists(map(str, inputs), sources):
         try:
             pictures = _expand(given, recursive, exclude)
@@ -94,7 +95,11 @@ def find_pictures(
                 f"'{given}' must be readable, got '{error.strerror}'. Check its name and rights."
             )
         for picture in pictures:
-            _claim(picture, owners, sources)
+            if picture.file not in files:
+                files.add(picture.file)
+                name = next(x for x in _names(picture) if os.path.normcase(x) not in names)
+                names.add(os.path.normcase(name))
+                sources.found.append(picture._replace(name=name))
     return sources
 
 
@@ -133,18 +138,6 @@ def _beside(entry: str, list_path: Path) -> str:
         return str(beside) if not Path(entry).exists() and beside.exists() else entry
     except OSError:
         return entry
-
-
-def _claim(picture: Source, owners: dict[str, Source], sources: Sources) -> None:
-    for name in _names(picture):
-        owner = owners.get(os.path.normcase(name))
-        if owner is None:
-            named = picture._replace(name=name)
-            owners[os.path.normcase(name)] = named
-            sources.found.append(named)
-            return
-        if owner.file == picture.file:  # the same file named twice is no mistake
-            return
 
 
 def _names(picture: Source) -> Iterator[str]:

@@ -292,6 +292,15 @@ def test_size_of_a_missing_picture_is_refused(tmp_path):
         read_size(tmp_path / "none.png")
 
 
+def test_size_is_told_without_decoding(tmp_path):
+    whole = tmp_path / "a.png"
+    Image.fromarray(gradient((12, 20))).save(whole)
+    path = tmp_path / "b.png"
+    path.write_bytes(whole.read_bytes()[:60])  # the header and a piece of the pixels
+
+    assert read_size(path) == (12, 20)
+
+
 def test_stored_label_keeps_16_bits(tmp_path):
     stored = np.array([[0, 300], [65535, 7]], np.uint16)
     Image.fromarray(stored).save(tmp_path / "a.png")
