@@ -22,6 +22,7 @@ commands:
   validate   score it on `val_split`   parsenet validate --config C.yaml --ckpt_path BEST.ckpt
   test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
   predict    label pictures, videos    parsenet predict photo.jpg photos/ --save label,overlay
+  export     for other runtimes       parsenet export model.safetensors --out model.onnx
   serve      a page to look at labels  parsenet serve model.safetensors other.safetensors
   score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
   compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
@@ -40,6 +41,7 @@ COMMANDS = {
     "validate": "train",
     "test": "train",
     "predict": "predict",
+    "export": "export",
     "serve": "serve",
     "score": "score",
     "compare": "compare",
