@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 from torch.export import ExportedProgram
 
 from parsenet.errors import ConfigError, ParseNetError
+from parsenet.export.graph import quiet
 from parsenet.inference.exported import Interface
 from parsenet.models.weights import METADATA_KEY
 
@@ -89,19 +87,6 @@ def save_onnx(
             "`torch-export`."
         )
     path.write_bytes(model.SerializeToString())
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep back what exporters tell about their own doings; errors are raised all the same."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _name_dimensions(graph: Any, interface: Interface) -> None:  # noqa: ANN401 - onnx's own class

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import jaxtyping
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -96,11 +100,34 @@ def trace(network: ParseNet, interface: Interface) -> ExportedProgram:
     # for those whose maps lie in memory as the example's do.
     _config: Any = importlib.import_module("torch.fx.experimental._config")
     oblivious = {"backed_size_oblivious": True}
-    with torch.no_grad(), warnings.catch_warnings(), _config.patch(oblivious):
-        warnings.simplefilter("ignore")  # of the tracer's own making
+    with torch.no_grad(), quiet(), _unchecked_shapes(), _config.patch(oblivious):
         program = torch.export.export(graph, inputs, dynamic_shapes=shapes)
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:
                 node.meta.pop("stack_trace", None)  # names the folders of this machine
     return program
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep back what exporters tell about their own doings; errors are raised all the same."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _unchecked_shapes() -> Iterator[None]:
+    """Let sizes be symbols, where a program checks its shapes: they are no `int`."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from parsenet.errors import ParseNetError
-from parsenet.export.formats import quiet
+from parsenet.export.graph import quiet
 
 _QUANTIZED = ("Conv", "Relu", "MaxPool", "Concat", "Pad")
 """Operations of a trunk. All of them, or the numbers would go to float and back in between."""

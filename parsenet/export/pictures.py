@@ -14,7 +14,7 @@ from parsenet.errors import DataNotFoundError
 from parsenet.evaluation.folders import SUFFIXES, Pair
 from parsenet.inference.sources import natural_key
 
-Pixels = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 _MOST_PIXELS = 2**20
 """Larger pictures are shrunk: checking looks at whole pictures, and memory has an end."""
