@@ -179,7 +179,8 @@ def describe(found: dict[str, dict[str, float]], heading: str, verdict: str) -> 
         for name, x in found.items()
     ]
     heads = ["form", "ms", "times as fast", "labels changed, %", "mean IoU, %", "points"]
-    return f"{heading}\n\n{markdown_table(heads, rows, 'lrrrrr')}\n{verdict}\n"
+    table = markdown_table(heads, rows, "lrrrrr")
+    return f"# Exported forms, side by side\n\n{heading}\n\n{table}\n{verdict}\n"
 
 
 def judge(found: dict[str, dict[str, float]]) -> str:
@@ -219,6 +220,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     name = (given.checkpoint or box_path()).name
     heading = (
+        "`python benchmarks/export.py`: "
         f"`{name}`{'' if given.checkpoint else ' (the model in the box)'}, {len(names)} pictures "
         f"of VOC 2012 val as they are here; {now()[:10]}, {device_name(torch.device('cpu'))}, "
         f"{torch.get_num_threads()} threads, {platform.system()}, {versions}, commit "
