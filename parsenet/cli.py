@@ -23,6 +23,7 @@ commands:
   test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
   predict    label pictures, videos    parsenet predict photo.jpg photos/ --save label,overlay
   submit     pack VOC's test set       parsenet submit model.safetensors --root VOC2012
+  export     for other runtimes       parsenet export model.safetensors --out model.onnx
   serve      a page to look at labels  parsenet serve model.safetensors other.safetensors
   score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
   compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
@@ -44,6 +45,7 @@ COMMANDS = {
     "test": "train",
     "predict": "predict",
     "submit": "submit",
+    "export": "export",
     "serve": "serve",
     "score": "score",
     "compare": "compare",

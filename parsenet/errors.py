@@ -40,6 +40,10 @@ class TrainingError(ParseNetError):
     """A run was stopped because going on would waste it."""
 
 
+class ExportError(ParseNetError):
+    """An exported file does not say what its network says."""
+
+
 def suggest(given: str, known: Iterable[str]) -> str:
     """Write the sentence that names the closest known word, or all of them when none is close."""
     words = list(known)

@@ -10,6 +10,7 @@ KINDS = [
     errors.ConfigError,
     errors.FetchError,
     errors.TrainingError,
+    errors.ExportError,
 ]
 
 

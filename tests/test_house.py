@@ -260,6 +260,9 @@ def test_core_needs_nothing_of_the_extras():
         "pycocotools",
         "starlette",
         "uvicorn",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
     )
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({extras}))\n"  # None makes an import fail

@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="INPUT",
         help="pictures, folders, globs, @list.txt, - (standard input), http(s) addresses, videos, "
-        "camera:N; a checkpoint in the first place is the model",
+        "camera:N; a checkpoint or an exported file in the first place is the model",
     )
     add = parser.add_argument_group("model").add_argument
     add("--model", type=Path, metavar="FILE", help="checkpoint; without it the model in the box")

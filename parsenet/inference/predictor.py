@@ -18,6 +18,7 @@ from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image
 from parsenet.errors import ConfigError, ImageError
 from parsenet.hardware import choose_device, choose_precision, free_memory, release_memory
+from parsenet.inference.exported import load_onnx, load_program
 from parsenet.inference.large import count_pixels, covered_pixels, place_windows, share_context
 from parsenet.inference.maps import Maps, Prediction
 from parsenet.inference.segmenter import NetworkSegmenter, Segmenter
@@ -87,8 +88,9 @@ class Predictor:
         """Load a trained network.
 
         Args:
-            path: `.safetensors` file or `.ckpt` of a run; class names, colours and preprocessing
-                travel in it. None takes the model that the package brings along.
+            path: `.safetensors` file, `.ckpt` of a run, or an `.onnx` or `.pt2` file of `parsenet
+                export`; class names, colours and preprocessing travel in it. None takes the model
+                that the package brings along.
             device: where to run, `auto` to choose.
             precision: `32-true`, `bf16-mixed`, or `auto` to choose.
             config: windows, context and test-time augmentation.
@@ -248,6 +250,8 @@ def _load_checkpoint(path: Path, device: str, precision: str) -> Segmenter:
 LOADERS: dict[str, Callable[[Path, str, str], Segmenter]] = {
     ".safetensors": _load_checkpoint,
     ".ckpt": _load_checkpoint,
+    ".onnx": load_onnx,
+    ".pt2": load_program,
 }
 """What reads files of each ending: (path, device, precision) to a segmenter; checkpoints else."""
 

@@ -131,16 +131,31 @@ class NetworkSegmenter(Segmenter):
         """Add up fc7 over the cells whose centres lie in a part."""
         with torch.inference_mode(), self._autocast():
             fc7 = self.network.trunk(self.network.preprocess(image))["fc7"]
-            stride = self.network.trunk.taps["fc7"].stride
-            rows = _cells(box.top, box.bottom, stride, fc7.shape[2])
-            columns = _cells(box.left, box.right, stride, fc7.shape[3])
-            cells = fc7[:, :, rows, columns]
-            total = cells.sum((2, 3), keepdim=True, dtype=torch.float32)
-        return total, cells.shape[2] * cells.shape[3]
+            return sum_cells(fc7, self.network.trunk.taps["fc7"].stride, box)
 
     def _autocast(self) -> torch.autocast:
         half = self.precision == "bf16-mixed"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
+
+def sum_cells(
+    fc7: Float[Tensor, "1 c h w"], stride: int, box: Box
+) -> tuple[Float[Tensor, "1 c 1 1"], int]:
+    """Add up a map over the cells whose centres lie in a part, in float32.
+
+    Args:
+        fc7: the map.
+        stride: pixels per cell.
+        box: part of the picture.
+
+    Returns:
+        the sum and the number of cells.
+    """
+    rows = _cells(box.top, box.bottom, stride, fc7.shape[2])
+    columns = _cells(box.left, box.right, stride, fc7.shape[3])
+    cells = fc7[:, :, rows, columns]
+    total = cells.sum((2, 3), keepdim=True, dtype=torch.float32)
+    return total, cells.shape[2] * cells.shape[3]
 
 
 def _cells(low: float, high: float, stride: int, num_cells: int) -> slice:

@@ -1,6 +1,7 @@
 """A trained network as one file that says what it is."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,13 @@ class LoadedNetwork(NamedTuple):
     record: dict[str, Any]
 
 
+def portable_record(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
+    """Return the record of a file to give away: it names no folder of this machine."""
+    record = describe(network, config, taxonomy)
+    record["network"]["weights"] = config.weights and Path(config.weights).name
+    return record
+
+
 def describe(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
     """Return the record that travels with weights: plain lists, numbers and strings."""
     return {
@@ -43,6 +51,7 @@ def save_network(
     taxonomy: Taxonomy,
     *,
     half: bool = False,
+    remarks: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a network as safetensors with its record inside, whole or not at all.
 
@@ -52,6 +61,7 @@ def save_network(
         config: how it was built.
         taxonomy: its classes.
         half: store float16, half the size.
+        remarks: more for the record, such as a licence.
     """
     from safetensors.torch import save
 
@@ -59,9 +69,7 @@ def save_network(
         name: (value.half() if half else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-    # A published file names no folder of the machine it was trained on.
-    record = describe(network, config, taxonomy)
-    record["network"]["weights"] = config.weights and Path(config.weights).name
+    record = portable_record(network, config, taxonomy) | dict(remarks or {})
     write_bytes_atomically(path, save(state, {METADATA_KEY: json.dumps(record)}))
 
 

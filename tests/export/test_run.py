@@ -1,0 +1,271 @@
+"""Networks of ours, exported and run; what runs the files: `tests/inference/test_exported.py`."""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from parsenet.cli import main
+from parsenet.config import InferenceConfig
+from parsenet.errors import ConfigError, DataNotFoundError, ExportError
+from parsenet.export import run
+from parsenet.export.pictures import draw_pictures
+from parsenet.export.run import ExportConfig, export
+from parsenet.inference.predictor import Predictor
+from parsenet.models.checkpoint import load_network
+from tests.fakes.voc import write_voc
+
+SIZES = [(1, 1), (3, 2), (8, 8), (33, 50), (64, 64), (5, 121)]
+
+
+def scores_of(path, image, precision="auto"):
+    with torch.inference_mode():
+        return torch.cat(list(Predictor.load(path, "cpu", precision).segmenter.bands(image)), 2)
+
+
+def assert_scores_agree(one, other):
+    generator = torch.Generator().manual_seed(0)
+    for size in SIZES:
+        image = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=generator)
+        expected = scores_of(other, image, "32-true")
+        torch.testing.assert_close(scores_of(one, image), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_onnx_scores_are_the_networks_at_any_size(exported, checkpoint):
+    assert_scores_agree(exported.path, checkpoint)
+
+
+def test_windows_share_the_context_like_the_networks(exported, checkpoint):
+    image = draw_pictures(1, (70, 90))[0]
+    cut = InferenceConfig(window=40, overlap=16)
+
+    ours = Predictor.load(checkpoint, "cpu", "32-true", cut)(image)
+    theirs = Predictor.load(exported.path, config=cut)(image)
+
+    assert (ours == theirs).mean() >= 0.9999
+
+
+def test_file_says_what_the_checkpoint_says(exported, checkpoint):
+    record = Predictor.load(exported.path).record
+    original = load_network(checkpoint).record
+
+    assert {key: record[key] for key in original} == original
+    assert record["licence"] == "CC0"
+    assert record["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+
+
+def test_model_names_its_inputs_outputs_and_layers(exported):
+    graph = onnx.load(exported.path).graph
+
+    sizes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert sizes == {
+        "image": ["batch", 3, "height", "width"],
+        "pool6": [1, 64, 1, 1],
+        "scores": ["batch", 5, "height", "width"],
+        "fc7": ["batch", 64, "rows", "columns"],
+    }
+    assert any(node.name.startswith("head.score.fc7/") for node in graph.node)
+
+
+def test_other_programs_need_not_give_a_context(exported):
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    image = np.zeros((1, 3, 20, 30), np.float32)
+
+    scores, fc7 = session.run(None, {"image": image})
+
+    assert (scores.shape, fc7.shape) == ((1, 5, 20, 30), (1, 64, 3, 4))
+
+
+def test_file_names_no_folder_of_this_machine(exported):
+    content = exported.path.read_bytes()
+
+    assert str(run.__file__).rpartition("/parsenet/")[0].encode() not in content
+
+
+def test_card_holds_classes_check_and_licence(exported):
+    text = exported.card.read_text(encoding="utf-8")
+
+    assert exported.card.name == "tiny.onnx.md"
+    assert "in the order of their indices: background," in text
+    assert "drawn pictures (gradients under noise, no photographs)" in text
+    assert re.search(r"\| 97 x 131, context given \| +12,707 \| +100\.0000 \|", text)
+    assert "## Licence\n\nCC0" in text
+
+
+def test_safetensors_come_out_as_they_went_in(checkpoint, tmp_path, capsys):
+    out = tmp_path / "copy.safetensors"
+
+    assert main(["export", str(checkpoint), "--out", str(out), "--num-pictures", "1"]) == 0
+
+    before, after = load_network(checkpoint), load_network(out)
+    for name, value in before.network.state_dict().items():
+        torch.testing.assert_close(after.network.state_dict()[name], value, rtol=0, atol=0)
+    assert after.record["command"] == "parsenet export tiny.safetensors --out copy.safetensors " + (
+        "--num-pictures 1"
+    )
+    assert "100.0000 % of 77,040 labels equal" in capsys.readouterr().out
+
+
+def test_file_that_labels_otherwise_never_appears(
+    checkpoint, write_checkpoint, tmp_path, monkeypatch
+):
+    other = load_network(write_checkpoint(seed=1)).network
+    save = run.save_network
+    monkeypatch.setattr(
+        run, "save_network", lambda path, network, *rest, **more: save(path, other, *rest, **more)
+    )
+    out = tmp_path / "out" / "wrong.safetensors"
+
+    with pytest.raises(
+        ExportError,
+        match=r"^'wrong.safetensors' must label at least 99.99 % of pixels as the checkpoint does, "
+        r"got \d+\.\d{3} % \(.+\). It was not written; try another `format`\.$",
+    ):
+        export(checkpoint, ExportConfig(out, "safetensors", num_pictures=1))
+
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"out": "a.pt2", "format": "onnx"},
+            "`out` must end in .onnx for `format` onnx, got 'a.pt2'. The ending tells how to run "
+            "it.",
+        ),
+        (
+            {"out": "a.onnx", "format": "caffe"},
+            "`format` must be onnx, torch-export, safetensors, got 'caffe'. Use `onnx`.",
+        ),
+        (
+            {"out": "a.onnx", "format": "onnx", "num_pictures": 0},
+            "`num_pictures` must be at least 1, got 0.",
+        ),
+        (
+            {"out": "a.safetensors", "format": "safetensors", "preprocess_inside": True},
+            "`preprocess_inside` must be left out for `format` safetensors: this toolkit runs such "
+            "a file, and preprocesses itself.",
+        ),
+        (
+            {"out": "a.pt2", "format": "torch-export", "calibrate": "b"},
+            "`int8` must go with `format` onnx, got 'torch-export'. Use `--format onnx`.",
+        ),
+        (
+            {"out": "a.onnx", "format": "onnx", "labels": "b"},
+            "`labels` must come with `pictures`, got none. Give both folders.",
+        ),
+    ],
+)
+def test_contradictions_are_refused(tmp_path, options, message):
+    paths = {
+        key: tmp_path / options[key] for key in ("out", "calibrate", "labels") if key in options
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        ExportConfig(**options | paths)
+
+    assert str(caught.value).replace(f"{tmp_path}/", "") == message
+
+
+def test_int8_without_pictures_to_calibrate_on_is_refused(capsys):
+    assert main(["export", "--out", "a.onnx", "--int8"]) == 2
+
+    assert capsys.readouterr().err == (
+        "error: `int8` must come with `calibrate`, a folder of pictures like those to be labelled, "
+        "got no folder. Give both or neither.\n"
+    )
+
+
+def test_folder_without_pictures_is_refused(checkpoint, tmp_path):
+    config = ExportConfig(tmp_path / "a.onnx", "onnx", pictures=tmp_path)
+
+    with pytest.raises(
+        DataNotFoundError,
+        match=rf"^`pictures` must be a folder of pictures, got none in '{tmp_path}'\. Check its na",
+    ):
+        export(checkpoint, config)
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_card_takes_the_score_of_this_very_checkpoint(checkpoint, tmp_path, is_own):
+    own = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    metrics = {"mean_iou": 0.5, "pixel_accuracy": 0.75, "protocol": "shapes val, 4 pictures"}
+    metrics["card"] = {"checkpoint": own if is_own else "0" * 64}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    config = ExportConfig(
+        tmp_path / "a.safetensors", "safetensors", num_pictures=1, scores=tmp_path / "metrics.json"
+    )
+
+    if is_own:
+        text = export(checkpoint, config).card.read_text(encoding="utf-8")
+        assert "Mean IoU 50.00 %, pixel accuracy 75.00 %: shapes val, 4 pictures." in text
+        return
+    with pytest.raises(
+        ConfigError, match=f"^`scores` must be of this checkpoint .sha256 {own[:12]}"
+    ):
+        export(checkpoint, config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inside", [True, False])
+def test_program_scores_are_the_networks_at_any_size(checkpoint, tmp_path, inside):
+    done = export(
+        checkpoint, ExportConfig(tmp_path / "a.pt2", "torch-export", inside, num_pictures=1)
+    )
+
+    assert_scores_agree(done.path, checkpoint)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"head": "early", "upsample": "bilinear"},
+        {"features": ("fc7", "conv3")},
+        {"normalize": False},
+        {"trunk": "squeezenet", "features": ("pool6", "fc7", "conv5", "conv4", "conv3")},
+        {"trunk": "vgg16_largefov", "features": ("pool6", "fc7")},
+        {"trunk": "vgg16_fcn_reduced", "head": "fcn8s"},
+    ],
+    ids=str,
+)
+def test_every_network_is_exported(write_checkpoint, tmp_path, options, suffix):
+    checkpoint = write_checkpoint(**options)
+    out = tmp_path / f"a{suffix}"
+    kind = "onnx" if suffix == ".onnx" else "torch-export"
+
+    export(checkpoint, ExportConfig(out, kind, preprocess_inside=True, num_pictures=1))
+
+    assert_scores_agree(out, checkpoint)
+
+
+@pytest.mark.slow
+def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
+    from parsenet.taxonomy import VOC2012
+
+    checkpoint = write_checkpoint(num_classes=VOC2012, trunk="squeezenet")
+    write_voc(tmp_path / "data", num_images=3, size=(40, 52))
+    images = tmp_path / "data" / "JPEGImages"
+    config = ExportConfig(
+        tmp_path / "a.onnx", "onnx", preprocess_inside=True, pictures=images, calibrate=images,
+        labels=tmp_path / "data" / "SegmentationClass",
+    )  # fmt: skip
+
+    done = export(checkpoint, config)
+
+    assert done.path.stat().st_size < 0.4 * checkpoint.stat().st_size
+    assert Predictor.load(done.path).precision == "int8"
+    assert done.losses is not None
+    assert done.losses["pictures"] == 3
+    assert "Computes in int8" in done.card.read_text(encoding="utf-8")

@@ -1,0 +1,200 @@
+"""Exported files in the place of a checkpoint. Files of real networks: `tests/export/`."""
+
+import pickle
+import re
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from parsenet.cli import main
+from parsenet.config import InferenceConfig
+from parsenet.errors import ConfigError, ParseNetError, WeightsError
+from parsenet.inference.exported import refuse_pickles
+from parsenet.inference.predictor import Predictor
+from tests.fakes.exported import CONTEXT_WEIGHT, RECORD, write_onnx
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write_onnx(tmp_path / "colours.onnx")
+
+
+@pytest.fixture
+def picture():
+    """Noise, green to the left and red to the right: the mean is neither side's."""
+    image = np.random.default_rng(0).integers(0, 200, (20, 70, 3), dtype=np.uint8)
+    image[:, :35, 1] += 40
+    image[:, 35:, 0] += 55
+    return image
+
+
+def refused(kind, message, *arguments):
+    with pytest.raises(kind, match=f"^{re.escape(message)}$"):
+        Predictor.load(*arguments)
+
+
+def test_labels_are_those_of_the_files_scores(file, picture):
+    label = Predictor.load(file)(picture)
+
+    scores = picture + CONTEXT_WEIGHT * picture.mean((0, 1))
+    np.testing.assert_array_equal(label, scores.argmax(2))
+
+
+def test_classes_and_colours_are_the_files_own(file):
+    predictor = Predictor.load(file)
+
+    assert predictor.taxonomy.names == ("red", "green", "blue")
+    assert predictor.taxonomy.palette[1] == (0, 255, 0)
+    assert (predictor.precision, predictor.device.type) == ("32-true", "cpu")
+
+
+def test_windows_share_the_context_of_the_whole(file, picture):
+    whole = Predictor.load(file)(picture)
+    cut = InferenceConfig(window=24, overlap=8)
+
+    shared = Predictor.load(file, config=cut)(picture)
+    alone = Predictor.load(file, config=InferenceConfig(window=24, overlap=8, context="window"))
+
+    np.testing.assert_array_equal(shared, whole)
+    assert (alone(picture) != whole).any()
+
+
+def test_memory_budget_cuts_pictures(file, picture):
+    seen = []
+    predictor = Predictor.load(file, config=InferenceConfig(memory=1e-4, overlap=4))
+
+    predictor.predict([picture], progress=lambda done, total: seen.append(total))
+
+    assert seen[0] > 2
+
+
+def test_pictures_of_one_size_run_together(file, picture):
+    predictor = Predictor.load(file)
+    other = picture[::-1].copy()
+
+    labels = predictor.batch([picture, other])
+
+    np.testing.assert_array_equal(labels[1], labels[0][::-1])
+
+
+def test_preprocessing_outside_is_done_for_the_file(tmp_path, picture):
+    """The file would refuse floats; what it gets shows in the message."""
+    interface = RECORD["interface"] | {"preprocess_inside": False}
+    predictor = Predictor.load(write_onnx(tmp_path / "a.onnx", RECORD | {"interface": interface}))
+
+    with pytest.raises(Exception, match="float"):
+        predictor(picture)
+
+
+def test_command_runs_an_exported_file(file, tmp_path, picture, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(picture).save("photo.png")
+
+    assert main(["predict", str(file), "photo.png", "--quiet"]) == 0
+
+    label = np.asarray(Image.open("predictions/photo.png"))
+    np.testing.assert_array_equal(label, Predictor.load(file)(picture))
+
+
+def test_file_without_context_takes_none(tmp_path):
+    interface = RECORD["interface"] | {"context_channels": 0}
+    path = write_onnx(tmp_path / "a.onnx", RECORD | {"interface": interface})
+    segmenter = Predictor.load(path).segmenter
+
+    assert not segmenter.has_context
+    with pytest.raises(ConfigError, match=r"^`pool6` must be None for a file without global con"):
+        next(segmenter.bands(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.zeros(1, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".pt2"])
+def test_missing_file_is_refused(tmp_path, ending):
+    path = tmp_path / f"gone{ending}"
+
+    refused(WeightsError, f"The weights file '{path}' must exist. Check its path.", path)
+
+
+def test_file_without_record_is_refused(tmp_path):
+    path = write_onnx(tmp_path / "foreign.onnx", None)
+
+    refused(
+        WeightsError,
+        f"'{path}' must say what its classes, colours and preprocessing are, got no 'parsenet' "
+        "record. Use a file that `parsenet export` wrote.",
+        path,
+    )
+
+
+def test_record_of_another_version_is_refused(tmp_path):
+    path = write_onnx(tmp_path / "old.onnx", {"taxonomy": RECORD["taxonomy"]})
+
+    refused(
+        WeightsError,
+        f"'{path}' must have a record that this version can read, got KeyError('interface'). "
+        "Export the checkpoint again.",
+        path,
+    )
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".pt2"])
+def test_damaged_file_is_refused(tmp_path, ending):
+    path = tmp_path / f"broken{ending}"
+    path.write_bytes(b"nothing of the kind")
+
+    with pytest.raises(WeightsError, match=r"could not be read as an exported network: .* anew\.$"):
+        Predictor.load(path)
+
+
+def test_other_precision_is_refused(file):
+    refused(
+        ConfigError,
+        "`precision` must be `auto` or what the exported file computes with, 32-true, got "
+        "'bf16-mixed'. Use `auto`, or the checkpoint.",
+        file, "cpu", "bf16-mixed",
+    )  # fmt: skip
+
+
+def test_other_device_is_refused(file):
+    refused(
+        ConfigError,
+        "`device` must be `cpu` for an .onnx file, got 'cuda'. Use `cpu`, or a .pt2 file.",
+        file, "cuda",
+    )  # fmt: skip
+
+
+def test_missing_runtime_names_the_extra(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+
+    refused(
+        ParseNetError,
+        "'colours.onnx' needs 'onnxruntime', which is not installed. "
+        "Run `pip install 'parsenet[export]'`.",
+        file,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data/sample_inputs/model.pt", pickle.dumps(1)),
+        ("data/constants/custom_obj_0", pickle.dumps(1)),
+        ("data/weights/model.pt", pickle.dumps(1)),
+        ("data/weights/model_weights_config.json", b'{"config": {"a": {"use_pickle": true}}}'),
+        ("data/aotinductor/model/run.so", b"code"),
+    ],
+)
+def test_program_with_code_of_its_own_is_refused(tmp_path, name, content):
+    path = tmp_path / "evil.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"evil/{name}", content)
+
+    with pytest.raises(
+        WeightsError,
+        match=f"^'{re.escape(str(path))}' must hold a program and plain numbers, got "
+        f"'{re.escape(name)}', which could run code of its own. Use a file that `parsenet export` "
+        r"wrote\.$",
+    ):
+        refuse_pickles(path)
