@@ -5,6 +5,7 @@ Contradictions are refused here, before anything heavy is imported. Nothing here
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
@@ -63,6 +64,9 @@ class NetworkConfig:
     standardised) or `torchvision_features` (RGB minus mean); null asks the weights."""
     download: bool = False
     """Allow torchvision to download `imagenet1k_*` when they are not in its cache."""
+    rescale: dict[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    """Experiment: factors of the taps conv3, conv4 and conv5, such as {conv3: 100}, which leave
+    everything behind the tap as it is; applied when training starts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -88,6 +92,12 @@ class NetworkConfig:
             raise ConfigError(
                 f"`norm_scale` must be positive, got {self.norm_scale}. The paper's is 10."
             )
+        for name, factor in self.rescale.items():
+            if not 0 < factor < float("inf"):
+                raise ConfigError(
+                    f"`rescale` must hold positive factors, got {name}: {factor}. "
+                    "1 changes nothing."
+                )
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,10 @@ def test_misspelt_option_is_named():
     ("options", "message"),
     [
         (
+            {"rescale": {"conv3": 0.0}},
+            "`rescale` must hold positive factors, got conv3: 0.0. 1 changes nothing.",
+        ),
+        (
             {"features": ("fc7", "conv6")},
             "`features` must name known features, got 'conv6'. Did you mean `conv5`?",
         ),

@@ -22,6 +22,7 @@ from parsenet.metrics.per_image import ImageCounts
 from parsenet.metrics.scores import Scores, scores
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import describe
+from parsenet.models.rescale import rescale_tap
 from parsenet.models.weights import METADATA_KEY, load_weights
 from parsenet.taxonomy import VOC2012, Taxonomy
 
@@ -75,8 +76,11 @@ class SegmentationModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Load the start weights before training; a resumed run overwrites them afterwards."""
-        if stage == "fit" and self.config.weights is not None:
+        if stage != "fit":
+            return
+        if self.config.weights is not None:
             load_weights(self.network.trunk, self.config)
+        rescale_tap(self.network.trunk, self.config.rescale)
 
     def configure_model(self) -> None:
         """Lay the weights out the way the device's convolutions like them."""

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Source, Tap, Trunk
+from parsenet.models.trunk import Between, Source, Tap, Trunk
 
 FC6_CHANNELS = 128
 FC7_CHANNELS = 256
@@ -61,6 +61,11 @@ class SqueezeNet(Trunk):
     }
     fresh: ClassVar = ("fc6", "fc7")
     bytes_per_pixel: ClassVar = 280
+    between: ClassVar = {
+        "conv3": Between(("fire3.expand1x1", "fire3.expand3x3"), ("fire4.squeeze",)),
+        "conv4": Between(("fire5.expand1x1", "fire5.expand3x3"), ("fire6.squeeze",)),
+        "conv5": Between(("fire9.expand1x1", "fire9.expand3x3"), ("fc6",)),
+    }
 
     def __init__(self, dropout: float) -> None:
         super().__init__()

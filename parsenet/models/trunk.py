@@ -30,6 +30,15 @@ class Source(NamedTuple):
     """Name in `parsenet.models.preprocess.PREPROCESS`."""
 
 
+class Between(NamedTuple):
+    """The layers on either side of a tap, for `rescale_tap`."""
+
+    made_by: tuple[str, ...]
+    """Convolutions whose outputs, after a ReLU and at most pools, are the map."""
+    read_by: tuple[str, ...]
+    """Convolutions of the trunk that read the map, and nothing else."""
+
+
 class Trunk(nn.Module, ABC):
     """Abstract base of every trunk."""
 
@@ -45,6 +54,8 @@ class Trunk(nn.Module, ABC):
     more than any trunk here needs."""
     fresh: ClassVar[tuple[str, ...]] = ()
     """Layers that no ImageNet weights exist for; they learn at the score layers' rate."""
+    between: ClassVar[dict[str, Between]] = {}
+    """The taps whose scale can be changed without changing what comes after."""
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:

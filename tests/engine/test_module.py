@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from parsenet.config import NetworkConfig
 from parsenet.errors import ConfigError
 from parsenet.metrics.scores import scores
+from parsenet.models.checkpoint import load_network, save_network
+from parsenet.taxonomy import SHAPES
 from tests.fakes.training import Batches, make_batches, make_module, make_trainer
 
 
@@ -176,3 +178,17 @@ def test_same_seed_gives_the_same_losses():
 def test_dropout_follows_the_seed_the_epoch_and_the_batch():
     # One picture four times and next to no learning: only dropout tells the losses apart.
     assert len(set(losses_of(3) + losses_of(4))) == 8
+
+
+def test_rescale_is_applied_when_training_starts_and_never_to_a_saved_network(tmp_path):
+    config = NetworkConfig(trunk="tiny", rescale={"conv4": 64.0})
+    module = make_module(config, lr=1e-12)
+    start = module.network.trunk.conv5.weight.clone()
+
+    make_trainer(max_steps=1).fit(module, make_batches(1))
+    save_network(tmp_path / "model.safetensors", module.network, config, SHAPES)
+    loaded = load_network(tmp_path / "model.safetensors")
+
+    torch.testing.assert_close(module.network.trunk.conv5.weight, start / 64)
+    assert torch.equal(loaded.network.trunk.conv5.weight, module.network.trunk.conv5.weight)
+    assert loaded.config.rescale == {"conv4": 64.0}
