@@ -30,6 +30,9 @@ def main(words: list[str]) -> int:
         default="auto",
         help="auto (every GPU, else the CPU), cpu,cpu (two workers share the cores), cuda:0,cuda:1",
     )
+    parser.add_argument(
+        "--report", action="store_true", help="report on the runs that are there, and make none"
+    )
     given, overrides = parser.parse_known_args(words[1:])
 
     from parsenet.lab.grid import read_grid
@@ -39,12 +42,15 @@ def main(words: list[str]) -> int:
     out_dir = given.out or Path("runs") / grid.name
     file = ResultsFile(given.results or out_dir / "results.jsonl")
     try:
+        from parsenet.lab.report import write_grid_report
         from parsenet.lab.runner import run_grid
 
-        results = run_grid(grid, file, out_dir, given.devices)
+        results = file.read() if given.report else run_grid(grid, file, out_dir, given.devices)
+        finished = {key: result for key, result in results.items() if "failed" not in result}
+        print(f"Report: {write_grid_report(grid, finished, out_dir)}")
     except ModuleNotFoundError as error:
         raise ParseNetError(
             f"`parsenet ablate` needs '{error.name}', which is not installed. "
             "Run `pip install 'parsenet[train]'`."
         ) from error
-    return 1 if any("failed" in result for result in results.values()) else 0
+    return 0 if len(finished) == len(results) else 1

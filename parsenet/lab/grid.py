@@ -72,6 +72,8 @@ class Grid:
     score: Score
     paper: Mapping[Cell, Mapping[str, float]]
     """The paper's figures by metric, per cent."""
+    paper_collapsed: frozenset[Cell]
+    """Cells of which the paper says no more than that the network collapsed."""
 
     @property
     def num_runs(self) -> int:
@@ -108,7 +110,8 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
             f"'{path}' must hold the options of a grid, got '{unknown[0]}'. "
             f"{suggest(unknown[0], _KEYS)}"
         )
-    base = merge(_base(record, path), record.get("set") or {})
+    base = record.get("base") or {}
+    base = merge(_read(Path(base)) if isinstance(base, str) else base, record.get("set") or {})
     base = merge(base, parse_overrides(overrides))
     rows, columns = _named(record, "rows", path), _named(record, "columns", path)
     left_out = {Cell(*pair) for pair in record.get("leave_out") or ()}
@@ -121,6 +124,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
     sweep_seeds = _numbers(record, "sweep_seeds", seeds[:1], path)
     lrs = sorted({float(lr) for lr in record.get("lrs") or [cells[chosen[0]].optim.lr]})
     score = record.get("score") or {}
+    figures, collapsed = _paper(record.get("paper") or {}, chosen, path)
     grid = Grid(
         name=path.stem,
         title=str(record.get("title") or path.stem),
@@ -131,7 +135,8 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
         sweep_seeds=tuple(sweep_seeds),
         seeds=tuple(dict.fromkeys([*sweep_seeds, *seeds])),
         score=Score(str(score.get("metric", "mean_iou")), tuple(score.get("classes") or ())),
-        paper=_paper(record.get("paper") or {}, chosen, path),
+        paper=figures,
+        paper_collapsed=frozenset(collapsed),
     )
     if grid.score.metric not in SUMMARY:
         raise ConfigError(
@@ -183,22 +188,13 @@ def _split(word: str) -> list[str]:
 def _extended(path: Path) -> dict[str, Any]:
     """Read a grid file and, below it, the one that it extends."""
     record = _read(path)
+    if isinstance(record.get("base"), str):
+        record["base"] = str(path.parent / record["base"])
     other = record.pop("extends", None)
     if other is None:
         return record
-    below: dict[str, Any] = _extended(path.parent / str(other))
-    if isinstance(below.get("base"), str) and "base" not in record:
-        below["base"] = str((path.parent / str(other)).parent / below["base"])
-    changes = merge(below.get("set") or {}, record.get("set") or {})
-    return {**below, **record, "set": changes}
-
-
-def _base(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the options that every cell begins with: written out, or those of a config."""
-    base = record.get("base") or {}
-    if isinstance(base, str):
-        return _read(path.parent / base)
-    return dict(base)
+    below = _extended(path.parent / str(other))
+    return {**below, **record, "set": merge(below.get("set") or {}, record.get("set") or {})}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -233,23 +229,26 @@ def _numbers(record: Mapping[str, Any], name: str, default: list[int], path: Pat
 
 def _paper(
     record: Mapping[str, Any], cells: Sequence[Cell], path: Path
-) -> dict[Cell, dict[str, float]]:
-    """Read the paper's figures: row -> column -> metric -> per cent."""
-    figures = {
-        Cell(str(row), str(column)): {metric: float(value) for metric, value in scores.items()}
-        for row, columns in record.items()
-        for column, scores in columns.items()
-    }
-    for cell, scores in figures.items():
-        if cell not in cells:
-            raise ConfigError(
-                f"`paper` of '{path}' must name cells of the grid, got row '{cell.row}', column "
-                f"'{cell.column}'."
-            )
-        for metric in scores:
-            if metric not in SUMMARY:
+) -> tuple[dict[Cell, dict[str, float]], list[Cell]]:
+    """Read the paper's figures: row -> column -> metric -> per cent, or the word `collapsed`."""
+    figures: dict[Cell, dict[str, float]] = {}
+    collapsed = []
+    for row, columns in record.items():
+        for column, scores in columns.items():
+            cell = Cell(str(row), str(column))
+            if cell not in cells:
                 raise ConfigError(
-                    f"`paper` of '{path}' must name known scores, got '{metric}'. "
-                    f"{suggest(metric, SUMMARY)}"
+                    f"`paper` of '{path}' must name cells of the grid, got row '{cell.row}', "
+                    f"column '{cell.column}'."
                 )
-    return figures
+            if scores == "collapsed":
+                collapsed.append(cell)
+                continue
+            for metric in scores:
+                if metric not in SUMMARY:
+                    raise ConfigError(
+                        f"`paper` of '{path}' must name known scores, got '{metric}'. "
+                        f"{suggest(metric, SUMMARY)}"
+                    )
+            figures[cell] = {metric: float(value) for metric, value in scores.items()}
+    return figures, collapsed

@@ -44,7 +44,7 @@ class Runner:
         self._tries: Counter[str] = Counter()
 
     def run(self) -> dict[str, Result]:
-        """Make all runs; return every result of the file by key.
+        """Make all runs; return every result of the file by key, failed ones among them.
 
         Raises:
             ParseNetError: something the user has to mend, before anything else is tried.
@@ -60,7 +60,7 @@ class Runner:
         finally:
             for worker in self.workers:
                 worker.close()
-        return self.results
+        return self.results | self.given_up
 
     def _handle(self, worker: Worker) -> None:
         event: Event | None = worker.next_event()

@@ -156,7 +156,7 @@ class Bench:
         defaults: dict[str, Any] = {
             "accelerator": "gpu" if device.type == "cuda" else device.type,
             "devices": [device.index or 0] if device.type == "cuda" else 1,
-            "precision": choose_precision(device),
+            "precision": given.pop("precision", None) or choose_precision(device),
             "callbacks": [watch],
             "logger": False,
             "enable_checkpointing": False,

@@ -8,44 +8,75 @@ from html import escape
 
 WIDTH, HEIGHT = 520, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 36, 40
-COLOURS = ("#2f6fde", "#d9622b", "#2a9d6f", "#8c5bd6", "#b8860b")
+COLOURS = (
+    "#2f6fde", "#d9622b", "#2a9d6f", "#8c5bd6", "#b8860b", "#c2417c", "#4a5a6a", "#17a2b8",
+)  # fmt: skip
+_BESIDE = 3
+"""Names of curves that have room beside the title."""
+
+_STYLE = """\
+text { font-family: sans-serif; fill: #1c2126; }
+.title { font-weight: 600; font-size: 14px; }
+.tick { font-size: 11px; fill: #5f6b76; }
+.grid { stroke: #dfe4e8; }
+"""
+"""How a chart looks outside a page, on white."""
 
 Number = int | float
 Points = Sequence[tuple[Number, Number]]
 
 
-def line_chart(title: str, curves: Mapping[str, Points], x_label: str) -> str:
+def line_chart(title: str, curves: Mapping[str, Points], x_label: str, log: str = "") -> str:
     """Draw curves over a common x axis as an SVG element.
 
     Args:
         title: what is drawn.
         curves: points (x, y) of every curve; curves without points are left out.
         x_label: what x counts.
+        log: axes with a logarithmic scale, `x`, `y` or `xy`; points at 0 and below are left out.
 
     Returns:
         the element, or nothing where there is no point to draw.
     """
+    curves = {name: _scaled(points, log) for name, points in curves.items()}
     curves = {name: points for name, points in curves.items() if points}
     if not curves:
         return ""
     xs = [x for points in curves.values() for x, _ in points]
     ys = [y for points in curves.values() for _, y in points]
-    x_ticks, y_ticks = nice_ticks(min(xs), max(xs)), nice_ticks(min(ys), max(ys))
+    x_ticks = nice_ticks(min(xs), max(xs), whole="x" in log)
+    y_ticks = nice_ticks(min(ys), max(ys), whole="y" in log)
     frame = _Frame((min(xs), max(xs)), (y_ticks[0], y_ticks[-1]))
     body = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
-    body += _draw_axes(frame, [x for x in x_ticks if min(xs) <= x <= max(xs)], y_ticks, x_label)
+    body += _draw_axes(frame, [x for x in x_ticks if min(xs) <= x <= max(xs)], y_ticks, log)
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    body.append(
+        f'<text class="tick" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+    )
     for index, (name, points) in enumerate(curves.items()):
-        body += _draw_curve(frame, index, name, points)
+        body += _draw_name(index, len(curves), name)
+        body += _draw_curve(frame, index, name, points, log)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n' + "\n".join(body) + "\n</svg>"
 
 
-def nice_ticks(low: Number, high: Number, count: int = 5) -> list[float]:
+def as_file(chart: str) -> str:
+    """Turn a chart of a page into a picture of its own, with its own colours, on white."""
+    head, _, rest = chart.partition(">\n")
+    return (
+        f'{head} xmlns="http://www.w3.org/2000/svg">\n<style>{_STYLE}</style>\n'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n{rest}\n'
+    )
+
+
+def nice_ticks(low: Number, high: Number, count: int = 5, whole: bool = False) -> list[float]:
     """Return evenly spaced round numbers whose range covers low to high.
 
     Args:
         low: smallest value to cover.
         high: largest value to cover.
         count: about how many steps to make.
+        whole: whole numbers only.
     """
     if high <= low:
         margin = abs(low) / 2 or 0.5
@@ -53,6 +84,7 @@ def nice_ticks(low: Number, high: Number, count: int = 5) -> list[float]:
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    step = max(1.0, math.ceil(step)) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
@@ -75,45 +107,73 @@ class _Frame:
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 
 
+def _scaled(points: Points, log: str) -> Points:
+    """Take the logarithm to base 10 along the axes that have it."""
+
+    def scale(value: Number, axis: str) -> Number:
+        return math.log10(value) if axis in log else value
+
+    return [
+        (scale(x, "x"), scale(y, "y"))
+        for x, y in points
+        if (x > 0 or "x" not in log) and (y > 0 or "y" not in log)
+    ]
+
+
 def _draw_axes(
-    frame: _Frame, x_ticks: Sequence[Number], y_ticks: Sequence[Number], x_label: str
+    frame: _Frame, x_ticks: Sequence[Number], y_ticks: Sequence[Number], log: str
 ) -> list[str]:
     bottom = HEIGHT - _BOTTOM
     lines = []
     for tick in y_ticks:
         y = frame.y(tick)
+        label = f"{10.0**tick:g}" if "y" in log else f"{tick:g}"
         lines.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(
-            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{tick:g}</text>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>'
         )
     for tick in x_ticks:
         label = f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}"
+        label = f"{10.0**tick:g}" if "x" in log else label
         lines.append(
             f'<text class="tick" x="{frame.x(tick)}" y="{bottom + 16}" text-anchor="middle">'
             f"{label}</text>"
         )
-    middle = (_LEFT + WIDTH - _RIGHT) / 2
-    lines.append(
-        f'<text class="tick" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
-    )
     return lines
 
 
-def _draw_curve(frame: _Frame, index: int, name: str, points: Points) -> list[str]:
-    colour = COLOURS[index % len(COLOURS)]
-    path = " ".join(f"{frame.x(x)},{frame.y(y)}" for x, y in points)
-    left = WIDTH - _RIGHT - 110 * (index + 1)
-    lines = [
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
-        f'<rect x="{left}" y="10" width="12" height="3" fill="{colour}"/>',
-        f'<text class="tick" x="{left + 18}" y="16">{escape(name)}</text>',
+def _draw_name(index: int, count: int, name: str) -> list[str]:
+    """Draw a curve's name: beside the title, or in a line of its own where there are many."""
+    if count <= _BESIDE:
+        left, top = WIDTH - _RIGHT - 110 * (index + 1), 10
+    else:
+        left, top = _LEFT + index * (WIDTH - _LEFT - _RIGHT) // count, 26
+    return [
+        f'<rect x="{left}" y="{top}" width="12" height="3" fill="{_colour(index)}"/>',
+        f'<text class="tick" x="{left + 16}" y="{top + 6}">{escape(name)}</text>',
     ]
+
+
+def _draw_curve(frame: _Frame, index: int, name: str, points: Points, log: str) -> list[str]:
+    colour = _colour(index)
+    path = " ".join(f"{frame.x(x)},{frame.y(y)}" for x, y in points)
+    lines = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
     # Dots show where few values were measured; on long curves they would only thicken the line.
     if len(points) <= 60:
         lines += [
             f'<circle cx="{frame.x(x)}" cy="{frame.y(y)}" r="3" fill="{colour}">'
-            f"<title>{escape(name)} at {x:,.0f}: {y:.4g}</title></circle>"
+            f"<title>{escape(name)} at {_original(x, 'x', log)}: {_original(y, 'y', log)}</title>"
+            "</circle>"
             for x, y in points
         ]
     return lines
+
+
+def _original(value: Number, axis: str, log: str) -> str:
+    if axis in log:
+        return f"{10.0**value:.4g}"
+    return f"{value:,.0f}" if axis == "x" else f"{value:.4g}"
+
+
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]

@@ -104,10 +104,15 @@ def html_page(run: Run) -> str:
         _gallery("Samples", run.samples, ""),
         _origin(run),
     ]
+    return page(run.name, sections)
+
+
+def page(title: str, sections: Sequence[str]) -> str:
+    """Write a whole page of HTML around its sections; empty ones are left out."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(run.name)} - ParseNet</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)} - ParseNet</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(section for section in sections if section)
         + "\n</body>\n</html>\n"
     )
@@ -156,16 +161,16 @@ def _classes(metrics: Mapping[str, Any]) -> str:
     if not metrics:
         return ""
     heads, rows = class_cells(metrics)
-    parts = ["<h2>Classes</h2>", _table(heads, rows, bar_column=1)]
+    parts = ["<h2>Classes</h2>", html_table(heads, rows, bar_column=1)]
     parts.append('<p class="quiet">In per cent; a dash marks a class without ground truth.</p>')
     mistakes = confusions(metrics)
     if mistakes:
         parts += ["<h2>Confusions</h2>", confusion_chart(metrics), "<h3>Most frequent</h3>"]
-        parts.append(_table(["truth", "taken for", "pixels", "share of the class"], mistakes))
+        parts.append(html_table(["truth", "taken for", "pixels", "share of the class"], mistakes))
     return "\n".join(parts)
 
 
-def _table(
+def html_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], bar_column: int | None = None
 ) -> str:
     """Write a table; cells of the bar column get a bar as long as their per cent."""
@@ -185,14 +190,14 @@ def _gallery(title: str, paths: Sequence[Path], note: str) -> str:
     if not paths:
         return ""
     figures = "\n".join(
-        f'<figure><img src="{_data_uri(path)}" alt="{escape(path.stem)}" loading="lazy">'
+        f'<figure><img src="{data_uri(path)}" alt="{escape(path.stem)}" loading="lazy">'
         f"<figcaption>{escape(path.stem)}</figcaption></figure>"
         for path in paths[:MAX_SAMPLES]
     )
     return f'<h2>{title}</h2>\n<p class="quiet">{note}</p>\n{figures}'
 
 
-def _data_uri(path: Path) -> str:
+def data_uri(path: Path) -> str:
     """Inline a picture as JPEG: a tenth of the PNG's bytes, and the PNG stays in the folder."""
     buffer = io.BytesIO()
     with Image.open(path) as picture:
@@ -206,7 +211,7 @@ def _origin(run: Run) -> str:
     parts = ["<h2>How it was made</h2>"]
     if run.record.get("command"):
         parts.append(f"<pre>{escape(str(run.record['command']))}</pre>")
-    parts.append(_table(["", ""], facts(run.record)))
+    parts.append(html_table(["", ""], facts(run.record)))
     if run.config:
         parts.append(
             "<details><summary>Resolved configuration</summary>"

@@ -1,0 +1,37 @@
+"""The charts of a grid's report."""
+
+from __future__ import annotations
+
+from parsenet.lab.summary import Summary
+from parsenet.reports.charts import Points, line_chart
+
+
+def draw_charts(summary: Summary) -> dict[str, str]:
+    """Draw scores over rates, losses, and feature norms, as SVG elements by file name.
+
+    Args:
+        summary: what `summarise` returns.
+    """
+    charts = {}
+    for index, column in enumerate(summary["columns"]):
+        cells = [cell for cell in summary["cells"] if cell["column"] == column]
+        sweeps: dict[str, Points] = {
+            cell["row"]: [(point["lr"], 100 * point["score"]) for point in cell["sweep"]]
+            for cell in cells
+        }
+        losses: dict[str, Points] = {
+            cell["row"]: [(x, y) for x, y in cell["curve"] if y is not None]
+            for cell in cells
+            if "curve" in cell
+        }
+        title = f"{column}: {summary['score']}, %"
+        charts[f"sweep_{index}"] = line_chart(title, sweeps, "learning rate", log="x")
+        charts[f"loss_{index}"] = line_chart(f"{column}: loss", losses, "iteration", log="y")
+    for index, cell in enumerate(summary["cells"]):
+        norms: dict[str, Points] = {
+            name: [(x, y) for x, y in points if y is not None]
+            for name, points in cell.get("norms", {}).items()
+        }
+        title = f"{cell['row']}, {cell['column']}: feature norms"
+        charts[f"norms_{index}"] = line_chart(title, norms, "iteration", log="y")
+    return {name: chart for name, chart in charts.items() if chart}

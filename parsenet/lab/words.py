@@ -1,0 +1,60 @@
+"""The sentences of a grid's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parsenet.lab.summary import Summary
+from parsenet.reports.tables import percent
+
+
+def headline(summary: Summary) -> str:
+    """Say how much of the grid is there."""
+    done, total = summary["num_done"], summary["num_runs"]
+    state = "All" if done >= total else f"{done} of"
+    return (
+        f"{state} {total} runs are there, {summary['num_collapsed']} of them collapsed; "
+        f"{summary['seconds'] / 3600:.1f} hours of runs in all."
+    )
+
+
+def how_to_read(summary: Summary) -> str:
+    """Say what the figures are."""
+    classes = f" ({', '.join(summary['classes'])})" if summary["classes"] else ""
+    sweep = ", ".join(map(str, summary["sweep_seeds"]))
+    return (
+        f"The figure of a run is its {summary['score']}{classes}, scored once after the last "
+        f"iteration. Every rate is run with seed {sweep}; a cell's best rate is the one with the "
+        "best figure there, and further seeds are run with it alone. Means are over the n seeds at "
+        "that rate (the sweep's among them, which favours the mean a little) with half of their 95 "
+        "% t-interval. A rate works when no run of the sweep collapsed at it and its figure is at "
+        f"least {100 * summary['works']:.0f} % of the cell's best; decades are log10 of the "
+        "highest over the lowest of these. A run is collapsed when its loss is not finite or one "
+        "class is predicted on at least 99.9 % of the pixels; it counts with the figure that it "
+        "got. A star marks collapsed runs."
+    )
+
+
+def verdicts(summary: Summary) -> list[str]:
+    """Say why runs at a best rate collapsed, cell by cell."""
+    return [
+        f"{cell['row']}, {cell['column']}: {'; '.join(cell['reasons'])}"
+        for cell in summary["cells"]
+        if cell["reasons"]
+    ]
+
+
+def spread(estimate: Mapping[str, Any]) -> str:
+    """Write a mean with half of its interval, per cent."""
+    if estimate["mean"] is None or estimate["half_width"] is None:
+        return percent(estimate["mean"])
+    return f"{percent(estimate['mean'])} ± {percent(estimate['half_width'])}"
+
+
+def rates(working: Sequence[float]) -> str:
+    """Write the range of the rates that work."""
+    if not working:
+        return "none"
+    low, high = f"{working[0]:g}", f"{working[-1]:g}"
+    return low if low == high else f"{low} to {high}"
