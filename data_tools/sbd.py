@@ -80,16 +80,17 @@ def convert(task: Conversion) -> None:
 
     Raises:
         LabelError: a value is no class of VOC, or the size is not the picture's.
-        FetchError: the file is no label of SBD.
+        ImageError: the file is no label of SBD.
     """
     import io
 
     import numpy as np
     from PIL import Image
 
+    from parsenet.data.matlab import read_segmentation
     from parsenet.taxonomy import VOC2012
 
-    label = _read_segmentation(task.mat)
+    label = read_segmentation(task.mat)
     if label.dtype != np.uint8 or label.max(initial=0) >= VOC2012.num_classes:
         raise LabelError(
             f"'{task.mat}' must hold the classes 0 to 20, got {label.max()} as {label.dtype}. "
@@ -165,24 +166,6 @@ def check(out: Path) -> str | None:
 def _check_with_images(out: Path) -> str | None:
     ids = sorted(set().union(*_read_sbd(out).values()))
     return check(out) or find_missing(out / RELEASE / "img", [f"{name}.jpg" for name in ids])
-
-
-def _read_segmentation(path: Path):  # noqa: ANN202 (numpy is imported where it is needed)
-    try:
-        from scipy.io import loadmat
-    except ModuleNotFoundError:
-        raise FetchError(
-            "SBD's labels need 'scipy', which is not installed. Run `pip install "
-            "'parsenet[train]'`."
-        ) from None
-    try:
-        return loadmat(path, variable_names=["GTcls"])["GTcls"][0]["Segmentation"][0]
-    except Exception as error:
-        # What scipy raises on a damaged file depends on the byte that is wrong.
-        raise FetchError(
-            f"'{path}' must hold `GTcls.Segmentation`, got '{type(error).__name__}: {error}'. "
-            "Unpack SBD again."
-        ) from None
 
 
 def _read_voc(out: Path) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from PIL import Image
 import parsenet
 from parsenet.cli import main
 from parsenet.metrics.confusion import ConfusionMatrix
-from parsenet.taxonomy import Taxonomy
+from parsenet.taxonomy import taxonomy_from
 from tests.conftest import OPTIONS
 from tests.fakes.folder import write_folder
 from tests.fakes.voc import write_palette_png
@@ -151,7 +151,7 @@ def test_label_out_of_range_is_refused_before_training(capsys, tmp_path):
     path = tmp_path / "data" / "labels" / "train" / "train1.png"
     wrong = labels["train1"].copy()
     wrong[4, 7] = 33
-    palette = Taxonomy.from_yaml(tmp_path / "data" / "classes.yaml").pillow_palette()
+    palette = taxonomy_from(str(tmp_path / "data" / "classes.yaml")).pillow_palette()
     write_palette_png(path, wrong, palette)
     options = OPTIONS | {"data": OPTIONS["data"] | {"dataset": "folder"}}
     (tmp_path / "folder.yaml").write_text(yaml.safe_dump(options))

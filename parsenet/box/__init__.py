@@ -15,20 +15,7 @@ def box_path() -> Path:
     Raises:
         WeightsError: this installation has none, such as a source tree before it was made.
     """
-    return _find(MODEL_NAME)
-
-
-def card_path() -> Path:
-    """Return the card of that model: data, licence remarks, scores, what it is bad at.
-
-    Raises:
-        WeightsError: this installation has none.
-    """
-    return _find(CARD_NAME)
-
-
-def _find(name: str) -> Path:
-    path = Path(str(files("parsenet.box") / name))
+    path = Path(str(files("parsenet.box") / MODEL_NAME))
     if not path.is_file():
         raise WeightsError(
             f"The package must hold the model in the box, got none at '{path}'. Install a released "

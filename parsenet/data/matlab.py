@@ -59,6 +59,23 @@ def read_matlab(path: Path, key: str) -> Shaped[np.ndarray, "*dims"]:
     return values
 
 
+def read_segmentation(path: Path) -> Shaped[np.ndarray, "*dims"]:
+    """Read the class map out of a record of SBD.
+
+    Raises:
+        ImageError: as `read_matlab`, or the record has no class map.
+        ConfigError: scipy is not installed.
+    """
+    record = read_matlab(path, "GTcls")
+    if record.dtype.names is None or "Segmentation" not in record.dtype.names or not record.size:
+        raise ImageError(
+            f"'{path}' must hold `GTcls.Segmentation`, got a record without. Is it a file of the "
+            "folder `cls`?"
+        )
+    values: np.ndarray = record["Segmentation"].flat[0]
+    return values
+
+
 def whole_numbers(values: Shaped[np.ndarray, "*dims"], path: Path) -> Integer[np.ndarray, "h w"]:
     """Return a map of whole numbers; MATLAB stores them in any type, often as doubles.
 

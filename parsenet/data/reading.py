@@ -24,26 +24,17 @@ _DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 MAX_PIXELS = 178_956_970
 """Pixels above which a picture is taken for a decompression bomb: where Pillow itself refuses."""
-PICTURE_SUFFIXES = frozenset({
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".tif",
-    ".tiff",
-    ".webp",
-})
+PICTURE_SUFFIXES = (
+    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
 """Endings, in lower case, of files that are taken for pictures."""
 
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255; labels want the stored number back.
-_GREY_STEPS = {"L;2": 85, "L;4": 17}
+GREY_STEPS = {"L;2": 85, "L;4": 17}
 
 
 def is_picture(path: Path) -> bool:
-    """Tell by its name whether a file is a picture; hidden ones are none."""
+    """Tell by its name whether a file is a picture; hidden ones (macOS's `._a.jpg`) are none."""
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
@@ -268,11 +259,11 @@ def _indices(picture: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h
             f"The label '{path}' must hold one class index per pixel (PNG mode P, L, 1 or I;16), "
             f"got mode '{picture.mode}'. Convert it to indices."
         )
-    step = _GREY_STEPS.get(_raw_mode(picture), 1)
+    step = GREY_STEPS.get(raw_mode(picture), 1)
     return np.array(picture).astype(np.uint8) // np.uint8(step)
 
 
-def _raw_mode(picture: ImageFile.ImageFile) -> str:
+def raw_mode(picture: ImageFile.ImageFile) -> str:
     """Name how the pixels are stored, before Pillow widens them; '' when the file has no tiles."""
     args = picture.tile[0][3] if picture.tile else ""
     return args if isinstance(args, str) else ""

@@ -7,10 +7,9 @@ from typing import final
 
 from parsenet.data.labels import LabelMap
 from parsenet.data.lists import find_base, read_ids, refuse_split, require_files
-from parsenet.data.matlab import read_matlab, whole_numbers
+from parsenet.data.matlab import read_segmentation, whole_numbers
 from parsenet.data.pairs import Pair, PairedDataset
 from parsenet.data.sample import Transform
-from parsenet.errors import ImageError
 from parsenet.taxonomy import VOC2012, Recoding
 
 _TITLE = "SBD"
@@ -66,10 +65,4 @@ class SBD(PairedDataset):
 
         Source: convert_sbdd.py of FCN (shelhamer/fcn.berkeleyvision.org).
         """
-        record = read_matlab(path, "GTcls")
-        if record.dtype.names is None or "Segmentation" not in record.dtype.names:
-            raise ImageError(
-                f"'{path}' must hold `GTcls.Segmentation`, got a record without. Is it a file of "
-                "the folder `cls`?"
-            )
-        return _RECODING(whole_numbers(record["Segmentation"].flat[0], path), str(path))
+        return _RECODING(whole_numbers(read_segmentation(path), path), str(path))

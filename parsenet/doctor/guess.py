@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from parsenet.data.reading import is_picture
 from parsenet.errors import DataNotFoundError
-from parsenet.inference.sources import SUFFIXES
 
 IMAGE_FOLDERS = (
     "images", "image", "imgs", "img", "img_dir", "JPEGImages", "pictures", "photos", "rgb",
@@ -243,7 +243,4 @@ def _has_pictures(folder: Path) -> bool:
 
 
 def _pictures(folder: Path) -> Iterable[Path]:
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                yield path
+    return filter(is_picture, folder.iterdir()) if folder.is_dir() else ()

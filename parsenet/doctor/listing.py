@@ -13,10 +13,11 @@ from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.labels import LabelMap
-from parsenet.data.reading import read_image, read_index_label, read_mask
+from parsenet.data.reading import is_picture, read_image, read_index_label, read_mask
 from parsenet.doctor.splits import Pair, Reading, Split
 from parsenet.errors import ConfigError, ParseNetError
-from parsenet.inference.sources import SUFFIXES, natural_key
+from parsenet.fetch.layout import read_ids
+from parsenet.inference.sources import natural_key
 from parsenet.taxonomy import VOC2012, LabelSet, Taxonomy, label_set_from, voc_colour_map
 
 NUMBERS = Taxonomy("numbers", tuple(f"class {n}" for n in range(255)), voc_colour_map(255))
@@ -149,12 +150,10 @@ def _list_voc(config: DataConfig, split: str) -> _Files | None:
     for base in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
         path = base / "ImageSets" / "Segmentation" / f"{split}.txt"
         if path.is_file():
-            lines = path.read_text(encoding="utf-8-sig").split("\n")
-            ids = [Path(line.split()[0]).stem for line in lines if line.strip()]
             folder = "SegmentationClassAug" if split == "trainaug" else "SegmentationClass"
             files = [
                 (name, base / "JPEGImages" / f"{name}.jpg", base / folder / f"{name}.png")
-                for name in ids
+                for name in read_ids(path)
             ]
             images = {path.stem for path in (base / "JPEGImages").glob("*.jpg")}
             labels = _pictures((base / folder).glob("*.png"))
@@ -190,10 +189,7 @@ def _pair_up(files: Sequence[tuple[str, Path, Path]], labels: Iterable[Path]) ->
 
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
-    return sorted(
-        (x for x in paths if x.suffix.lower() in SUFFIXES and not x.name.startswith(".")),
-        key=natural_key,
-    )
+    return sorted(filter(is_picture, paths), key=natural_key)
 
 
 def _fill(template: str, field: str, split: str, stem: str) -> str:

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
-from PIL import Image, ImageFile
+from PIL import Image
 
+from parsenet.data.reading import GREY_STEPS, raw_mode
 from parsenet.taxonomy import Colour
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises on damaged files; which of them depends on the format."""
 
-# Pillow stretches grey PNGs of 2 and 4 bits to 0..255.
-_GREY_STEPS = {"L;2": 85, "L;4": 17}
 _COLOURED = frozenset({"RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "LA", "PA"})
 
 
@@ -60,7 +59,7 @@ def read_stored(path: Path) -> Integer[np.ndarray, "h w"] | None:
     """Read the numbers of a label file; colours as 65536 r + 256 g + b. None where it is broken."""
     try:
         with Image.open(path) as picture:
-            step = _GREY_STEPS.get(_raw_mode(picture), 1)
+            step = GREY_STEPS.get(raw_mode(picture), 1)
             if picture.mode in _COLOURED:
                 colours = np.asarray(picture.convert("RGB")).astype(np.int64)
                 return (colours[..., 0] << 16) + (colours[..., 1] << 8) + colours[..., 2]
@@ -85,9 +84,3 @@ def _palette(picture: Image.Image) -> tuple[Colour, ...]:
     if all(r == g == b for r, g, b in colours):
         return ()
     return tuple(colours)
-
-
-def _raw_mode(picture: ImageFile.ImageFile) -> str:
-    """Name how the pixels are stored, before Pillow widens them; '' when the file has no tiles."""
-    args = picture.tile[0][3] if picture.tile else ""
-    return args if isinstance(args, str) else ""

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from parsenet.doctor.examine import Examined, ImageFacts, LabelFacts, examine
 from parsenet.doctor.splits import Split
+from parsenet.fetch.bars import items_bar
 
 _WAITING = 4
 """Samples in hand per worker: enough that none waits, few enough that memory stays flat."""
@@ -51,8 +49,10 @@ def survey(
     done: dict[int, list[Examined]] = {position: [] for position in range(len(splits))}
     places = [position for position, split in enumerate(splits) for _ in split.pairs]
     found = _examine_all(keys, fast, threads)
-    for place, examined in zip(places, _track(found, len(keys), progress), strict=True):
-        done[place].append(examined)
+    with items_bar(progress) as bar:
+        tracked = bar.track(found, total=len(keys), description="Reading")
+        for place, examined in zip(places, tracked, strict=True):
+            done[place].append(examined)
     return [
         Surveyed(split, [x.image for x in done[place]], [x.label for x in done[place]])
         for place, split in enumerate(splits)
@@ -72,16 +72,3 @@ def _examine_all(keys: Sequence[tuple[Split, int]], fast: bool, threads: int) ->
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _track(found: Iterator[Examined], total: int, progress: bool) -> Iterator[Examined]:
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not progress,
-    )
-    with bar:
-        yield from bar.track(found, total=total, description="Reading")

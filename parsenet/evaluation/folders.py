@@ -14,13 +14,12 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, UInt8
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image, read_mask
 from parsenet.errors import DataNotFoundError, LabelError, ParseNetError
 from parsenet.evaluation.record import Evaluation
+from parsenet.fetch.bars import items_bar
 from parsenet.metrics.counting import count, outside
 from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import Taxonomy
@@ -46,35 +45,6 @@ class Pair:
     """Predicted classes."""
     label: Path
     """True classes and void."""
-
-
-def score_folders(
-    pred_dir: Path,
-    gt_dir: Path,
-    taxonomy: Taxonomy,
-    split: Path | None = None,
-    workers: int | None = None,
-    progress: bool = True,
-) -> Evaluation:
-    """Count the pixels of every picture of a split.
-
-    Label maps hold class indices (palette or grey PNG) or the taxonomy's colours (RGB).
-
-    Args:
-        pred_dir: folder of predictions, at the size of their labels.
-        gt_dir: folder of true label maps of the same names.
-        taxonomy: what the values mean.
-        split: file with one name per line; None for every label map of `gt_dir`.
-        workers: threads that read; None for a few more than there are cores.
-        progress: show a bar on standard error.
-
-    Raises:
-        DataNotFoundError: a folder, the split's file, or a label map is missing.
-        LabelError: label maps cannot be read, differ in size, or hold wrong values.
-    """
-    pairs = find_pairs(pred_dir, gt_dir, split)
-    name = split.stem if split else gt_dir.resolve().name
-    return score_pairs(pairs, taxonomy, name, workers, progress)
 
 
 def score_pairs(
@@ -171,16 +141,8 @@ def _map(
     pairs: Sequence[Pair], taxonomy: Taxonomy, workers: int | None, progress: bool
 ) -> Iterator[ImageCounts | str]:
     """Yield the counts of every pair, or the sentence that says what is wrong with it."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not progress,
-    )
     # Threads: decoding a PNG lets go of the interpreter lock.
-    with bar, ThreadPoolExecutor(workers) as pool:
+    with items_bar(progress) as bar, ThreadPoolExecutor(workers) as pool:
         try:
             done = pool.map(lambda pair: _count(pair, taxonomy), pairs)
             yield from bar.track(done, total=len(pairs), description="Scoring")

@@ -18,12 +18,12 @@ def bytes_bar() -> Progress:
     return _bar(DownloadColumn(), TransferSpeedColumn())
 
 
-def items_bar() -> Progress:
+def items_bar(is_shown: bool = True) -> Progress:
     """Build a bar that counts files, with the time left."""
-    return _bar(MofNCompleteColumn())
+    return _bar(MofNCompleteColumn(), is_shown=is_shown)
 
 
-def _bar(*counts: ProgressColumn) -> Progress:
+def _bar(*counts: ProgressColumn, is_shown: bool = True) -> Progress:
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -33,5 +33,5 @@ def _bar(*counts: ProgressColumn) -> Progress:
         console=console,
         transient=True,
         # In a log file a bar is noise; the sentences logged beside it are enough.
-        disable=not console.is_terminal,
+        disable=not (is_shown and console.is_terminal),
     )

@@ -18,7 +18,7 @@ def read_ids(path: Path) -> list[str]:
     """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").replace("\\", "/").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").replace("\\", "/").splitlines()
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 
 

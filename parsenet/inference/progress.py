@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,19 +34,14 @@ class Watch:
         self._task = self._bar.add_task("Predicting", total=total, note="")
         self._speaks = is_shown and not console.is_terminal
         self._total = total
-        self._done = self._skipped = 0
+        self._done = 0
         self._start = self._spoke = time.monotonic()
 
     def __enter__(self) -> Watch:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def expect(self, more: int | None) -> None:
@@ -65,7 +59,6 @@ class Watch:
             was_skipped: it had been done before.
         """
         if was_skipped:
-            self._skipped += count
             self.expect(-count)
         else:
             self._done += count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -50,21 +49,16 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._budget.close()
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
         try:
             if kind is None and self._last is not None:
                 self._last.result()
         except BaseException as reason:
-            self._writer.__exit__(type(reason), reason, None)
+            self._writer.__exit__(type(reason))
             raise
-        self._writer.__exit__(kind, error, traceback)
+        self._writer.__exit__(kind)
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Append a frame; waits while too many are not written yet.

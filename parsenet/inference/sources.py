@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Endings, in lower case, that make a file in a folder a picture; a named file may have any."""
+from parsenet.data.reading import PICTURE_SUFFIXES, is_picture
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 """Endings, in lower case, that make a named file a video; folders give pictures only."""
@@ -170,10 +169,7 @@ def _expand(given: str, recursive: bool, exclude: Path | None) -> list[Source]:
     return [
         Source(path, path.relative_to(root).with_name(path.stem).as_posix())
         for path in sorted(root.glob("**/*" if recursive else "*"), key=natural_key)
-        if path.suffix.lower() in SUFFIXES
-        and not path.name.startswith(".")  # macOS leaves `._photo.jpg` beside `photo.jpg`
-        and path.is_file()
-        and not (inner and path.is_relative_to(inner))
+        if is_picture(path) and path.is_file() and not (inner and path.is_relative_to(inner))
     ]
 
 
@@ -208,7 +204,7 @@ def _explain_nothing(given: str, recursive: bool) -> str:
         return f"'{given}' must start with http:// or https://, got '{scheme[1]}'. Download it."
     if root.is_dir():
         way_out = "Check the folder." if recursive else "Add `--recursive` for its subfolders."
-        return f"'{given}' must hold pictures ({', '.join(SUFFIXES)}), got none. {way_out}"
+        return f"'{given}' must hold pictures ({', '.join(PICTURE_SUFFIXES)}), got none. {way_out}"
     if glob.has_magic(given):
         return f"'{given}' must match a file, got none. Check the pattern."
     siblings = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []

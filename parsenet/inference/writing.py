@@ -6,7 +6,6 @@ import errno
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from parsenet.errors import ConfigError, ParseNetError
@@ -66,12 +65,7 @@ class ResultWriter:
     def __enter__(self) -> ResultWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # What is being written is finished; what waits is dropped when there is no time.
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
         if kind is None:

@@ -18,15 +18,12 @@ Source: PAPER 4a and 4b (FCN's score.py; wl_evaluateSegment.m, weiliu89/caffe, b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Integer
 
-from parsenet.errors import ConfigError, suggest
 from parsenet.metrics.per_image import ImageCounts
-from parsenet.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -103,28 +100,6 @@ def image_scores(images: ImageCounts) -> ImageScores:
     accuracy = _divide(right.sum(axis=1), total, some)
     mean_iou = _divide(np.nansum(iou, axis=1), present.sum(axis=1).astype(np.float64), some)
     return ImageScores(tuple(accuracy.tolist()), tuple(mean_iou.tolist()))
-
-
-def mean_iou_of(result: Scores, taxonomy: Taxonomy, names: Iterable[str]) -> float:
-    """Average the IoU over some classes only, leaving out those without ground truth.
-
-    Args:
-        result: scores of a data set.
-        taxonomy: tells which class has which name.
-        names: classes to average.
-
-    Raises:
-        ConfigError: a name is not a class of the taxonomy.
-    """
-    chosen = []
-    for name in names:
-        if name not in taxonomy.names:
-            raise ConfigError(
-                f"`names` must be classes of '{taxonomy.name}', got '{name}'. "
-                f"{suggest(name, taxonomy.names)}"
-            )
-        chosen.append(result.class_iou[taxonomy.names.index(name)])
-    return _mean(np.array(chosen, dtype=np.float64))
 
 
 def _divide(

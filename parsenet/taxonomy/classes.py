@@ -10,8 +10,6 @@ from parsenet.errors import ConfigError, LabelError
 from parsenet.taxonomy.colours import VOID_COLOUR, Colour, index_colours, voc_colour_map
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -91,17 +89,6 @@ class Taxonomy:
         palette = tuple((r, g, b) for r, g, b in stored)
         void = record.get("void", _void_of(len(names)))
         return cls(record.get("name", "custom"), names, palette, void)
-
-    @classmethod
-    def from_yaml(cls, path: Path) -> Taxonomy:
-        """Read the classes of a taxonomy file (docs/data.md); see also `label_set_from`.
-
-        Raises:
-            ConfigError: the file is missing, or says something that cannot be.
-        """
-        from parsenet.taxonomy.files import read_label_set
-
-        return read_label_set(path).taxonomy
 
     def pillow_palette(self) -> list[int]:
         """Return the 768 numbers of a palette PNG; unused entries are black, void is drawn.

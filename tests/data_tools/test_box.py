@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data_tools.box import FREQUENT, MAX_BYTES, write_card, write_model
-from parsenet.box import box_path, card_path
+from parsenet.box import CARD_NAME, box_path
 from parsenet.config import NetworkConfig
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import load_network, save_network
@@ -60,5 +60,5 @@ def test_model_of_the_package_is_small_and_knows_its_classes():
     assert box_path().stat().st_size <= MAX_BYTES
     assert loaded.taxonomy == VOC2012
     assert f"{sum(x.numel() for x in loaded.network.parameters()):,} parameters" in (
-        card_path().read_text(encoding="utf-8")
+        box_path().with_name(CARD_NAME).read_text(encoding="utf-8")
     )

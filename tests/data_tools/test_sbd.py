@@ -1,6 +1,5 @@
 import io
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 from data_tools import voc
 from data_tools.sbd import Conversion, convert, main, trainaug_ids
 from parsenet.data.voc import VOC2012
-from parsenet.errors import FetchError, LabelError
+from parsenet.errors import ImageError, LabelError
 from tests.fakes.archives import mat_bytes, pack_tar, read_tree, sbd_files, sbd_mat, voc_files
 
 AUG_LIST = Path("ImageSets") / "Segmentation" / "trainaug.txt"
@@ -211,17 +210,6 @@ def test_folder_without_voc_is_refused(tmp_path, capsys):
     )
 
 
-def test_missing_scipy_is_told_with_its_remedy(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-
-    with pytest.raises(
-        FetchError,
-        match=r"^SBD's labels need 'scipy', which is not installed. Run `pip install "
-        r"'parsenet\[train\]'`\.$",
-    ):
-        convert(Conversion(tmp_path / "a.mat", tmp_path / "a.jpg", tmp_path / "a.png"))
-
-
 @pytest.fixture
 def task(tmp_path):
     """A label to convert, without its `.mat`."""
@@ -252,7 +240,7 @@ def test_label_with_a_value_that_is_no_class_is_refused(task):
 def test_damaged_label_is_named(task, data):
     task.mat.write_bytes(data)
 
-    with pytest.raises(FetchError, match=r"a\.mat' must hold `GTcls\.Segmentation`, got '.*Unpack"):
+    with pytest.raises(ImageError, match=r"a\.mat' must (be a whole MATLAB file|hold .*GTcls)"):
         convert(task)
 
     assert not task.png.exists()

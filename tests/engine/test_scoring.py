@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from parsenet.config import NetworkConfig
-from parsenet.evaluation.folders import score_folders
+from parsenet.evaluation.folders import find_pairs, score_pairs
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.writers import write_label
 from parsenet.metrics.per_image import ImageCounts
@@ -72,7 +72,8 @@ def test_fit_validate_and_score_agree_to_the_last_bit(fitted):
         write_label(fitted.root / "labels" / f"{name}.png", label, predictor.taxonomy)
 
     labels = fitted.root / "labels"
-    scored = score_folders(labels, base / "SegmentationClass", VOC2012, split, progress=False)
+    pairs = find_pairs(labels, base / "SegmentationClass", split)
+    scored = score_pairs(pairs, VOC2012, "val", progress=False)
 
     trained, validated = metrics_of(run_dir), metrics_of(fitted.root / "validated")
     for name in SCORES:

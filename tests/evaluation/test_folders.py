@@ -8,7 +8,7 @@ from PIL import Image
 
 from parsenet.cli import main
 from parsenet.errors import DataNotFoundError, LabelError
-from parsenet.evaluation.folders import MAX_NAMED, score_folders
+from parsenet.evaluation.folders import MAX_NAMED, find_pairs, score_pairs
 from parsenet.metrics.counting import count
 from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import PASCAL_CONTEXT459, VOC2012
@@ -31,6 +31,11 @@ def folders(tmp_path):
         write_palette_png(tmp_path / "pred" / f"{name}.png", predictions[name], palette)
     expected = sum(count(predictions[name], labels[name], 21) for name in ids)
     return tmp_path / "pred", tmp_path / "gt", expected
+
+
+def score_folders(pred, gt, taxonomy, split=None, **options):
+    name = split.stem if split else gt.name
+    return score_pairs(find_pairs(pred, gt, split), taxonomy, name, **options)
 
 
 def scored(folders, **options):

@@ -2,7 +2,8 @@ import io
 
 import pytest
 
-from parsenet.inference.sources import SUFFIXES, Source, find_pictures
+from parsenet.data.reading import PICTURE_SUFFIXES
+from parsenet.inference.sources import Source, find_pictures
 
 
 @pytest.fixture
@@ -238,7 +239,9 @@ def test_folder_without_pictures_hints_at_subfolders(tmp_path, touch):
     touch("sub/a.jpg")
 
     assert find_pictures([tmp_path]).wrong == {
-        str(tmp_path): f"'{tmp_path}' must hold pictures ({', '.join(SUFFIXES)}), got none. Add "
+        str(
+            tmp_path
+        ): f"'{tmp_path}' must hold pictures ({', '.join(PICTURE_SUFFIXES)}), got none. Add "
         "`--recursive` for its subfolders."
     }
 

@@ -1,5 +1,4 @@
 import math
-import re
 
 import numpy as np
 import pytest
@@ -13,9 +12,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from parsenet.errors import ConfigError
 from parsenet.metrics.per_image import ImageCounts
-from parsenet.metrics.scores import image_scores, mean_iou_of, scores
+from parsenet.metrics.scores import image_scores, scores
 from parsenet.taxonomy import Taxonomy, voc_colour_map
 
 PETS = Taxonomy("pets", ("ground", "cat", "dog"), voc_colour_map(3))
@@ -214,20 +212,3 @@ def test_scores_are_between_nought_and_one(counts):
 
 def test_scores_of_ten_billion_pixels_are_exact():
     assert scores(COUNTS * 10**10).mean_iou == scores(COUNTS).mean_iou
-
-
-def test_mean_iou_of_some_classes_leaves_the_others_out():
-    assert mean_iou_of(scores(COUNTS), PETS, ["ground", "dog"]) == pytest.approx((0.6 + 0.5) / 2)
-
-
-def test_mean_iou_of_an_absent_class_is_unknown():
-    result = scores(np.diag([3, 0, 1]))
-
-    assert math.isnan(mean_iou_of(result, PETS, ["cat"]))
-
-
-def test_mean_iou_of_an_unknown_class_is_refused():
-    message = "`names` must be classes of 'pets', got 'dogs'. Did you mean `dog`?"
-
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        mean_iou_of(scores(COUNTS), PETS, ["dogs"])
