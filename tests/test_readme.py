@@ -85,7 +85,8 @@ def test_command_in_a_guide_is_known_with_all_its_options(subcommand, capsys):
         (page, word)
         for page, words in commands_of("parsenet")
         for word in words[2:]
-        if words[1:] and subcommand_of(words) == subcommand
+        if words[1:]
+        and subcommand_of(words) == subcommand
         and word.startswith("--")
         and not re.search(rf"{re.escape(word.partition('=')[0])}(?![\w-])", text)
     ]
