@@ -23,8 +23,19 @@ CONFIGS = [
 SIDE = 24
 """Pixels of the training crop here: VGG-16 is slow on a CPU."""
 
-each_config = pytest.mark.parametrize(
-    "path", CONFIGS, ids=lambda path: path.relative_to(REPOSITORY / "configs").as_posix()
+
+def name_of(path):
+    return path.relative_to(REPOSITORY / "configs").as_posix()
+
+
+each_config = pytest.mark.parametrize("path", CONFIGS, ids=name_of)
+each_step = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.name.startswith("vgg16") else [])
+        for path in CONFIGS
+    ],
+    ids=name_of,
 )
 
 
@@ -63,15 +74,30 @@ def test_config_is_parsed(parser, path):
 
 
 @each_config
+def test_config_builds_and_scores_a_picture(parser, path):
+    config, _, _, _ = parse(parser, path)
+    with torch.device("meta"):
+        network = build_model(config, 5)
+
+    scores = network.scores(torch.empty(1, 3, 33, 50, device="meta"))
+
+    stride = network.upsample.stride
+    assert scores.shape == (1, 5, -(-33 // stride), -(-50 // stride))
+
+
+@each_config
 def test_config_opens_with_its_command(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     header = [line for line in lines[:12] if line.startswith("#")]
 
     relative = path.relative_to(REPOSITORY).as_posix()
     assert any(f"--config {relative}" in line for line in header)
+    assert any("easured" in line for line in header), (
+        "a score with its source, or that there is none"
+    )
 
 
-@each_config
+@each_step
 def test_config_takes_a_training_step(parser, path):
     config, optim, data, _ = parse(parser, path)
     torch.manual_seed(0)
