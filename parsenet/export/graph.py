@@ -62,8 +62,8 @@ class ExportedGraph(nn.Module):
 def describe_interface(segmenter: NetworkSegmenter, preprocess_inside: bool) -> Interface:
     """Say what the exported form of a network takes and gives, computing in float32.
 
-    It scores all rows at once, where our own network goes in bands: the scores of every class, and
-    their forms before the crop and before the interleaving, count as activations.
+    It scores all rows at once, where our own network goes in bands: the scores of every class, what
+    they were before the crop, and their softmax count as activations.
     """
     tap = segmenter.network.trunk.taps["fc7"]
     return Interface(

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -40,3 +43,11 @@ def exported(checkpoint, tmp_path_factory):
         out, "onnx", num_pictures=1, licence="CC0", command="parsenet export tiny.safetensors"
     )
     return export(checkpoint, config)
+
+
+@pytest.fixture
+def voc_dir():
+    """Real pictures of VOC 2012."""
+    if "PARSENET_DATA" not in os.environ:
+        pytest.skip("PARSENET_DATA does not name the folder of the real pictures")
+    return Path(os.environ["PARSENET_DATA"]) / "voc2012_subset" / "VOC2012"

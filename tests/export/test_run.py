@@ -269,3 +269,28 @@ def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
     assert done.losses is not None
     assert done.losses["pictures"] == 3
     assert "Computes in int8" in done.card.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_model_in_the_box_loses_little_in_int8(tmp_path, voc_dir):
+    """Calibrated and scored on real pictures; all of val: `benchmarks/export.py`."""
+    names = (voc_dir / "ImageSets/Segmentation/val.txt").read_text().split()[::12]
+    for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            file = f"{folder}/{name}.{ending}"
+            (tmp_path / file).symlink_to(voc_dir / file)
+    images, out = tmp_path / "JPEGImages", tmp_path / "box.onnx"
+
+    done = export(
+        None,
+        ExportConfig(
+            out, "onnx", preprocess_inside=True, pictures=images, calibrate=voc_dir / "JPEGImages",
+            labels=tmp_path / "SegmentationClass",
+        ),
+    )  # fmt: skip
+
+    assert min(x.share for x in done.agreements) > 0.9
+    assert done.losses is not None
+    assert done.losses["file"] > done.losses["checkpoint"] - 0.02

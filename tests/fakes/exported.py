@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from parsenet.export.formats import save_program
 from tests.fakes.segmenter import COLOURS
 
 RECORD = {
@@ -56,4 +58,24 @@ def write_onnx(path, record=RECORD):
     if record is not None:
         model.metadata_props.add(key="parsenet", value=json.dumps(record))
     path.write_bytes(model.SerializeToString())
+    return path
+
+
+class Colours(torch.nn.Module):
+    """The same as a module."""
+
+    def forward(self, image, pool6):
+        fc7 = image.permute(0, 3, 1, 2).float()
+        own = fc7.mean((2, 3), keepdim=True)
+        return fc7 + CONTEXT_WEIGHT * torch.where(pool6.isnan(), own, pool6), fc7
+
+
+def write_program(path, record=RECORD):
+    """Write the file as a torch.export program."""
+    size = torch.export.Dim.DYNAMIC
+    inputs = (torch.zeros(2, 5, 7, 3, dtype=torch.uint8), torch.full((1, 3, 1, 1), torch.nan))
+    program = torch.export.export(
+        Colours(), inputs, dynamic_shapes=({0: size, 1: size, 2: size}, None)
+    )
+    save_program(program, record, path)
     return path

@@ -15,7 +15,7 @@ from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError, ParseNetError, WeightsError
 from parsenet.inference.exported import refuse_pickles
 from parsenet.inference.predictor import Predictor
-from tests.fakes.exported import CONTEXT_WEIGHT, RECORD, write_onnx
+from tests.fakes.exported import CONTEXT_WEIGHT, RECORD, write_onnx, write_program
 
 
 @pytest.fixture
@@ -42,6 +42,15 @@ def test_labels_are_those_of_the_files_scores(file, picture):
 
     scores = picture + CONTEXT_WEIGHT * picture.mean((0, 1))
     np.testing.assert_array_equal(label, scores.argmax(2))
+
+
+def test_program_runs_like_the_onnx_file(file, tmp_path, picture):
+    whole = Predictor.load(file)(picture)
+    path = write_program(tmp_path / "colours.pt2")
+    cut = InferenceConfig(window=24, overlap=8)
+
+    np.testing.assert_array_equal(Predictor.load(path)(picture), whole)
+    np.testing.assert_array_equal(Predictor.load(path, config=cut)(picture), whole)
 
 
 def test_classes_and_colours_are_the_files_own(file):
