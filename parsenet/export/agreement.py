@@ -103,8 +103,8 @@ def _compare(
     what: str,
     reference: Segmenter,
     exported: Segmenter,
-    batches: Sequence[UInt8[Tensor, "n 3 h w"]],
-    contexts: Sequence[UInt8[Tensor, "1 3 h w"]] | None,
+    batches: Sequence[UInt8[Tensor, "_ 3 _ _"]],
+    contexts: Sequence[UInt8[Tensor, "_ 3 _ _"]] | None,
 ) -> Agreement:
     pixels = same = 0
     difference = 0.0
