@@ -27,9 +27,9 @@ def scores_of(path, image, precision="auto"):
         return torch.cat(list(Predictor.load(path, "cpu", precision).segmenter.bands(image)), 2)
 
 
-def assert_scores_agree(one, other):
+def assert_scores_agree(one, other, sizes=SIZES):
     generator = torch.Generator().manual_seed(0)
-    for size in SIZES:
+    for size in sizes:
         image = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=generator)
         expected = scores_of(other, image, "32-true")
         torch.testing.assert_close(scores_of(one, image), expected, rtol=1e-4, atol=1e-3)
@@ -247,7 +247,9 @@ def test_every_network_is_exported(write_checkpoint, tmp_path, options, suffix):
 
     export(checkpoint, ExportConfig(out, kind, preprocess_inside=True, num_pictures=1))
 
-    assert_scores_agree(out, checkpoint)
+    # Traces of deep trunks ask for 17 pixels to a side; their ONNX takes any.
+    sizes = SIZES if suffix == ".onnx" else [(33, 50), (64, 64), (17, 121)]
+    assert_scores_agree(out, checkpoint, sizes)
 
 
 @pytest.mark.slow
@@ -256,10 +258,10 @@ def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
 
     checkpoint = write_checkpoint(num_classes=VOC2012, trunk="squeezenet")
     write_voc(tmp_path / "data", num_images=3, size=(40, 52))
-    images = tmp_path / "data" / "JPEGImages"
+    images = next((tmp_path / "data").rglob("JPEGImages"))
     config = ExportConfig(
         tmp_path / "a.onnx", "onnx", preprocess_inside=True, pictures=images, calibrate=images,
-        labels=tmp_path / "data" / "SegmentationClass",
+        labels=images.with_name("SegmentationClass"),
     )  # fmt: skip
 
     done = export(checkpoint, config)
