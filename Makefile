@@ -13,13 +13,15 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(INSTALLED)  ## Train, score and predict on synthetic shapes; leaves runs/demo/report.html
+demo: $(INSTALLED)  ## Train, score, predict and compare on synthetic shapes; leaves runs/demo/report.html
 	rm -rf runs/demo
 	$(BIN)/parsenet fit --config configs/shapes/demo.yaml --run_dir runs/demo
 	$(BIN)/python data_tools/shapes.py --out runs/demo/shapes --count 12
 	$(BIN)/parsenet predict runs/demo/model.safetensors runs/demo/shapes/images/val \
 	  --out runs/demo/labels --overlay 0.6
-	@echo "Look at runs/demo/report.html (pictures: runs/demo/samples, runs/demo/labels)."
+	$(BIN)/parsenet ablate configs/ablations/shapes.yaml --devices cpu,cpu --out runs/demo/ablation
+	@echo "Look at runs/demo/report.html (pictures: runs/demo/samples, runs/demo/labels)"
+	@echo "and at runs/demo/ablation/report.html."
 
 test: $(INSTALLED)  ## Run the fast tests
 	$(PYTEST)

@@ -92,7 +92,7 @@ class Runner:
         place = {
             "row": cell.row, "column": cell.column, "lr": options.optim.lr, "seed": options.seed,
         }  # fmt: skip
-        result = plain({**place, **result})
+        result = plain({**place, **result, **place})
         self.file.add(result)
         if "failed" in result:
             self.given_up[plan.key] = result

@@ -132,7 +132,7 @@ class Bench:
             "norms": watch.norms,
             "scales": learned_scales(module),
             **scored,
-            **_collapse(watch.diverged, scored),
+            **judge(watch.diverged, scored),
         }
 
     def _find_pictures(self, config: DataConfig) -> Pictures:
@@ -253,8 +253,13 @@ def _keep_picture(
     write_bytes_atomically(path, content.getvalue())
 
 
-def _collapse(diverged: str | None, scored: Result) -> Result:
-    """Say whether a run came to nothing, and why."""
+def judge(diverged: str | None, scored: Result) -> Result:
+    """Say whether a run came to nothing, and why.
+
+    Args:
+        diverged: why it was ended, if it was.
+        scored: `largest_class`, and `largest_share` of the pixels that it was predicted on.
+    """
     reason = diverged
     if reason is None and scored["largest_share"] >= ONE_CLASS:
         share = 100 * scored["largest_share"]

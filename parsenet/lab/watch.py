@@ -56,17 +56,25 @@ class Watch(pl.Callback):
             return
         assert isinstance(pl_module, SegmentationModule)
 
-        def look(
+        def hook(
             module: nn.Module, inputs: object, features: dict[str, Float[Tensor, "n _ _ _"]]
         ) -> None:
-            maps = {**features, "pool6": features["fc7"].mean((2, 3), keepdim=True)}
-            for name, value in maps.items():
-                length = float(value.detach().float().norm(dim=1).mean())
-                points = self.norms.setdefault(name, [])
-                if not points or points[-1][0] != step:  # the first of accumulated batches
-                    points.append((step, length))
+            self.look(step, features)
 
-        self._hook = pl_module.network.trunk.register_forward_hook(look)
+        self._hook = pl_module.network.trunk.register_forward_hook(hook)
+
+    def look(self, step: int, features: dict[str, Float[Tensor, "n _ _ _"]]) -> None:
+        """Measure the features of a batch; of accumulated batches the first counts.
+
+        Args:
+            step: the iteration.
+            features: what the trunk returns.
+        """
+        maps = {**features, "pool6": features["fc7"].mean((2, 3), keepdim=True)}
+        for name, value in maps.items():
+            points = self.norms.setdefault(name, [])
+            if not points or points[-1][0] != step:
+                points.append((step, float(value.detach().float().norm(dim=1).mean())))
 
     def on_train_batch_end(
         self,

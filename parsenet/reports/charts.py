@@ -11,8 +11,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 36, 40
 COLOURS = (
     "#2f6fde", "#d9622b", "#2a9d6f", "#8c5bd6", "#b8860b", "#c2417c", "#4a5a6a", "#17a2b8",
 )  # fmt: skip
-_BESIDE = 3
-"""Names of curves that have room beside the title."""
+_NAME, _LETTER = 110, 8
+"""Pixels that the name of a curve takes, and about a letter of the title."""
 
 _STYLE = """\
 text { font-family: sans-serif; fill: #1c2126; }
@@ -54,8 +54,9 @@ def line_chart(title: str, curves: Mapping[str, Points], x_label: str, log: str 
         f'<text class="tick" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">'
         f"{escape(x_label)}</text>"
     )
+    beside = _LEFT + _LETTER * len(title) + _NAME * len(curves) <= WIDTH
     for index, (name, points) in enumerate(curves.items()):
-        body += _draw_name(index, len(curves), name)
+        body += _draw_name(index, 0 if beside else len(curves), name)
         body += _draw_curve(frame, index, name, points, log)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n' + "\n".join(body) + "\n</svg>"
 
@@ -143,9 +144,9 @@ def _draw_axes(
 
 
 def _draw_name(index: int, count: int, name: str) -> list[str]:
-    """Draw a curve's name: beside the title, or in a line of its own where there are many."""
-    if count <= _BESIDE:
-        left, top = WIDTH - _RIGHT - 110 * (index + 1), 10
+    """Draw a curve's name: beside the title, or as one of `count` in a line of their own."""
+    if not count:
+        left, top = WIDTH - _RIGHT - _NAME * (index + 1), 10
     else:
         left, top = _LEFT + index * (WIDTH - _LEFT - _RIGHT) // count, 26
     return [

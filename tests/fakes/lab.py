@@ -1,0 +1,107 @@
+"""A small grid on synthetic shapes, and results that look as if they had been run."""
+
+import os
+import signal
+from pathlib import Path
+
+import yaml
+
+from parsenet.lab.grid import Cell, Plan, read_grid
+from parsenet.lab.workers import Done, Failed, Progress, Refused
+
+GRID = {
+    "title": "Tiny",
+    "base": {
+        "model": {
+            "network": {"trunk": "tiny", "head": "early", "upsample": "bilinear", "dropout": 0.0},
+            "optim": {"loss": "mean"},
+        },
+        "data": {
+            "dataset": "shapes", "train_split": "train", "val_split": "val", "batch_size": 2,
+            "num_workers": 0, "crop": [24, 32], "scale": [1, 1], "check_labels": False,
+        },
+        "trainer": {"max_steps": 3, "accelerator": "cpu", "precision": "32-true"},
+        "scoring": {"pictures": 3, "samples": 1},
+    },
+    "rows": {
+        "fc7": {"model": {"network": {"features": ["fc7"]}}},
+        "both": {"model": {"network": {"features": ["pool6", "fc7"]}}},
+    },
+    "columns": {
+        "norm": {"model": {"network": {"normalize": True}}},
+        "raw": {"model": {"network": {"normalize": False}}},
+    },
+    "leave_out": [["fc7", "norm"]],
+    "lrs": [0.01, 0.001],
+    "seeds": [0, 1, 2],
+    "paper": {"fc7": {"raw": {"mean_iou": 50.0}}, "both": {"raw": "collapsed"}},
+}  # fmt: skip
+
+
+def write_grid(folder, **changes):
+    """Write the grid file; return its path."""
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(GRID | changes, sort_keys=False))
+    return path
+
+
+def make_grid(folder, **changes):
+    """Write and read the grid."""
+    return read_grid(write_grid(folder, **changes))
+
+
+def result_of(plan, score, collapsed=False, **changes):
+    """Return a result of a run with this mean IoU."""
+    return {
+        "row": plan.cell.row,
+        "column": plan.cell.column,
+        "lr": plan.options.optim.lr,
+        "seed": plan.options.seed,
+        "key": plan.key,
+        "config": plan.options.to_dict(),
+        "date": "2026-01-02T03:04:05+00:00",
+        "seconds": 36.0,
+        "machine": {
+            "versions": {"torch": "2"}, "git_commit": "a" * 40 + "-dirty", "device": "cpu: X",
+            "num_threads": 2,
+        },
+        "precision": "32-true",
+        "curve": [[1, 3.0], [2, 2.0]],
+        "highest_loss": 4.0,
+        "norms": {"conv3": [[0, 100.0], [2, 10.0]], "fc7": [[0, 10.0], [2, None]]},
+        "scales": {},
+        "num_pictures": 3,
+        "scores": {
+            "pixel_accuracy": 0.5, "mean_accuracy": 0.5, "mean_iou": score,
+            "frequency_weighted_iou": 0.5,
+        },
+        "class_iou": {"a": score, "b": None, "c": 0.0},
+        "samples": ["one"],
+        "collapsed": collapsed,
+        "reason": "everything is sky" if collapsed else None,
+        **changes,
+    }  # fmt: skip
+
+
+def pretend(connection, device, threads, samples_dir):
+    """Do what a worker's process does, without training: seed 1 dies once, 2 always, 3 breaks.
+
+    A run's score is its rate, and a rate above 1 is refused.
+    """
+    while True:
+        try:
+            options = connection.recv()
+        except EOFError:
+            return
+        connection.send(Progress(1, 0.5))
+        begun = Path(samples_dir) / f"{options.key}.begun"
+        first = not begun.exists()
+        begun.touch()
+        if options.seed == 2 or (options.seed == 1 and first):
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif options.seed == 3:
+            connection.send(Failed("ValueError: no"))
+        elif options.optim.lr > 1:
+            connection.send(Refused("`data.root` must be set."))
+        else:
+            connection.send(Done(result_of(Plan(Cell("x", "y"), options), options.optim.lr)))

@@ -1,0 +1,135 @@
+"""Grid files: what they may say, and which runs they stand for."""
+
+import re
+
+import pytest
+import yaml
+
+from parsenet.errors import ConfigError, DataNotFoundError
+from parsenet.lab.grid import Cell, merge, parse_overrides, read_grid
+from tests.fakes.lab import GRID, make_grid, write_grid
+
+
+def test_cells_are_rows_times_columns_without_those_left_out(tmp_path):
+    grid = make_grid(tmp_path)
+
+    assert list(grid.cells) == [Cell("fc7", "raw"), Cell("both", "norm"), Cell("both", "raw")]
+
+
+def test_cell_has_the_options_of_its_row_and_column(tmp_path):
+    network = make_grid(tmp_path).cells["both", "raw"].network
+
+    assert (network.features, network.normalize, network.trunk) == (
+        ("pool6", "fc7"), False, "tiny",
+    )  # fmt: skip
+
+
+def test_overrides_win_over_the_base_but_not_over_a_row(tmp_path):
+    words = ["--trainer.max_steps", "7", "--model.network.features=[conv3]"]
+
+    options = read_grid(write_grid(tmp_path), words).cells["fc7", "raw"]
+
+    assert (options.trainer["max_steps"], options.network.features) == (7, ("fc7",))
+
+
+def test_sweep_has_every_cell_at_every_rate_from_low_to_high(tmp_path):
+    plans = list(make_grid(tmp_path).sweep())
+
+    assert [plan.options.optim.lr for plan in plans] == [0.001, 0.01] * 3
+    assert {plan.options.seed for plan in plans} == {0}
+
+
+def test_number_of_runs_counts_the_sweep_and_further_seeds(tmp_path):
+    assert make_grid(tmp_path).num_runs == 3 * (2 * 1 + 2)
+
+
+def test_grid_without_rates_takes_that_of_its_base(tmp_path):
+    path = write_grid(tmp_path, lrs=None)
+
+    assert read_grid(path, ["--model.optim.lr", "0.02"]).lrs == (0.02,)
+
+
+def test_paper_is_in_per_cent_or_says_collapsed(tmp_path):
+    grid = make_grid(tmp_path)
+
+    assert grid.paper == {("fc7", "raw"): {"mean_iou": 50.0}}
+    assert grid.paper_collapsed == {("both", "raw")}
+
+
+def test_extended_grid_keeps_what_it_does_not_say(tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "run.yaml").write_text(yaml.safe_dump(GRID["base"]))
+    write_grid(tmp_path, base="configs/run.yaml", set={"data": {"batch_size": 4}})
+    path = tmp_path / "more.yaml"
+    path.write_text("extends: tiny.yaml\nset: {trainer: {max_steps: 9}}\nlrs: [0.1]\n")
+
+    grid = read_grid(path)
+
+    options = grid.cells["fc7", "raw"]
+    assert (options.data.batch_size, options.trainer["max_steps"]) == (4, 9)
+    assert (grid.name, grid.title, grid.lrs) == ("more", "Tiny", (0.1,))
+
+
+def test_merge_joins_sections_and_replaces_lists():
+    below = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+    assert merge(below, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}, "d": 1}
+    assert below["a"]["c"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"row": {}}, "must hold the options of a grid, got 'row'. Did you mean `rows`?"),
+        ({"rows": {}}, "`rows` of 'tiny.yaml' must name at least one set of options, got {}."),
+        ({"seeds": [1, 1]}, "`seeds` of 'tiny.yaml' must list different numbers, got [1, 1]."),
+        (
+            {"score": {"metric": "miou"}},
+            "`score.metric` of 'tiny.yaml' must be a known score, got 'miou'. Did you mean "
+            "`mean_iou`?",
+        ),
+        (
+            {"paper": {"fc7": {"norm": {"mean_iou": 1}}}},
+            "`paper` of 'tiny.yaml' must name cells of the grid, got row 'fc7', column 'norm'.",
+        ),
+        (
+            {"paper": {"fc7": {"raw": {"mean_io": 1}}}},
+            "`paper` of 'tiny.yaml' must name known scores, got 'mean_io'. Did you mean "
+            "`mean_iou`?",
+        ),
+    ],
+)
+def test_wrong_grid_is_refused(tmp_path, monkeypatch, changes, message):
+    monkeypatch.chdir(tmp_path)
+    path = write_grid(tmp_path, **changes).relative_to(tmp_path)
+
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read_grid(path)
+
+
+def test_unknown_option_of_a_row_is_refused_by_its_place(tmp_path):
+    rows = {"fc7": {"model": {"network": {"fetures": ["fc7"]}}}}
+
+    with pytest.raises(
+        ConfigError, match=r"row 'fc7', column 'norm' must be right, got: .*fetures"
+    ):
+        make_grid(tmp_path, rows=rows, leave_out=[], paper={})
+
+
+def test_missing_file_is_named():
+    from pathlib import Path
+
+    message = "^'no.yaml' must be a YAML file, got nothing there. Check the path.$"
+    with pytest.raises(DataNotFoundError, match=message):
+        read_grid(Path("no.yaml"))
+
+
+def test_option_of_another_section_is_refused():
+    message = "`--trainer.` or `--scoring.`, got '--optim.lr'. Check its spelling."
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse_overrides(["--optim.lr", "1"])
+
+
+def test_option_without_a_value_is_refused():
+    with pytest.raises(ConfigError, match=r"^`--data\.root` must have a value, got none\.$"):
+        parse_overrides(["--data.root"])

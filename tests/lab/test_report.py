@@ -1,0 +1,111 @@
+"""The report says what the results say, in every form."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from parsenet.lab.grid import Cell
+from parsenet.lab.report import list_tables, write_grid_report
+from parsenet.lab.summary import summarise
+from parsenet.lab.words import headline, rates
+from tests.fakes.lab import make_grid, result_of
+
+
+@pytest.fixture
+def grid(tmp_path):
+    return make_grid(tmp_path)
+
+
+def results_of(grid):
+    """fc7 raw: three seeds at 0.001; both raw: collapsed; both norm: nothing yet."""
+    scores = {
+        ("fc7", 0.001, 0): 0.5, ("fc7", 0.001, 1): 0.52, ("fc7", 0.001, 2): 0.54,
+        ("fc7", 0.01, 0): 0.2, ("both", 0.001, 0): 0.1, ("both", 0.01, 0): 0.05,
+    }  # fmt: skip
+    plans = {place: grid.plan(Cell(place[0], "raw"), *place[1:]) for place in scores}
+    return {
+        plan.key: result_of(plan, scores[place], collapsed=place[0] == "both")
+        for place, plan in plans.items()
+    }
+
+
+def test_cells_are_told_at_their_best_rate(grid):
+    heads, rows, _ = list_tables(summarise(grid, results_of(grid)))["Every cell at its best rate"]
+
+    assert heads[2:] == [
+        "mean IoU", "n", "best lr", "rates that work", "decades", "collapsed",
+    ]  # fmt: skip
+    assert rows == [
+        ["fc7", "raw", "52.00 ± 4.97", "3", "0.001", "0.001", "0.0", "0 of 3"],
+        ["both", "norm", "-", "0", "-", "none", "-", "0 of 0"],
+        ["both", "raw", "10.00", "1", "0.001", "none", "-", "1 of 1"],
+    ]
+
+
+def test_collapsed_runs_of_the_sweep_are_starred(grid):
+    heads, rows, _ = list_tables(summarise(grid, results_of(grid)))["Every rate"]
+
+    assert heads == ["", "", "0.001", "0.01"]
+    assert rows[0] == ["fc7", "raw", "50.00", "20.00"]
+    assert rows[2] == ["both", "raw", "10.00*", "5.00*"]
+
+
+def test_difference_to_the_paper_is_ours_minus_theirs(grid):
+    tables = list_tables(summarise(grid, results_of(grid)))
+
+    _, rows, _ = tables["Against the paper: mean IoU"]
+    assert rows[0] == ["fc7", "raw", "50.00", "52.00 ± 4.97", "+2.00"]
+    assert rows[2] == ["both", "raw", "collapsed", "10.00", "-"]
+    assert [title for title in tables if "paper" in title] == ["Against the paper: mean IoU"]
+
+
+def test_headline_counts_runs(grid):
+    told = headline(summarise(grid, results_of(grid)))
+
+    assert told == "6 of 12 runs are there, 2 of them collapsed; 0.1 hours of runs in all."
+
+
+def test_rates_are_told_as_a_range():
+    assert [rates(()), rates((0.1,)), rates((1e-4, 1e-3, 1e-2))] == [
+        "none", "0.1", "0.0001 to 0.01",
+    ]  # fmt: skip
+
+
+def test_report_is_written_in_four_forms(grid, tmp_path):
+    path = write_grid_report(grid, results_of(grid), tmp_path / "out")
+
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    record = json.loads((tmp_path / "out" / "report.json").read_text())
+    latex = (tmp_path / "out" / "report.tex").read_text()
+    assert "- both, raw: everything is sky" in markdown
+    assert "- 6 runs: 2026-01-02, cpu: X, 2 threads, 32-true, torch 2, commit aaaaaaa-dirty" in (
+        markdown
+    )
+    assert all((tmp_path / "out" / name).is_file() for name in re.findall(r"\((.*svg)\)", markdown))
+    assert record["cells"][0]["score"]["mean"] == pytest.approx(0.52)
+    assert r"fc7 &  & $52.00 \pm 4.97$ (50.0) \\" in latex
+    assert "everything is sky" in path.read_text()
+
+
+def test_page_shows_the_same_picture_for_all_cells(grid, tmp_path):
+    results = results_of(grid)
+    shown = [cell["shown"] for cell in summarise(grid, results)["cells"] if "shown" in cell]
+    for folder in ("picture", "truth", *shown):
+        (tmp_path / "samples" / folder).mkdir(parents=True)
+        pixels = np.full((6, 8, 3), 9, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "samples" / folder / "one.png")
+
+    page = write_grid_report(grid, results, tmp_path).read_text()
+
+    assert re.findall(r'<img src="data:image/jpeg;base64,[^"]+" alt="([^"]+)"', page) == [
+        "picture", "truth", "fc7, raw", "both, raw",
+    ]  # fmt: skip
+
+
+def test_empty_grid_has_a_report(grid, tmp_path):
+    page = write_grid_report(grid, {}, tmp_path).read_text()
+
+    assert "0 of 12 runs are there" in page

@@ -1,0 +1,99 @@
+"""One run: what it tells, and that a bad end is a result."""
+
+import math
+
+import pytest
+import torch
+
+from parsenet.errors import ConfigError
+from parsenet.lab.grid import read_grid
+from parsenet.lab.train import Bench, Place, judge
+from parsenet.lab.watch import Watch, thin
+from tests.fakes.lab import make_grid, write_grid
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Bench(Place(torch.device("cpu"), tmp_path_factory.mktemp("samples")))
+
+
+@pytest.fixture(scope="module")
+def result(bench, tmp_path_factory):
+    grid = make_grid(tmp_path_factory.mktemp("grid"))
+    return bench.run(grid.cells["both", "norm"].at(0.01, 0))
+
+
+def test_result_has_curve_norms_and_scales(result):
+    assert [x for x, _ in result["curve"]] == [1, 2, 3]
+    assert all(math.isfinite(loss) for _, loss in result["curve"])
+    assert {"conv3", "conv4", "conv5", "fc7", "pool6"} <= set(result["norms"])
+    assert [x for x, _ in result["norms"]["fc7"]] == [0, 1, 2]
+    assert set(result["scales"]) == {"pool6", "fc7"}
+    assert result["scales"]["fc7"]["low"] != 10.0  # it has learned
+
+
+def test_result_has_all_scores_of_the_chosen_pictures(result):
+    assert result["num_pictures"] == 3
+    assert set(result["scores"]) == {
+        "pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou",
+    }  # fmt: skip
+    assert sum(result["class_pixels"].values()) == 3 * 96 * 128
+
+
+def test_labels_of_the_samples_are_kept(bench, result):
+    (name,) = result["samples"]
+
+    for folder in (result["key"], "picture", "truth"):
+        assert (bench.place.samples_dir / folder / f"{name}.png").is_file()
+
+
+def test_equal_seeds_give_equal_results(bench, result, tmp_path):
+    again = bench.run(make_grid(tmp_path).cells["both", "norm"].at(0.01, 0))
+
+    for name in ("key", "curve", "norms", "scores"):
+        assert again[name] == result[name]
+
+
+def test_feature_norm_is_the_mean_length_of_a_pixels_vector(tmp_path):
+    watch = Watch(1, lambda step, loss: None)
+    maps = {"fc7": torch.tensor([[[[3.0, 0.0]], [[4.0, 1.0]]]])}  # (1, 2, 1, 2): lengths 5 and 1
+    watch.look(0, maps)
+
+    assert watch.norms["fc7"] == [(0, 3.0)]
+    assert watch.norms["pool6"] == [(0, pytest.approx(math.hypot(1.5, 2.5)))]
+
+
+def test_divergence_is_a_result(bench, tmp_path):
+    words = ["--model.network.rescale", "{conv3: 1.0e+30}"]
+    rows = {"all": {"model": {"network": {"features": ["fc7", "conv3"]}}}}
+    grid = read_grid(write_grid(tmp_path, rows=rows, leave_out=[], paper={}), words)
+
+    result = bench.run(grid.cells["all", "raw"].at(0.1, 0))
+
+    assert result["collapsed"]
+    assert result["reason"].startswith("the loss was ")
+
+
+@pytest.mark.parametrize(("share", "collapsed"), [(0.9989, False), (0.999, True)])
+def test_one_predicted_class_is_a_collapse(share, collapsed):
+    verdict = judge(None, {"largest_class": "sky", "largest_share": share})
+
+    reason = "'sky' was predicted on 99.90 % of the pixels" if collapsed else None
+    assert verdict == {"collapsed": collapsed, "reason": reason}
+
+
+def test_wrong_option_of_the_trainer_is_refused(bench, tmp_path):
+    grid = read_grid(write_grid(tmp_path), ["--trainer.max_step", "3"])
+    message = r"^`trainer` must hold options of Lightning's Trainer, got: .*max_step'"
+
+    with pytest.raises(ConfigError, match=message):
+        bench.run(grid.cells["fc7", "raw"])
+
+
+def test_curve_is_averaged_over_blocks():
+    assert thin([1.0, 3.0, 5.0], 1) == [(1, 1.0), (2, 3.0), (3, 5.0)]
+    assert thin([float(x) for x in range(100)], 1)[:2] == [(2, 0.5), (4, 2.5)]
+
+
+def test_curve_counts_iterations_not_batches():
+    assert thin([1.0, 3.0, 5.0, 7.0], 2) == [(1, 2.0), (2, 6.0)]
