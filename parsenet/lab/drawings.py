@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from parsenet.lab.summary import Summary
-from parsenet.reports.charts import Points, line_chart
+from parsenet.reports.charts import Points, line_chart, row_chart
 
 
 def draw_charts(summary: Summary) -> dict[str, str]:
-    """Draw scores over rates, losses, and feature norms, as SVG elements by file name.
+    """Draw scores over rows and rates, losses and feature norms, as SVG elements by file name.
 
     Args:
         summary: what `summarise` returns.
     """
-    charts = {}
+    charts = {"rows": _draw_rows(summary)}
     for index, column in enumerate(summary["columns"]):
         cells = [cell for cell in summary["cells"] if cell["column"] == column]
         sweeps: dict[str, Points] = {
@@ -35,3 +35,18 @@ def draw_charts(summary: Summary) -> dict[str, str]:
         title = f"{cell['row']}, {cell['column']}: feature norms"
         charts[f"norms_{index}"] = line_chart(title, norms, "iteration", log="y")
     return {name: chart for name, chart in charts.items() if chart}
+
+
+def _draw_rows(summary: Summary) -> str:
+    """Draw the cells' figures at their best rates, a curve per column."""
+    by_place = {(cell["row"], cell["column"]): cell["score"] for cell in summary["cells"]}
+    series: dict[str, list[tuple[float, float] | None]] = {}
+    for column in summary["columns"]:
+        scores = [by_place.get((row, column)) for row in summary["rows"]]
+        series[column] = [
+            (100 * score["mean"], 100 * (score["half_width"] or 0.0))
+            if score is not None and score["mean"] is not None
+            else None
+            for score in scores
+        ]
+    return row_chart(f"{summary['score']}, %, at each cell's best rate", summary["rows"], series)

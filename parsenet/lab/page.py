@@ -10,8 +10,9 @@ from parsenet.lab.summary import Summary
 from parsenet.lab.words import headline, how_to_read, verdicts
 from parsenet.reports.html import data_uri, html_table, page
 
-_GROUPS = {"sweep": "Scores over rates", "loss": "Loss", "norms": "Feature norms"}
+_GROUPS = {"rows": "Scores", "sweep": "Scores over rates", "loss": "Loss", "norms": "Feature norms"}
 _NOTES = {
+    "rows": "Bars are 95 % t-intervals over seeds; a single seed has none.",
     "loss": "The first seed at the cell's best rate; batches averaged in blocks.",
     "norms": "Mean length of a pixel's feature vector over a training batch, before any "
     "normalization; the first seed at the cell's best rate.",

@@ -58,7 +58,46 @@ def line_chart(title: str, curves: Mapping[str, Points], x_label: str, log: str 
     for index, (name, points) in enumerate(curves.items()):
         body += _draw_name(index, 0 if beside else len(curves), name)
         body += _draw_curve(frame, index, name, points, log)
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n' + "\n".join(body) + "\n</svg>"
+    return _element(body)
+
+
+def row_chart(
+    title: str, rows: Sequence[str], series: Mapping[str, Sequence[tuple[float, float] | None]]
+) -> str:
+    """Draw values with their uncertainty over named rows, as an SVG element.
+
+    Args:
+        title: what is drawn.
+        rows: names of the places along the x axis.
+        series: for every row a value and the half of its interval, or None where there is none.
+
+    Returns:
+        the element, or nothing where there is no value to draw.
+    """
+    known = [pair for pairs in series.values() for pair in pairs if pair is not None]
+    if not known:
+        return ""
+    y_ticks = nice_ticks(min(y - half for y, half in known), max(y + half for y, half in known))
+    frame = _Frame((-0.5, len(rows) - 0.5), (y_ticks[0], y_ticks[-1]))
+    body = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
+    body += _draw_axes(frame, [], y_ticks, "")
+    body += [
+        f'<text class="tick" x="{frame.x(place)}" y="{HEIGHT - _BOTTOM + 16}" '
+        f'text-anchor="middle">{escape(row)}</text>'
+        for place, row in enumerate(rows)
+    ]
+    for index, (name, pairs) in enumerate(series.items()):
+        shift = 0.08 * (index - (len(series) - 1) / 2)  # intervals beside one another
+        points = [(place + shift, pair[0]) for place, pair in enumerate(pairs) if pair is not None]
+        body += _draw_name(index, len(series), name) + _draw_curve(frame, index, name, points, "")
+        body += [
+            f'<line stroke="{_colour(index)}" stroke-width="1.5" x1="{frame.x(place + shift)}" '
+            f'x2="{frame.x(place + shift)}" y1="{frame.y(pair[0] - pair[1])}" '
+            f'y2="{frame.y(pair[0] + pair[1])}"/>'
+            for place, pair in enumerate(pairs)
+            if pair is not None
+        ]
+    return _element(body)
 
 
 def as_file(chart: str) -> str:
@@ -106,6 +145,10 @@ class _Frame:
         low, high = self.y_range
         share = (value - low) / (high - low)
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
+
+
+def _element(body: Sequence[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n' + "\n".join(body) + "\n</svg>"
 
 
 def _scaled(points: Points, log: str) -> Points:

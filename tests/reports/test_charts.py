@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parsenet.reports.charts import HEIGHT, WIDTH, line_chart, nice_ticks
+from parsenet.reports.charts import HEIGHT, WIDTH, as_file, line_chart, nice_ticks, row_chart
 
 VALUES = st.floats(-1e6, 1e6).map(lambda value: round(value, 4))
 
@@ -90,3 +90,58 @@ def test_long_curve_has_no_dots():
 @pytest.mark.parametrize("curves", [{}, {"a": []}])
 def test_chart_of_nothing_is_nothing(curves):
     assert line_chart("loss", curves, "step") == ""
+
+
+def test_decades_are_equally_long_on_a_logarithmic_axis():
+    points = [(1e-4, 10.0), (1e-3, 100.0), (1e-2, 1000.0)]
+
+    (line,) = points_of(line_chart("norms", {"a": points}, "rate", log="xy"))
+
+    (x0, y0), (x1, y1), (x2, y2) = line
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+
+
+def test_logarithmic_axis_is_marked_in_decades():
+    svg = line_chart("norms", {"a": [(1e-4, 10.0), (1e-2, 1000.0)]}, "rate", log="xy")
+
+    assert [mark for mark in ("0.0001", "0.001", "0.01", "100") if f">{mark}<" not in svg] == []
+
+
+def test_points_without_a_logarithm_are_left_out():
+    (line,) = points_of(line_chart("loss", {"a": [(0, 0.0), (1, 1.0), (2, 2.0)]}, "step", log="y"))
+
+    assert len(line) == 2
+
+
+def test_many_names_stand_in_a_line_of_their_own():
+    svg = line_chart("norms", {name: [(0, 1.0)] for name in "abcde"}, "step")
+
+    places = re.findall(r'<rect x="(\d+)" y="26"', svg)
+    assert [int(x) for x in places] == sorted({int(x) for x in places})
+    assert len(places) == 5
+
+
+def test_rows_are_drawn_with_their_intervals():
+    series = {"norm": [(30.0, 2.0), (36.0, 1.0)], "no norm": [(31.0, 0.0), None]}
+
+    svg = row_chart("IoU", ["fc7", "+ conv3"], series)
+
+    assert ElementTree.fromstring(svg).tag == "svg"
+    assert [len(line) for line in points_of(svg)] == [2, 1]
+    bars = re.findall(r'<line stroke="[^"]*" .*?y1="([\d.]+)" y2="([\d.]+)"', svg)
+    lengths = [float(low) - float(high) for low, high in bars]
+    assert lengths[0] == pytest.approx(2 * lengths[1], abs=0.3)
+    assert lengths[2] == 0
+
+
+def test_rows_without_values_are_nothing():
+    assert row_chart("IoU", ["fc7"], {"norm": [None]}) == ""
+
+
+def test_chart_of_a_file_has_its_own_colours():
+    svg = as_file(line_chart("loss", {"a": [(0, 1.0), (1, 2.0)]}, "step"))
+
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root[0].tag.endswith("style")
