@@ -137,11 +137,16 @@ def _words(text: str) -> tuple[str, ...]:
 
 def numbers(text: str) -> tuple[float, ...]:
     """Read `0.75,1,1.25`."""
-    return tuple(float(word) for word in text.split(","))
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be like 0.75,1,1.25, got '{text}'") from None
 
 
 def _count_or_auto(text: str) -> int | None:
-    return None if text == "auto" else int(text)
+    if text == "auto" or text.isdecimal():
+        return None if text == "auto" else int(text)
+    raise argparse.ArgumentTypeError(f"must be auto or a number, got '{text}'")
 
 
 def _split_model(model: Path | None, inputs: list[str]) -> tuple[Path | None, list[str]]:

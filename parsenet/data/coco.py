@@ -81,7 +81,7 @@ class CocoDataset(SegmentationDataset):
         self._segments = root / _fill(layout.segments, split, "segments")
         self._is_panoptic = file.is_panoptic
         if not file.is_panoptic:
-            require_pycocotools()
+            require_pycocotools("`dataset: coco`")
         folder = root / _fill(layout.images, split, "images")
         self._paths = [_find(image.file_name, folder, root, path.parent) for image in file.images]
         self._require_pictures(path)

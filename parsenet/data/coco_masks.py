@@ -50,15 +50,18 @@ class Frame(NamedTuple):
     name: str
 
 
-def require_pycocotools() -> None:
+def require_pycocotools(purpose: str) -> None:
     """Refuse to begin what needs pycocotools without it.
+
+    Args:
+        purpose: what needs it, for the message.
 
     Raises:
         ConfigError: pycocotools is not installed.
     """
     if find_spec("pycocotools") is None:
         raise ConfigError(
-            "`pycocotools` must be installed for `dataset: coco`, got no such package. "
+            f"`pycocotools` must be installed for {purpose}, got no such package. "
             "Run `pip install 'parsenet[coco]'`."
         )
 

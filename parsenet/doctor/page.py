@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from parsenet.doctor.text import (
     weights_yaml,
 )
 from parsenet.files import write_bytes_atomically
-from parsenet.reports.style import STYLE
+from parsenet.reports.html import html_table, page
 
 MAX_DRAWN = 3
 """Cases of a finding that are drawn."""
@@ -25,8 +25,8 @@ MAX_DRAWN = 3
 MAX_CLASSES = 40
 """Classes of a legend."""
 
-_PAIRED = frozenset({"leak", "similar-leak", "duplicate", "similar", "conflicting-labels"})
-_WITH_LABELS = frozenset({"conflicting-labels"})
+_PICTURES_ALONE = frozenset({"leak", "similar-leak", "duplicate", "similar"})
+"""Findings whose cases are drawn without labels."""
 
 _OWN_STYLE = """\
 .finding { margin: 0 0 1.2rem; padding: .9rem 1rem; border-radius: 8px; background: var(--card);
@@ -65,15 +65,10 @@ def write_page(diagnosis: Diagnosis, folder: Path, show: int = 5) -> Path:
         the page's path.
     """
     path = folder / "report.html"
-    text = "\n".join(_sections(diagnosis, show))
     title = f"Doctor: {_name(diagnosis)}"
-    page = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{STYLE}{_OWN_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{text}\n</body>\n</html>\n"
-    )
-    write_bytes_atomically(path, page.encode(errors="backslashreplace"))
+    sections = [f"<h1>{escape(title)}</h1>", *_sections(diagnosis, show)]
+    text = page(title, sections, _OWN_STYLE)
+    write_bytes_atomically(path, text.encode(errors="backslashreplace"))
     return path
 
 
@@ -94,7 +89,7 @@ def _sections(diagnosis: Diagnosis, show: int) -> Iterator[str]:
             yield _finding(diagnosis, finding, show)
     yield "<h2>Classes</h2>"
     heads, rows = class_cells(diagnosis)
-    yield f'<div class="wide">{_table(heads, rows)}</div>'
+    yield f'<div class="wide">{html_table(heads, rows)}</div>'
     yield f"<h3>Class weights</h3>\n<pre>{escape(weights_yaml(diagnosis))}</pre>"
     yield "<h2>Splits</h2>"
     for (name, line), sums in zip(split_lines(diagnosis), diagnosis.totals, strict=True):
@@ -161,7 +156,7 @@ def _marked(text: str) -> str:
 
 def _figure(diagnosis: Diagnosis, finding: Finding, case: Case) -> str:
     splits = {one.name: one.split for one in diagnosis.surveyed}
-    with_label = finding.code not in _PAIRED or finding.code in _WITH_LABELS
+    with_label = finding.code not in _PICTURES_ALONE
     pictures = [
         picture
         for place in case.places
@@ -175,10 +170,3 @@ def _figure(diagnosis: Diagnosis, finding: Finding, case: Case) -> str:
     )
     caption = f"<figcaption>{escape(str(case))}</figcaption>"
     return f'<figure class="pair">{images}{caption}</figure>'
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    lines = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
-    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"

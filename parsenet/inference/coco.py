@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,6 @@ import numpy as np
 from jaxtyping import Float16
 
 from parsenet.data.labels import LabelMap
-from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.polygons import trace_polygons
 from parsenet.taxonomy import Taxonomy
@@ -109,16 +107,3 @@ def number_pictures(names: Sequence[str]) -> list[int]:
 def _categories(taxonomy: Taxonomy) -> dict[int, str]:
     """Return the classes that are things to find; a class 0 called background is not."""
     return {i: name for i, name in enumerate(taxonomy.names) if i or name != "background"}
-
-
-def require_pycocotools() -> None:
-    """Refuse to begin where COCO results cannot be written.
-
-    Raises:
-        ConfigError: pycocotools is not installed.
-    """
-    if find_spec("pycocotools") is None:
-        raise ConfigError(
-            "COCO results need pycocotools, which is not installed. Run "
-            "`pip install 'parsenet[coco]'`."
-        )

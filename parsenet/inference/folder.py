@@ -8,10 +8,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from parsenet.data.coco_masks import require_pycocotools
 from parsenet.data.reading import lift_pillow_limit
 from parsenet.errors import ConfigError
 from parsenet.inference.areas import write_areas
-from parsenet.inference.coco import require_pycocotools, write_coco
+from parsenet.inference.coco import write_coco
 from parsenet.inference.frames import ReadConfig
 from parsenet.inference.journal import Journal
 from parsenet.inference.pipeline import Pipeline
@@ -116,7 +117,7 @@ class Job:
             ConfigError: the folder cannot be made, or a library is not installed.
         """
         if self.saving.wants("coco"):
-            require_pycocotools()
+            require_pycocotools("`--save coco`")
         if any(source.is_stream for source in self.sources):
             import_cv2()
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -107,12 +107,13 @@ def html_page(run: Run) -> str:
     return page(run.name, sections)
 
 
-def page(title: str, sections: Sequence[str]) -> str:
-    """Write a whole page of HTML around its sections; empty ones are left out."""
+def page(title: str, sections: Iterable[str], style: str = "") -> str:
+    """Write a whole page of HTML around its sections, empty ones left out; `style` is CSS."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)} - ParseNet</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)} - ParseNet</title>\n<style>\n{STYLE}{style}</style>\n"
+        "</head>\n<body>\n"
         + "\n".join(section for section in sections if section)
         + "\n</body>\n</html>\n"
     )

@@ -64,6 +64,21 @@ def test_picture_is_labelled_into_predictions(predict, photo, tmp_path):
         assert (picture.mode, picture.size) == ("P", (32, 24))
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--scales", "argument --scales: must be like 0.75,1,1.25, got 'x'"),
+        ("--batch-size", "argument --batch-size: must be auto or a number, got 'x'"),
+    ],
+)
+def test_word_for_a_number_is_told(predict, photo, capsys, option, message):
+    with pytest.raises(SystemExit) as end:
+        predict(photo, option, "x")
+
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{message}\n")
+
+
 def test_single_picture_gets_its_areas_printed(predict, photo, capsys):
     predict(photo)
 

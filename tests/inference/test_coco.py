@@ -1,19 +1,15 @@
-import builtins
 import contextlib
 import io
 import json
-import re
 
 import numpy as np
 import pytest
 from pycocotools import mask as masks
 from pycocotools.coco import COCO
 
-from parsenet.errors import ConfigError
 from parsenet.inference.coco import (
     encode_regions,
     number_pictures,
-    require_pycocotools,
     write_coco,
 )
 from parsenet.taxonomy import SHAPES, Taxonomy
@@ -124,22 +120,3 @@ def test_box_of_polygons_is_that_of_the_mask():
 )
 def test_picture_ids_are_the_numbers_in_their_names(names, ids):
     assert number_pictures(names) == ids
-
-
-def test_missing_pycocotools_is_told(monkeypatch):
-    monkeypatch.setattr("parsenet.inference.coco.find_spec", lambda name: None)
-    message = (
-        "COCO results need pycocotools, which is not installed. Run `pip install 'parsenet[coco]'`."
-    )
-
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        require_pycocotools()
-
-
-def test_nothing_else_needs_pycocotools(monkeypatch):
-    real = builtins.__import__
-    monkeypatch.setattr(
-        builtins, "__import__", lambda name, *rest: 1 / 0 if "pycoco" in name else real(name, *rest)
-    )
-
-    require_pycocotools()
