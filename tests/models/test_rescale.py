@@ -8,7 +8,11 @@ from parsenet.errors import ConfigError
 from parsenet.models.build import TRUNKS, build_model
 from parsenet.models.rescale import rescale_tap
 
-EVERY = pytest.mark.parametrize("name", TRUNKS)
+EVERY = pytest.mark.parametrize(
+    "name",
+    # The full VGG-16 has half a gigabyte; the reduced one has the same layers around its taps.
+    [pytest.param(n, marks=[pytest.mark.slow] if n == "vgg16_fcn" else []) for n in TRUNKS],
+)
 FIVE = ("pool6", "fc7", "conv5", "conv4", "conv3")
 
 
