@@ -57,7 +57,8 @@ def test_run_folder_means_its_config(tmp_path):
 
 
 def test_every_config_of_the_project_is_understood():
-    for path in (Path(__file__).parents[2] / "configs").rglob("*.yaml"):
+    paths = (Path(__file__).parents[2] / "configs").rglob("*.yaml")
+    for path in (x for x in paths if x.parent.name != "ablations"):  # grids of configs
         assert find_source(path, Hints(), ["--data.root", "somewhere"]).config is not None
 
 
