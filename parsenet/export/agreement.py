@@ -112,8 +112,9 @@ def _compare(
         context = None if contexts is None else contexts[i - 1].flip(2)
         expected, found = (_score(x, images, context) for x in (reference, exported))
         pixels += expected[:, 0].numel()
-        same += int((expected.argmax(1) == found.argmax(1)).sum())
-        difference = max(difference, float((expected - found).abs().max()))
+        # Of nan, argmax would make the class 0.
+        same += int(((expected.argmax(1) == found.argmax(1)) & found.isfinite().all(1)).sum())
+        difference = float(np.maximum(difference, float((expected - found).abs().max())))
     return Agreement(what, pixels, same, difference)
 
 

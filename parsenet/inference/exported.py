@@ -23,6 +23,8 @@ from parsenet.taxonomy import Taxonomy
 
 _PROGRAM = "models/model.json"
 """A torch.export program inside its archive; `export.save` calls it `model`."""
+_ABOUT_ARCHIVE = ("archive_format", "archive_version", "byteorder", "version")
+"""Words on the archive itself, beside the program."""
 
 
 @dataclass(frozen=True)
@@ -221,9 +223,13 @@ def refuse_pickles(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
-            name = entry.filename.partition("/")[2] or entry.filename
+            # All of it is in a folder of the archive's own. Without one, torch would take the file
+            # for one of an older form, which it unpickles.
+            top, _, name = entry.filename.partition("/")
             folder, _, last = name.rpartition("/")
-            if folder in ("data/weights", "data/constants"):
+            if not name:
+                name, known = top, False
+            elif folder in ("data/weights", "data/constants"):
                 known = last.startswith(("weight_", "tensor_")) or last == (
                     f"model_{folder.rpartition('/')[2]}_config.json"
                 )
@@ -233,7 +239,7 @@ def refuse_pickles(path: Path) -> None:
             elif folder == "data/sample_inputs":
                 known = entry.file_size == 0
             else:
-                known = name == _PROGRAM or folder in ("", ".data", "extra")
+                known = name in (_PROGRAM, *_ABOUT_ARCHIVE) or folder in (".data", "extra")
             if not known:
                 raise WeightsError(
                     f"'{path}' must hold a program and plain numbers, got '{name}', which could "

@@ -114,15 +114,24 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
     base = merge(_read(Path(base)) if isinstance(base, str) else base, record.get("set") or {})
     base = merge(base, parse_overrides(overrides))
     rows, columns = _named(record, "rows", path), _named(record, "columns", path)
-    left_out = {Cell(*pair) for pair in record.get("leave_out") or ()}
-    chosen = [Cell(r, c) for r in rows for c in columns if Cell(r, c) not in left_out]
+    places = [Cell(row, column) for row in rows for column in columns]
+    left_out = [tuple(pair) for pair in record.get("leave_out") or ()]
+    chosen = [cell for cell in places if cell not in left_out]
+    stray = [pair for pair in left_out if pair not in places]
+    if stray or not chosen:
+        raise ConfigError(
+            f"`leave_out` of '{path}' must list pairs of a row and a column and leave a cell, got "
+            f"{list(stray[0] if stray else left_out[-1])}. Check its spelling."
+        )
     cells = {}
     for cell in chosen:
         section = merge(merge(base, rows[cell.row]), columns[cell.column])
         cells[cell] = parse_options(section, f"'{path}', row '{cell.row}', column '{cell.column}'")
     seeds = _numbers(record, "seeds", [0], path)
     sweep_seeds = _numbers(record, "sweep_seeds", seeds[:1], path)
-    lrs = sorted({float(lr) for lr in record.get("lrs") or [cells[chosen[0]].optim.lr]})
+    lrs = record.get("lrs") or [cells[chosen[0]].optim.lr]
+    if not isinstance(lrs, list):
+        raise ConfigError(f"`lrs` of '{path}' must list rates, got {lrs!r}. Write [{lrs}].")
     score = record.get("score") or {}
     figures, collapsed = _paper(record.get("paper") or {}, chosen, path)
     grid = Grid(
@@ -131,7 +140,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
         rows=tuple(rows),
         columns=tuple(columns),
         cells=cells,
-        lrs=tuple(lrs),
+        lrs=tuple(sorted({float(lr) for lr in lrs})),
         sweep_seeds=tuple(sweep_seeds),
         seeds=tuple(dict.fromkeys([*sweep_seeds, *seeds])),
         score=Score(str(score.get("metric", "mean_iou")), tuple(score.get("classes") or ())),

@@ -82,7 +82,10 @@ def latex(summary: Summary) -> str:
     ]
     by_place = {(cell["row"], cell["column"]): cell for cell in summary["cells"]}
     for row in summary["rows"]:
-        texts = [_latex_cell(by_place.get((row, column))) for column in summary["columns"]]
+        texts = [
+            _latex_cell(by_place.get((row, column)), summary["metric"])
+            for column in summary["columns"]
+        ]
         lines.append(" & ".join([_escape(row), *texts]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
 
@@ -140,7 +143,8 @@ def _against_paper(summary: Summary, metric: str) -> Table:
     return ["", "", "paper", "ours", "difference"], rows, "llrrr"
 
 
-def _latex_cell(cell: Mapping[str, Any] | None) -> str:
+def _latex_cell(cell: Mapping[str, Any] | None, metric: str | None) -> str:
+    """Write a cell's figure; the paper's stands beside it where it is of the same metric."""
     if cell is None:
         return ""
     score = cell["score"]
@@ -150,10 +154,10 @@ def _latex_cell(cell: Mapping[str, Any] | None) -> str:
         text = f"{100 * score['mean']:.2f}"
         if score["half_width"] is not None:
             text = rf"${text} \pm {100 * score['half_width']:.2f}$"
-    paper = [cell[metric]["paper"] for metric in SUMMARY if cell[metric]["paper"] is not None]
     if cell["paper_collapsed"]:
         return f"{text} (collapsed)"
-    return f"{text} ({100 * cell['mean_iou']['paper']:.1f})" if paper else text
+    paper = None if metric is None else cell[metric]["paper"]
+    return text if paper is None else f"{text} ({100 * paper:.1f})"
 
 
 def _escape(text: str) -> str:

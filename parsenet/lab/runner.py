@@ -109,7 +109,7 @@ class Runner:
         """Give idle workers the next runs."""
         under_way = {worker.plan.key for worker in self.workers if worker.plan}
         idle = [worker for worker in self.workers if not worker.plan]
-        plans = wanted(self.grid, self.results, {*self.given_up, *under_way})
+        plans = wanted(self.grid, self.results, self.given_up, under_way)
         for worker, plan in zip(idle, plans, strict=False):
             worker.give(plan)
         self._show()
@@ -137,9 +137,14 @@ def find_devices(name: str) -> list[str]:
     Args:
         name: `auto` for every GPU, or the CPU where there is none; or names such as
             `cuda:0,cuda:1`. `cpu,cpu` is two workers that share the cores.
+
+    Raises:
+        ConfigError: a device is not there.
     """
+    from parsenet.hardware import choose_device
+
     if name != "auto":
-        return name.split(",")
+        return [str(choose_device(part.strip())) for part in name.split(",")]
     import torch
 
     return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
@@ -166,8 +171,8 @@ def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict
         ParseNetError: something the user has to mend.
     """
     with file.alone(), Screen() as screen:
-        known = file.read()
-        if not wanted(grid, {k: v for k, v in known.items() if "failed" not in v}, ()):
+        known = {key: run for key, run in file.read().items() if "failed" not in run}
+        if not wanted(grid, known, ()):
             return known
         chosen = find_devices(devices)
         threads = max(1, count_cores() // len(chosen))

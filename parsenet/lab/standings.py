@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from parsenet.errors import ConfigError, suggest
 from parsenet.lab.grid import Cell, Grid, Plan, Score
 from parsenet.lab.results import Result
 
@@ -47,9 +48,19 @@ class Standing:
 
 
 def figure(result: Result, score: Score) -> float:
-    """Return the figure that a run is ranked by, in [0, 1]; 0 where nothing was scored."""
+    """Return the figure that a run is ranked by, in [0, 1]; 0 where nothing was scored.
+
+    Raises:
+        ConfigError: a class of the score is none of the data's.
+    """
+    unknown = [name for name in score.classes if name not in result["class_iou"]]
+    if unknown:
+        raise ConfigError(
+            f"`score.classes` must name classes of the data, got '{unknown[0]}'. "
+            f"{suggest(unknown[0], result['class_iou'])}"
+        )
     values = (
-        [result["class_iou"].get(name) for name in score.classes]
+        [result["class_iou"][name] for name in score.classes]
         if score.classes
         else [result["scores"][score.metric]]
     )
@@ -102,13 +113,19 @@ def standing(grid: Grid, cell: Cell, results: Mapping[str, Result]) -> Standing:
     )
 
 
-def wanted(grid: Grid, results: Mapping[str, Result], given_up: Collection[str]) -> list[Plan]:
+def wanted(
+    grid: Grid,
+    results: Mapping[str, Result],
+    given_up: Collection[str],
+    under_way: Collection[str] = (),
+) -> list[Plan]:
     """List the runs that can be made now: the sweep, then further seeds at the best rates.
 
     Args:
         grid: what was asked for.
         results: finished runs by key.
         given_up: keys of runs that failed; they are not wanted again.
+        under_way: keys of runs that are being made; their cells' best rates are not known yet.
     """
     known = {*results, *given_up}
     plans = [plan for plan in grid.sweep() if plan.key not in known]
@@ -118,4 +135,4 @@ def wanted(grid: Grid, results: Mapping[str, Result], given_up: Collection[str])
         if best is not None:
             later = (grid.plan(cell, best, seed) for seed in grid.seeds)
             plans += [plan for plan in later if plan.key not in known]
-    return plans
+    return [plan for plan in plans if plan.key not in under_way]

@@ -30,6 +30,7 @@ def summarise(grid: Grid, results: Mapping[str, Result]) -> Summary:
         "name": grid.name,
         "title": grid.title,
         "score": grid.score.title,
+        "metric": None if grid.score.classes else grid.score.metric,
         "classes": list(grid.score.classes),
         "rows": list(grid.rows),
         "columns": list(grid.columns),

@@ -48,6 +48,19 @@ def test_pixels_that_differ_are_counted():
     assert found[0].difference == pytest.approx(190 / 32)
 
 
+def test_scores_that_are_not_finite_never_agree():
+    class Broken(ColourSegmenter):
+        def bands(self, images, pool6=None):
+            yield torch.cat(list(super().bands(images, pool6)), 2) * torch.nan
+
+    image = np.full((20, 30, 3), (200, 10, 10), np.uint8)
+
+    (own, *_) = compare(ColourSegmenter(), Broken(), [image])
+
+    assert own.same == 0
+    assert np.isnan(own.difference)
+
+
 def test_least_share_is_the_limit():
     enough = Agreement("own size", 100_000, 99_990, 0.1)
     too_few = Agreement("33 x 49", 100_000, 99_989, 0.1)

@@ -1,14 +1,17 @@
 """Exported files in the place of a checkpoint. Files of real networks: `tests/export/`."""
 
+import io
 import pickle
 import re
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch._export.serde.schema import SCHEMA_VERSION
 
 from parsenet.cli import main
 from parsenet.config import InferenceConfig
@@ -189,6 +192,7 @@ def test_missing_runtime_names_the_extra(file, monkeypatch):
     ("name", "content"),
     [
         ("data/sample_inputs/model.pt", pickle.dumps(1)),
+        ("serialized_state_dict.pt", pickle.dumps(1)),
         ("data/constants/custom_obj_0", pickle.dumps(1)),
         ("data/weights/model.pt", pickle.dumps(1)),
         ("data/weights/model_weights_config.json", b'{"config": {"a": {"use_pickle": true}}}'),
@@ -207,3 +211,33 @@ def test_program_with_code_of_its_own_is_refused(tmp_path, name, content):
         r"wrote\.$",
     ):
         refuse_pickles(path)
+
+
+def test_program_of_an_older_form_is_refused_before_it_is_unpickled(tmp_path):
+    # Torch falls back to it where the archive has no folder of its own.
+    ran = tmp_path / "ran"
+
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (ran,)
+
+    content = io.BytesIO()
+    torch.save({"a": Code()}, content)
+    path = tmp_path / "old.pt2"
+    with (
+        zipfile.ZipFile(write_program(tmp_path / "new.pt2")) as new,
+        zipfile.ZipFile(path, "w") as old,
+    ):
+        program = next(x for x in new.namelist() if x.endswith("models/model.json"))
+        old.writestr("serialized_exported_program.json", new.read(program))
+        old.writestr("version", ".".join(map(str, SCHEMA_VERSION)))
+        for part in ("state_dict", "constants", "example_inputs"):
+            old.writestr(f"serialized_{part}.pt", content.getvalue())
+
+    refused(
+        WeightsError,
+        f"'{path}' must hold a program and plain numbers, got 'serialized_exported_program.json', "
+        "which could run code of its own. Use a file that `parsenet export` wrote.",
+        path,
+    )
+    assert not ran.exists()

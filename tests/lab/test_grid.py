@@ -83,6 +83,12 @@ def test_merge_joins_sections_and_replaces_lists():
         ({"row": {}}, "must hold the options of a grid, got 'row'. Did you mean `rows`?"),
         ({"rows": {}}, "`rows` of 'tiny.yaml' must name at least one set of options, got {}."),
         ({"seeds": [1, 1]}, "`seeds` of 'tiny.yaml' must list different numbers, got [1, 1]."),
+        ({"lrs": 0.1}, "`lrs` of 'tiny.yaml' must list rates, got 0.1. Write [0.1]."),
+        (
+            {"leave_out": [["fc7", "nrm"]]},
+            "`leave_out` of 'tiny.yaml' must list pairs of a row and a column and leave a cell, "
+            "got ['fc7', 'nrm']. Check its spelling.",
+        ),
         (
             {"score": {"metric": "miou"}},
             "`score.metric` of 'tiny.yaml' must be a known score, got 'miou'. Did you mean "

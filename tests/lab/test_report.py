@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from parsenet.lab.grid import Cell
-from parsenet.lab.report import list_tables, write_grid_report
+from parsenet.lab.report import latex, list_tables, write_grid_report
 from parsenet.lab.summary import summarise
 from parsenet.lab.words import headline, rates
 from tests.fakes.lab import make_grid, result_of
@@ -88,6 +88,15 @@ def test_report_is_written_in_four_forms(grid, tmp_path):
     assert record["cells"][0]["score"]["mean"] == pytest.approx(0.52)
     assert r"fc7 &  & $52.00 \pm 4.97$ (50.0) \\" in latex
     assert "everything is sky" in path.read_text()
+
+
+def test_latex_has_the_papers_figure_of_the_metric_that_cells_are_ranked_by(tmp_path):
+    paper = {"fc7": {"raw": {"pixel_accuracy": 70.0}}}
+    ranked = make_grid(tmp_path, paper=paper, score={"metric": "pixel_accuracy"})
+    other = make_grid(tmp_path, paper=paper)
+
+    assert r"fc7 &  & $50.00 \pm 0.00$ (70.0) \\" in latex(summarise(ranked, results_of(ranked)))
+    assert r"fc7 &  & $52.00 \pm 4.97$ \\" in latex(summarise(other, results_of(other)))
 
 
 def test_page_shows_the_same_picture_for_all_cells(grid, tmp_path):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from parsenet.errors import ParseNetError
+from parsenet.errors import ConfigError, ParseNetError
 from parsenet.lab.results import ResultsFile
-from parsenet.lab.runner import Runner, find_devices
+from parsenet.lab.runner import Runner, find_devices, run_grid
 from parsenet.lab.screen import Screen
 from parsenet.lab.workers import Worker
-from tests.fakes.lab import make_grid, pretend, write_grid
+from tests.fakes.lab import make_grid, pretend, result_of, write_grid
 
 ONE_CELL = {"rows": {"fc7": {}}, "columns": {"raw": {}}, "leave_out": [], "paper": {}}
 
@@ -93,8 +93,21 @@ def test_refusal_ends_the_grid_with_its_sentence(tmp_path):
     assert not (tmp_path / "results.jsonl").exists()
 
 
-def test_named_devices_are_taken_as_they_are():
-    assert find_devices("cuda:1,cpu") == ["cuda:1", "cpu"]
+def test_devices_are_a_list_of_those_that_are_there():
+    assert find_devices("cpu,cpu") == ["cpu", "cpu"]
+    message = "^`device` must be available here, got 'gpu'. Use `auto` or `cpu`.$"
+    with pytest.raises(ConfigError, match=message):
+        find_devices("cpu,gpu")
+
+
+def test_old_failure_of_another_grid_is_none_of_this_one(tmp_path):
+    grid = make_grid(tmp_path, seeds=[0], lrs=[0.1], **ONE_CELL)
+    file = ResultsFile(tmp_path / "results.jsonl")
+    plan = next(grid.sweep())
+    file.add({"key": "other", "failed": "no memory"})
+    file.add(result_of(plan, 0.5))
+
+    assert list(run_grid(grid, file, tmp_path, "cpu")) == [plan.key]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import math
 import pytest
 from scipy import stats
 
+from parsenet.errors import ConfigError
 from parsenet.lab.grid import Cell, Score
 from parsenet.lab.standings import Estimate, estimate, figure, standing, wanted
 from tests.fakes.lab import make_grid, result_of
@@ -30,6 +31,14 @@ def test_figure_is_the_metric_or_the_mean_of_chosen_classes(tmp_path):
 
     assert figure(result, Score("mean_iou", ())) == 0.6
     assert figure(result, Score("mean_iou", ("a", "b", "c"))) == 0.3  # b has no ground truth
+
+
+def test_class_that_is_none_of_the_datas_is_refused(tmp_path):
+    result = result_of(make_grid(tmp_path).plan(CELL, 0.1, 0), 0.6)
+
+    message = "^`score.classes` must name classes of the data, got 'd'. Known: `a`, `b`, `c`.$"
+    with pytest.raises(ConfigError, match=message):
+        figure(result, Score("mean_iou", ("a", "d")))
 
 
 def test_interval_is_that_of_student():
@@ -96,6 +105,14 @@ def test_further_seeds_are_wanted_at_the_best_rate_once_the_sweep_is_there(tmp_p
     assert places(wanted(grid, whole, ())) == [
         ("fc7", "raw", 0.001, 1), ("fc7", "raw", 0.001, 2),
     ]  # fmt: skip
+
+
+def test_no_further_seed_is_wanted_while_the_sweep_is_under_way(tmp_path):
+    grid = make_grid(tmp_path, rows={"fc7": {}}, columns={"raw": {}}, leave_out=[], paper={})
+    results = results_of(grid, {(0.001, 0): 0.3})
+    under_way = {grid.plan(CELL, 0.01, 0).key}
+
+    assert wanted(grid, results, (), under_way) == []
 
 
 def test_failed_runs_do_not_hold_a_cell_up(tmp_path):
