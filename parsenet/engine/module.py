@@ -73,11 +73,16 @@ class SegmentationModule(pl.LightningModule):
         self.loss = CrossEntropy(optim.loss, taxonomy.void)
         self.result: Result | None = None
         self._counter = ImageCounter(taxonomy.num_classes, taxonomy.void)
+        self._has_started = False
 
     def setup(self, stage: str) -> None:
-        """Load the start weights before training; a resumed run overwrites them afterwards."""
-        if stage != "fit":
+        """Load the start weights before training; a resumed run overwrites them afterwards.
+
+        A second `fit` of the same module goes on from where the first one ended.
+        """
+        if stage != "fit" or self._has_started:
             return
+        self._has_started = True
         if self.config.weights is not None:
             load_weights(self.network.trunk, self.config)
         rescale_tap(self.network.trunk, self.config.rescale)

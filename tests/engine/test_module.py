@@ -192,3 +192,7 @@ def test_rescale_is_applied_when_training_starts_and_never_to_a_saved_network(tm
     torch.testing.assert_close(module.network.trunk.conv5.weight, start / 64)
     assert torch.equal(loaded.network.trunk.conv5.weight, module.network.trunk.conv5.weight)
     assert loaded.config.rescale == {"conv4": 64.0}
+
+    make_trainer(max_steps=1).fit(module, make_batches(1))  # goes on, and does not rescale again
+
+    torch.testing.assert_close(module.network.trunk.conv5.weight, start / 64)
