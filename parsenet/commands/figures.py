@@ -188,7 +188,7 @@ def _receptive_field(given: argparse.Namespace) -> int:
             image = read_image(path)
             tell = partial(_tell, bar, bar.add_task(name))
             seen[name] = probe_picture(subject, image, probe, taps, tell)
-            draw_fields(given.out / f"{name}.png", image, seen[name])
+            draw_fields(given.out / f"{name}_field.png", image, seen[name])
             write_fields(given.out, subject, probe, seen)  # each picture as soon as it is done
     cells = [
         [
