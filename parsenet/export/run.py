@@ -117,12 +117,18 @@ def export(checkpoint: Path | None, config: ExportConfig) -> Exported:
         config: what to make of it.
 
     Raises:
+        ConfigError: the file would replace the checkpoint.
         WeightsError: the checkpoint cannot be read.
         DataNotFoundError: a folder holds no pictures, or scores are not where they should be.
         ExportError: the file gives other labels; it is not written.
         ParseNetError: a package that this needs is not installed.
     """
     source = box_path() if checkpoint is None else checkpoint
+    if config.out.resolve() == source.resolve():
+        raise ConfigError(
+            f"`out` must be another file than the checkpoint, got '{config.out}' for both. Give a "
+            "new name."
+        )
     loaded = load_network(source)
     reference = NetworkSegmenter(
         loaded.network, loaded.taxonomy, torch.device("cpu"), "32-true", loaded.record

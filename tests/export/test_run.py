@@ -296,3 +296,16 @@ def test_model_in_the_box_loses_little_in_int8(tmp_path, voc_dir):
     assert min(x.share for x in done.agreements) > 0.9
     assert done.losses is not None
     assert done.losses["file"] > done.losses["checkpoint"] - 0.02
+
+
+def test_checkpoint_is_not_replaced_by_its_export(checkpoint):
+    before = checkpoint.read_bytes()
+
+    with pytest.raises(
+        ConfigError,
+        match=rf"^`out` must be another file than the checkpoint, got '{checkpoint}' for both\. "
+        r"Give a new name\.$",
+    ):
+        export(checkpoint, ExportConfig(checkpoint, "safetensors"))
+
+    assert checkpoint.read_bytes() == before
