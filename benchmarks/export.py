@@ -97,6 +97,8 @@ def onnx_forms(plain: Path, small: Path) -> dict[str, Score]:
         options = ort.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
+        # Threads that wait in a loop would take the cores from whichever form comes next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return lambda image: session.run(["scores"], {"image": image})[0]
 
