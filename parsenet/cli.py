@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from parsenet.errors import ParseNetError, suggest
 
@@ -98,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise
-        where = f"'{error.filename}'" if error.filename else "A file"
+        path = Path(error.filename or "")
+        if path.suffix == ".part":  # the name that a file has while it is written
+            path = path.parent
+        where = f"'{path}'" if error.filename else "A file"
         print(
             f"error: {where} cannot be read or written ({error.strerror}). Choose another place.",
             file=sys.stderr,
