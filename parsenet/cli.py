@@ -5,10 +5,12 @@ Nothing here imports torch before a command runs, so that `--help` is quick.
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from parsenet.errors import ParseNetError, suggest
 
@@ -23,7 +25,7 @@ commands:
   test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
   predict    label pictures, videos    parsenet predict photo.jpg photos/ --save label,overlay
   submit     pack VOC's test set       parsenet submit model.safetensors --root VOC2012
-  export     for other runtimes       parsenet export model.safetensors --out model.onnx
+  export     for other runtimes        parsenet export model.safetensors --out model.onnx
   serve      a page to look at labels  parsenet serve model.safetensors other.safetensors
   score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
   compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
@@ -58,6 +60,9 @@ COMMANDS = {
 }
 """Each command, and the module of `parsenet/commands/` that runs it."""
 
+_NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+"""What the file system refuses: no permission, read-only, full."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -90,6 +95,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except ParseNetError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        path = Path(error.filename or "")
+        if path.suffix == ".part":  # the name that a file has while it is written
+            path = path.parent
+        where = f"'{path}'" if error.filename else "A file"
+        print(
+            f"error: {where} cannot be read or written ({error.strerror}). Choose another place.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("error: interrupted. Files that were written are whole.", file=sys.stderr)

@@ -270,3 +270,15 @@ def test_report_of_no_run_is_refused(capsys, tmp_path):
     message = refused(capsys, "report", tmp_path)
 
     assert message.startswith(f"'{tmp_path}' must be a run folder")
+
+
+@pytest.mark.parametrize(("number", "reason"), [(13, "Permission denied"), (30, "Read-only")])
+def test_place_that_refuses_a_file_is_named_in_one_line(capsys, monkeypatch, number, reason):
+    def refuse(path):
+        raise OSError(number, reason, "labels/.0f6a.part")
+
+    monkeypatch.setattr("parsenet.reports.html.write_report", refuse)
+
+    message = refused(capsys, "report", "runs/demo")
+
+    assert message == f"'labels' cannot be read or written ({reason}). Choose another place."

@@ -140,6 +140,12 @@ class ProgressBar(RichProgressBar):
         super().__init__(leave=True)
         self._shown: dict[str, Any] = {}
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        # Lightning's own: without a number of epochs (-1) it writes "Epoch 0/-2".
+        if self.trainer.max_epochs == -1:
+            return f"{f'Epoch {current_epoch}':{len(self.validation_description)}}"
+        return super()._get_train_description(current_epoch)
+
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return what stands beside the bar; read only now and then, for a GPU has to wait."""
         if trainer.fit_loop.batch_idx % SHOW_EVERY == 0 or not trainer.training:

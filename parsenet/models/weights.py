@@ -121,7 +121,8 @@ def _read_source(trunk: Trunk, weights: str, download: bool) -> dict[str, Tensor
         if not download:
             raise WeightsError(
                 f"`weights` '{weights}' must be in torch's cache, got no '{cached}'. Add "
-                f"`--model.network.download true` to fetch {enum.url}, or copy that file there."
+                f"`--model.network.download true` (`parsenet figures`: `--download`) to fetch "
+                f"{enum.url}, or copy that file there."
             )
         cached.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -44,7 +44,8 @@ def test_weights_that_are_not_cached_are_not_downloaded(trunk, torch_home):
 
     assert message_of(lambda: load_weights(trunk, LIGHT)) == (
         f"`weights` 'imagenet1k_v1' must be in torch's cache, got no '{cached}'. Add "
-        f"`--model.network.download true` to fetch {SQUEEZENET_URL}, or copy that file there."
+        f"`--model.network.download true` (`parsenet figures`: `--download`) to fetch "
+        f"{SQUEEZENET_URL}, or copy that file there."
     )
 
 
