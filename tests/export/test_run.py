@@ -269,7 +269,7 @@ def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
     assert done.path.stat().st_size < 0.4 * checkpoint.stat().st_size
     assert Predictor.load(done.path).precision == "int8"
     assert done.losses is not None
-    assert done.losses["pictures"] == 3
+    assert done.losses["pictures"] == 6  # three of train, three of val; the rest has no label
     assert "Computes in int8" in done.card.read_text(encoding="utf-8")
 
 
