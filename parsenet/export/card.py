@@ -43,7 +43,7 @@ def write_card(
             f"{record['checkpoint_sha256'][:12]}) by\n\n    {record['command']}\n\n"
             f"with parsenet {record['version']}."
         ),
-        "Input and output": _describe_interface(record),
+        "Input and output": _describe_interface(record, name),
         "Classes": f"{len(taxonomy['names'])} of `{taxonomy['name']}`, in the order of their "
         f"indices: {', '.join(taxonomy['names'])}. Colours are in the record; "
         f"{taxonomy['void']} is void in label maps.",
@@ -55,7 +55,7 @@ def write_card(
     return f"# {name}\n\n{text}"
 
 
-def _describe_interface(record: Mapping[str, Any]) -> str:
+def _describe_interface(record: Mapping[str, Any], name: str) -> str:
     interface = record.get("interface")
     if interface is None:
         return (
@@ -70,8 +70,10 @@ def _describe_interface(record: Mapping[str, Any]) -> str:
             f"float32 (N, 3, H, W), {known.order}, (x - mean) / std of x in [0, 255] with mean "
             f"{list(known.mean)} and std {list(known.std)}."
         )
+    # torch.export keeps the sizes of a deep trunk open from 17 pixels on only.
+    smallest = "17x17" if name.endswith(".pt2") else "1x1"
     lines = [
-        f"- `image`: {image} Any number of pictures of any one size from 1x1 up.",
+        f"- `image`: {image} Any number of pictures of any one size from {smallest} up.",
         f"- `scores`: float32 (N, {len(record['taxonomy']['names'])}, H, W), before the softmax; "
         "the label is the class of the largest.",
     ]

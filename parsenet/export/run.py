@@ -203,7 +203,7 @@ def _gather_pictures(config: ExportConfig) -> tuple[list[Pixels], str]:
             f"{config.num_pictures} drawn pictures (gradients under noise, no photographs)"
         )
     paths = find_in(config.pictures, "pictures", config.num_pictures)
-    return [read_small(path) for path in paths], f"{len(paths)} pictures of the user's"
+    return [read_small(path) for path in paths], f"{len(paths)} pictures of `--pictures`"
 
 
 def _describe(source: Path, loaded: LoadedNetwork, config: ExportConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from parsenet.cli import main
 from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError, DataNotFoundError, ExportError
 from parsenet.export import run
+from parsenet.export.card import write_card
 from parsenet.export.pictures import draw_pictures
 from parsenet.export.run import ExportConfig, export
 from parsenet.inference.predictor import Predictor
@@ -99,6 +100,15 @@ def test_card_holds_classes_check_and_licence(exported):
     assert "drawn pictures (gradients under noise, no photographs)" in text
     assert re.search(r"\| 97 x 131, context given \| +12,707 \| +100\.0000 \|", text)
     assert "## Licence\n\nCC0" in text
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("a.onnx", "1x1"), ("a.pt2", "17x17")])
+def test_card_says_how_small_a_picture_may_be(exported, name, smallest):
+    metadata = {x.key: x.value for x in onnx.load(exported.path).metadata_props}
+
+    card = write_card(name, json.loads(metadata["parsenet"]), [], "nothing", None)
+
+    assert f"Any number of pictures of any one size from {smallest} up." in card
 
 
 def test_safetensors_come_out_as_they_went_in(checkpoint, tmp_path, capsys):
