@@ -1,6 +1,7 @@
 """What a run saves while it goes on: the best network, and the last state to resume from."""
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,17 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Write after an iteration; never with gradients half accumulated, which are not saved."""
         step = trainer.global_step
-        if step > self._step_before and step % self.every == 0:
+        if step > self._step_before and self.is_due(step):
             self._is_due = True
             loop = trainer.fit_loop
             assert loop._data_fetcher is not None
             if not loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
                 self._save(trainer)
         self._step_before = step
+
+    def is_due(self, step: int) -> bool:
+        """Say whether to write after an iteration."""
+        return step % self.every == 0
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what was put off."""
@@ -78,6 +83,27 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         self._is_due = False
         trainer.save_checkpoint(self.path, weights_only=False)
+
+
+class TimedCheckpoint(LastCheckpoint):
+    """The same, every so many seconds.
+
+    Args:
+        path: file to write.
+        seconds: between two writings.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__(path, every=1)
+        self._seconds = seconds
+        self._written = time.monotonic()
+
+    def is_due(self, step: int) -> bool:
+        """Say whether enough time has gone by."""
+        if time.monotonic() - self._written < self._seconds:
+            return False
+        self._written = time.monotonic()
+        return True
 
 
 def build_checkpoints(folder: Path, every: int) -> list[Callback]:

@@ -20,8 +20,8 @@ from parsenet.lab.workers import TRIES, Done, Event, Failed, Refused, Worker
 class Runner:
     """Hands runs to workers and writes down what comes back.
 
-    Nothing but the runs under way is lost when it is killed: a result is on disk before the next
-    run begins.
+    Little is lost when it is killed: a result is on disk before the next run begins, and the state
+    of a run under way every few minutes.
 
     Args:
         grid: what to run.
@@ -161,7 +161,7 @@ def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict
     Args:
         grid: what to run.
         file: where results are, and go.
-        out_dir: folder for sample labels.
+        out_dir: folder for sample labels and for the states of runs under way.
         devices: see `find_devices`.
 
     Returns:
@@ -176,5 +176,5 @@ def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict
             return known
         chosen = find_devices(devices)
         threads = max(1, count_cores() // len(chosen))
-        workers = [Worker(device, threads, out_dir / "samples") for device in chosen]
+        workers = [Worker(device, threads, out_dir) for device in chosen]
         return Runner(grid, file, workers, screen).run()

@@ -14,14 +14,14 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
-from torch.utils.data import DataLoader
 
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.labels import LabelMap
-from parsenet.data.sample import collate
 from parsenet.data.sampler import TrainSampler, repeat_factors
+from parsenet.engine.checkpoints import TimedCheckpoint, WholeFiles
+from parsenet.engine.datamodule import TrainLoader
 from parsenet.engine.module import SegmentationModule
 from parsenet.engine.record import describe_machine, now
 from parsenet.engine.run import QUIET
@@ -48,10 +48,12 @@ class Place:
     """Where a run is made."""
 
     device: torch.device
-    samples_dir: Path
-    """Folder for the predicted labels, one folder per run in it."""
+    out_dir: Path
+    """Folder for predicted labels (`samples/`) and for the states of runs under way."""
     tell: Callable[[int, float], None] = lambda step, loss: None
     """Called now and then with (iteration, loss)."""
+    save_every: float = 600.0
+    """Seconds between two writings of a run's state."""
 
 
 class Pictures:
@@ -72,16 +74,19 @@ class Pictures:
             present = check_labels(self.train, progress=False)
             self._weights = repeat_factors(present, config.balance)
 
-    def load(self, seed: int) -> DataLoader[Any]:
-        """Load training batches; order and augmentation are those of the seed."""
+    def load(self, seed: int, progress: Callable[[], int]) -> TrainLoader:
+        """Load training batches; order and augmentation are those of the seed.
+
+        Args:
+            seed: of the run.
+            progress: counts the batches of this epoch that a resumed run has had.
+        """
         config = self.config
-        sampler = TrainSampler(len(self.train), seed, weights=self._weights)
-        return DataLoader(
+        return TrainLoader(
             self.train,
+            progress,
+            TrainSampler(len(self.train), seed, weights=self._weights),
             batch_size=min(config.batch_size, len(self.train)),
-            sampler=sampler,
-            collate_fn=collate,
-            drop_last=True,
             num_workers=config.num_workers,
             persistent_workers=config.num_workers > 0,
         )
@@ -112,17 +117,19 @@ class Bench:
         pl.seed_everything(options.seed, verbose=False)
         module = SegmentationModule(options.network, options.optim, pictures.taxonomy)
         module.seed = options.seed
-        trainer, watch = self._train(module, options, pictures)
+        state = self.place.out_dir / "under_way" / f"{options.key}.ckpt"
+        trainer, watch = self._train(module, options, pictures, state)
         trained = time.monotonic()
         scored = self._score(module, options, pictures, trainer.precision)
+        state.unlink(missing_ok=True)
         losses = watch.losses()
         known = [loss for loss in losses if np.isfinite(loss)]
         return {
             "key": options.key,
             "config": options.to_dict(),
             "date": started,
-            "seconds": round(time.monotonic() - clock, 1),
-            "seconds_training": round(trained - clock, 1),
+            "seconds": round(watch.seconds_before + time.monotonic() - clock, 1),
+            "seconds_training": round(watch.seconds_before + trained - clock, 1),
             "machine": describe_machine(self.place.device),
             "precision": str(trainer.precision),
             "num_iterations": trainer.global_step,
@@ -143,10 +150,12 @@ class Bench:
         return self._pictures
 
     def _train(
-        self, module: SegmentationModule, options: Options, pictures: Pictures
+        self, module: SegmentationModule, options: Options, pictures: Pictures, state: Path
     ) -> tuple[pl.Trainer, Watch]:
         given = dict(options.trainer)
-        loader = pictures.load(options.seed)
+        loader = pictures.load(
+            options.seed, lambda: trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        )
         per_epoch = max(1, len(loader) // int(given.get("accumulate_grad_batches", 1)))
         num_steps = int(given.get("max_steps", -1))
         if num_steps < 0:
@@ -157,9 +166,10 @@ class Bench:
             "accelerator": "gpu" if device.type == "cuda" else device.type,
             "devices": [device.index or 0] if device.type == "cuda" else 1,
             "precision": given.pop("precision", None) or choose_precision(device),
-            "callbacks": [watch],
+            "callbacks": [watch, TimedCheckpoint(state, self.place.save_every)],
+            "plugins": [WholeFiles()],
+            "use_distributed_sampler": False,
             "logger": False,
-            "enable_checkpointing": False,
             "enable_progress_bar": False,
             "enable_model_summary": False,
             "limit_val_batches": 0,
@@ -175,7 +185,8 @@ class Bench:
                     f"`trainer` must hold options of Lightning's Trainer, got: {reason}."
                 ) from error
             warnings.filterwarnings("ignore", ".*You defined a `validation_step` but")
-            trainer.fit(module, train_dataloaders=loader)
+            before = state if _can_resume(state) else None
+            trainer.fit(module, loader, ckpt_path=before, weights_only=True)
         return trainer, watch
 
     def _score(
@@ -186,7 +197,7 @@ class Bench:
         predictor = Predictor(
             module.network, pictures.taxonomy, str(self.place.device), known, scoring.inference
         )
-        folder = self.place.samples_dir / options.key
+        folder = self.place.out_dir / "samples" / options.key
         counts, samples = _count(predictor, pictures.val, scoring, folder)
         result = scores(counts.total())
         predicted = counts.total().sum(0)
@@ -205,6 +216,18 @@ class Bench:
             "largest_share": float(predicted.max() / max(1, predicted.sum())),
             "samples": samples,
         }
+
+
+def _can_resume(state: Path) -> bool:
+    """Say whether a killed run left a state to go on from; an unreadable one is removed."""
+    try:
+        torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
+        return False
+    except Exception:  # whatever is wrong with it, the run can be made from its beginning
+        state.unlink()
+        return False
+    return True
 
 
 def _count(

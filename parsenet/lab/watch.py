@@ -1,10 +1,12 @@
 """What is measured while a run trains: every loss, and how long the feature vectors are."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -37,11 +39,33 @@ class Watch(pl.Callback):
     def __init__(self, num_steps: int, tell: Callable[[int, float], None]) -> None:
         self.diverged: str | None = None
         self.norms: dict[str, list[tuple[int, float]]] = {}
+        self.seconds_before = 0.0
+        self._started = time.monotonic()
         self._every = max(1, num_steps // NUM_LOOKS)
         self._last = num_steps - 1
         self._tell = tell
         self._losses: list[Tensor] = []
         self._hook: RemovableHandle | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run has to know."""
+        return {
+            "diverged": self.diverged,
+            "norms": self.norms,
+            "losses": torch.tensor(self.losses(), dtype=torch.float64),
+            "seconds": self.seconds_before + time.monotonic() - self._started,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what was measured before."""
+        self.diverged = state_dict["diverged"]
+        self.norms = state_dict["norms"]
+        self._losses = list(state_dict["losses"])
+        self.seconds_before = float(state_dict["seconds"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave a run that had diverged when it was stopped as it is."""
+        trainer.should_stop = self.diverged is not None
 
     def on_train_batch_start(
         self,

@@ -52,7 +52,7 @@ class Worker:
     Args:
         device: where its runs are made, such as `cpu` or `cuda:1`.
         threads: cores that it may take.
-        samples_dir: folder for predicted labels.
+        out_dir: folder for predicted labels and for the states of runs under way.
         work: what the process does; tests put something quicker here.
     """
 
@@ -60,13 +60,13 @@ class Worker:
         self,
         device: str,
         threads: int,
-        samples_dir: Path,
+        out_dir: Path,
         work: Callable[[Connection, str, int, Path], None] | None = None,
     ) -> None:
         self.device = device
         self.plan: Plan | None = None
         self.progress = Progress(0, float("nan"))
-        self._arguments = (device, threads, samples_dir)
+        self._arguments = (device, threads, out_dir)
         self._work = work or make_runs
         self._start()
 
@@ -120,7 +120,7 @@ class Worker:
         theirs.close()
 
 
-def make_runs(connection: Connection, device: str, threads: int, samples_dir: Path) -> None:
+def make_runs(connection: Connection, device: str, threads: int, out_dir: Path) -> None:
     """Make runs until the other end hangs up: what a worker's process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process in front
     # A spawned process would spawn its data loaders too, with seconds of imports for each run.
@@ -137,7 +137,7 @@ def make_runs(connection: Connection, device: str, threads: int, samples_dir: Pa
     def tell(iteration: int, loss: float) -> None:
         connection.send(Progress(iteration, loss))
 
-    bench = Bench(Place(torch.device(device), samples_dir, tell))
+    bench = Bench(Place(torch.device(device), out_dir, tell))
     while True:
         try:
             options = connection.recv()

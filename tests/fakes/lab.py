@@ -83,7 +83,7 @@ def result_of(plan, score, collapsed=False, **changes):
     }  # fmt: skip
 
 
-def pretend(connection, device, threads, samples_dir):
+def pretend(connection, device, threads, out_dir):
     """Do what a worker's process does, without training: seed 1 dies once, 2 always, 3 breaks.
 
     A run's score is its rate, and a rate above 1 is refused.
@@ -94,7 +94,7 @@ def pretend(connection, device, threads, samples_dir):
         except EOFError:
             return
         connection.send(Progress(1, 0.5))
-        begun = Path(samples_dir) / f"{options.key}.begun"
+        begun = Path(out_dir) / f"{options.key}.begun"
         first = not begun.exists()
         begun.touch()
         if options.seed == 2 or (options.seed == 1 and first):

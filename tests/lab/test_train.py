@@ -14,7 +14,7 @@ from tests.fakes.lab import make_grid, write_grid
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench(Place(torch.device("cpu"), tmp_path_factory.mktemp("samples")))
+    return Bench(Place(torch.device("cpu"), tmp_path_factory.mktemp("out")))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_labels_of_the_samples_are_kept(bench, result):
     (name,) = result["samples"]
 
     for folder in (result["key"], "picture", "truth"):
-        assert (bench.place.samples_dir / folder / f"{name}.png").is_file()
+        assert (bench.place.out_dir / "samples" / folder / f"{name}.png").is_file()
 
 
 def test_equal_seeds_give_equal_results(bench, result, tmp_path):
@@ -97,3 +97,61 @@ def test_curve_is_averaged_over_blocks():
 
 def test_curve_counts_iterations_not_batches():
     assert thin([1.0, 3.0, 5.0, 7.0], 2) == [(1, 2.0), (2, 6.0)]
+
+
+@pytest.mark.parametrize("stopped_at", [10, 20])
+def test_killed_run_goes_on_exactly(tmp_path, stopped_at):
+    """An epoch has 16 batches, so the second stop lies in the next one."""
+    words = [
+        "--trainer.max_steps",
+        "26",
+        "--model.network.dropout",
+        "0.5",
+        "--data.batch_size",
+        "24",
+    ]
+    options = read_grid(write_grid(tmp_path), words).cells["both", "norm"].at(0.01, 0)
+    whole = Bench(Place(torch.device("cpu"), tmp_path / "whole")).run(options)
+    state = tmp_path / "out" / "under_way" / f"{options.key}.ckpt"
+
+    def stop(step, loss):
+        if step >= stopped_at:
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        Bench(Place(torch.device("cpu"), tmp_path / "out", stop, save_every=0.0)).run(options)
+    assert state.is_file()
+    steps = []
+    place = Place(torch.device("cpu"), tmp_path / "out", lambda step, loss: steps.append(step))
+    result = Bench(place).run(options)
+
+    assert steps[0] > stopped_at - 1
+    for name in ("curve", "norms", "scales", "scores", "num_iterations", "highest_loss"):
+        assert result[name] == whole[name]
+    assert not state.exists()
+
+
+def test_state_that_cannot_be_read_begins_anew(bench, result, tmp_path):
+    options = make_grid(tmp_path).cells["both", "norm"].at(0.01, 0)
+    state = bench.place.out_dir / "under_way" / f"{options.key}.ckpt"
+    state.parent.mkdir()
+    state.write_bytes(b"half of it")
+
+    assert bench.run(options)["curve"] == result["curve"]
+    assert not state.exists()
+
+
+def test_run_that_diverged_and_was_killed_before_its_scoring_stays_diverged(tmp_path, monkeypatch):
+    words = ["--model.network.rescale", "{conv3: 1.0e+30}", "--trainer.max_steps", "20"]
+    rows = {"all": {"model": {"network": {"features": ["fc7", "conv3"]}}}}
+    grid = read_grid(write_grid(tmp_path, rows=rows, leave_out=[], paper={}), words)
+    options = grid.cells["all", "raw"].at(0.1, 0)
+    place = Place(torch.device("cpu"), tmp_path / "out", save_every=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "_score", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Bench(place).run(options)
+
+    resumed, whole = Bench(place).run(options), Bench(place).run(options)  # the first ends the file
+    assert resumed["num_iterations"] == whole["num_iterations"] < 20
+    assert resumed["reason"] == whole["reason"]
