@@ -44,13 +44,13 @@ def main(words: list[str]) -> int:
     try:
         from parsenet.lab.report import write_grid_report
         from parsenet.lab.runner import run_grid
+        from parsenet.lab.standings import finished
 
         results = file.read() if given.report else run_grid(grid, file, out_dir, given.devices)
-        finished = {key: result for key, result in results.items() if "failed" not in result}
-        print(f"Report: {write_grid_report(grid, finished, out_dir)}")
+        print(f"Report: {write_grid_report(grid, finished(grid, results), out_dir)}")
     except ModuleNotFoundError as error:
         raise ParseNetError(
             f"`parsenet ablate` needs '{error.name}', which is not installed. "
             "Run `pip install 'parsenet[train]'`."
         ) from error
-    return 0 if len(finished) == len(results) else 1
+    return int(any("failed" in result for result in results.values()))

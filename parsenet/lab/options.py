@@ -103,6 +103,26 @@ class Options:
         text = json.dumps(record, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def agree_with(self, recorded: Mapping[str, Any]) -> bool:
+        """Say whether a recorded run was computed with these options.
+
+        Its key says so but for a default that has been changed since. An option that one of the two
+        does not have is not compared.
+
+        Args:
+            recorded: what `to_dict` returned then.
+        """
+        now = self.to_dict()
+        pairs = [(now[part], recorded.get(part, {})) for part in ("data", "trainer", "scoring")] + [
+            (now["model"][part], recorded["model"][part]) for part in ("network", "optim")
+        ]
+        ignored = {*_OF_THIS_MACHINE, *_TRAINER_OF_THIS_MACHINE, "samples"}
+        return all(
+            ours[name] == theirs[name]
+            for ours, theirs in pairs
+            for name in ours.keys() & theirs.keys() - ignored
+        )
+
 
 def parse_options(section: Mapping[str, Any], name: str) -> Options:
     """Turn the sections of a config into options.

@@ -13,7 +13,7 @@ from parsenet.errors import ParseNetError
 from parsenet.lab.grid import Grid
 from parsenet.lab.results import Result, ResultsFile, plain
 from parsenet.lab.screen import Screen
-from parsenet.lab.standings import figure, wanted
+from parsenet.lab.standings import figure, finished, wanted
 from parsenet.lab.workers import TRIES, Done, Event, Failed, Refused, Worker
 
 
@@ -37,9 +37,8 @@ class Runner:
         self.file = file
         self.workers = workers
         self.screen = screen
-        read = file.read()
         # What failed the last time may have been the machine's fault.
-        self.results = {key: result for key, result in read.items() if "failed" not in result}
+        self.results = finished(grid, file.read())
         self.given_up: dict[str, Result] = {}
         self._tries: Counter[str] = Counter()
 
@@ -171,7 +170,7 @@ def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict
         ParseNetError: something the user has to mend.
     """
     with file.alone(), Screen() as screen:
-        known = {key: run for key, run in file.read().items() if "failed" not in run}
+        known = finished(grid, file.read())
         if not wanted(grid, known, ()):
             return known
         chosen = find_devices(devices)

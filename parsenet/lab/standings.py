@@ -78,6 +78,26 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(fmean(values), width, len(values))
 
 
+def finished(grid: Grid, results: Mapping[str, Result]) -> dict[str, Result]:
+    """Return the runs that count: not those that failed, nor those made with another default.
+
+    Args:
+        grid: what was asked for.
+        results: lines of a results file by key.
+    """
+    plans = (
+        grid.plan(cell, lr, seed)
+        for cell in grid.cells
+        for lr in grid.lrs
+        for seed in {*grid.seeds, *grid.sweep_seeds}
+    )
+    known = {key: result for key, result in results.items() if "failed" not in result}
+    for plan in plans:
+        if plan.key in known and not plan.options.agree_with(known[plan.key]["config"]):
+            del known[plan.key]
+    return known
+
+
 def standing(grid: Grid, cell: Cell, results: Mapping[str, Result]) -> Standing:
     """Look at the runs of a cell.
 

@@ -79,3 +79,16 @@ def test_rate_of_a_run_is_in_its_record(tmp_path):
     record = options.to_dict()
 
     assert (record["model"]["optim"]["lr"], record["seed_everything"]) == (0.5, 7)
+
+
+def test_recorded_run_agrees_unless_a_default_has_changed_since(tmp_path):
+    options = make_grid(tmp_path).cells["fc7", "raw"]
+    record = options.to_dict()
+    elsewhere = read_grid(write_grid(tmp_path), ["--data.num_workers", "3", "--data.root", "x"])
+
+    assert elsewhere.cells["fc7", "raw"].agree_with(record)
+    del record["model"]["network"]["norm_scale"]  # recorded before there was such an option
+    record["data"]["an_old_option"] = 1
+    assert options.agree_with(record)
+    record["model"]["optim"]["power"] += 0.1
+    assert not options.agree_with(record)

@@ -7,7 +7,7 @@ from scipy import stats
 
 from parsenet.errors import ConfigError
 from parsenet.lab.grid import Cell, Score
-from parsenet.lab.standings import Estimate, estimate, figure, standing, wanted
+from parsenet.lab.standings import Estimate, estimate, figure, finished, standing, wanted
 from tests.fakes.lab import make_grid, result_of
 
 CELL = Cell("fc7", "raw")
@@ -132,3 +132,12 @@ def test_finished_grid_wants_nothing(tmp_path):
     assert wanted(grid, results, ()) == []
     assert len(results) == grid.num_runs
     assert math.isclose(estimate([0.3, 0.3]).half_width, 0)
+
+
+def test_run_that_failed_or_had_another_default_does_not_count(tmp_path):
+    grid = make_grid(tmp_path)
+    good, failed, old = results_of(grid, {(0.01, 0): 0.5, (0.001, 0): 0.5, (0.01, 1): 0.5}).items()
+    failed[1]["failed"] = "no memory"
+    old[1]["config"]["model"]["optim"]["power"] = 7.0
+
+    assert finished(grid, dict([good, failed, old])) == dict([good])
