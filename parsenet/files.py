@@ -1,7 +1,39 @@
-"""Writing files whole or not at all."""
+"""Reading YAML files of named values, and writing files whole or not at all."""
 
 import uuid
 from pathlib import Path
+from typing import Any
+
+from parsenet.errors import ConfigError, DataNotFoundError
+
+
+def read_yaml(path: Path, example: str) -> dict[str, Any]:
+    """Read a YAML file that names its values.
+
+    Args:
+        path: the file.
+        example: a line that such a file may begin with, for messages.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        ConfigError: it is no YAML, or holds no names.
+    """
+    import yaml
+
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "nothing there"
+        raise DataNotFoundError(f"'{path}' must be a YAML file, got {what}. Check the path.")
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # bytes that are no text; a 13th month
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"'{path}' must be a YAML file, got '{reason}'. Check it.") from None
+    if not isinstance(record, dict):
+        what = "nothing" if record is None else type(record).__name__
+        raise ConfigError(
+            f"'{path}' must hold named values, got {what}. Begin with a line such as `{example}`."
+        )
+    return record
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:

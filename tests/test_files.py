@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from parsenet.files import write_bytes_atomically
+from parsenet.errors import ConfigError, DataNotFoundError
+from parsenet.files import read_yaml, write_bytes_atomically
 
 
 @pytest.fixture
@@ -65,3 +67,39 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, request):
         write_bytes_atomically(tmp_path / "a.bin", b"12345")
 
     assert (tmp_path / "a.bin").read_bytes() == b"old"
+
+
+def test_yaml_file_is_read(tmp_path):
+    (tmp_path / "a.yaml").write_text("names: [Straße]\n", encoding="utf-8")
+
+    assert read_yaml(tmp_path / "a.yaml", "names: []") == {"names": ["Straße"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "'FILE' must hold named values, got nothing. Begin with a line such as `a: 1`."),
+        (b"[1]", "'FILE' must hold named values, got list. Begin with a line such as `a: 1`."),
+    ],
+)
+def test_file_without_named_values_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message.replace('FILE', str(path)))}$"):
+        read_yaml(path, "a: 1")
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"a: 2026-13-01", b"\xff\xfe"])
+def test_file_that_is_no_yaml_is_refused(tmp_path, content):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"a\.yaml' must be a YAML file, got '.+'\. Check it\.$"):
+        read_yaml(path, "a: 1")
+
+
+def test_folder_is_no_yaml_file(tmp_path):
+    message = f"'{tmp_path}' must be a YAML file, got a folder. Check the path."
+    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
+        read_yaml(tmp_path, "a: 1")

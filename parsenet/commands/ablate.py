@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from parsenet.errors import ParseNetError
+from parsenet.errors import ConfigError, ParseNetError
 
 
 def main(words: list[str]) -> int:
@@ -47,7 +47,15 @@ def main(words: list[str]) -> int:
         from parsenet.lab.standings import finished
 
         results = file.read() if given.report else run_grid(grid, file, out_dir, given.devices)
-        print(f"Report: {write_grid_report(grid, finished(grid, results), out_dir)}")
+        counted = finished(grid, results)
+        known = {*counted, *(key for key, result in results.items() if "failed" in result)}
+        if given.report and not any(plan.key in known for plan in grid.plans()):
+            raise ConfigError(
+                f"'{file.path}' must hold runs of '{given.grid}' to report on, got none of its "
+                f"{grid.num_runs}. Make them without `--report`, name another file by `--results`, "
+                "or give the options that they were made with."
+            )
+        print(f"Report: {write_grid_report(grid, counted, out_dir)}")
     except ModuleNotFoundError as error:
         raise ParseNetError(
             f"`parsenet ablate` needs '{error.name}', which is not installed. "

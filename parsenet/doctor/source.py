@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from parsenet.config import DataConfig
 from parsenet.doctor.guess import Hints, guess_layout
 from parsenet.errors import ConfigError, DataNotFoundError
+from parsenet.files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,8 @@ def _split_options(hints: Hints) -> list[str]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     """Read a config, which must have a section `data:`."""
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"'{path}' must be a YAML config, got '{reason}'. Check it.") from None
-    if not isinstance(record, dict) or not isinstance(record.get("data"), dict):
+    record = read_yaml(path, "data: {dataset: voc2012}")
+    if not isinstance(record.get("data"), dict):
         raise ConfigError(
             f"'{path}' must have a section `data:`, got none. Give the config of a run, or the "
             "folder of the data."

@@ -9,21 +9,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from parsenet.errors import ConfigError, DataNotFoundError, suggest
+from parsenet.errors import ConfigError
+from parsenet.lab.grid_file import Cell, GridFile, Score, merge
 from parsenet.lab.options import Options, parse_options
-from parsenet.reports.tables import SUMMARY
-
-_KEYS = (
-    "title", "base", "set", "rows", "columns", "leave_out", "lrs", "seeds", "sweep_seeds", "score",
-    "paper",
-)  # fmt: skip
-
-
-class Cell(NamedTuple):
-    """A place in the table."""
-
-    row: str
-    column: str
 
 
 class Plan(NamedTuple):
@@ -36,20 +24,6 @@ class Plan(NamedTuple):
     def key(self) -> str:
         """Name of the run, see `Options.key`."""
         return self.options.key
-
-
-class Score(NamedTuple):
-    """The figure that cells are ranked by."""
-
-    metric: str
-    """One of the four scores."""
-    classes: tuple[str, ...]
-    """Classes whose IoU is averaged instead; empty for the metric."""
-
-    @property
-    def title(self) -> str:
-        """Say what the figure is."""
-        return f"mean IoU of {len(self.classes)} classes" if self.classes else SUMMARY[self.metric]
 
 
 @dataclass(frozen=True)
@@ -81,6 +55,12 @@ class Grid:
         later = len(self.seeds) - len(self.sweep_seeds)
         return len(self.cells) * (len(self.lrs) * len(self.sweep_seeds) + later)
 
+    def plans(self) -> Iterator[Plan]:
+        """List every run that can come to be wanted: all seeds at all rates."""
+        for cell in self.cells:
+            for lr in self.lrs:
+                yield from (self.plan(cell, lr, seed) for seed in self.seeds)
+
     def sweep(self) -> Iterator[Plan]:
         """List the runs at every rate."""
         for seed in self.sweep_seeds:
@@ -97,73 +77,40 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
 
     Args:
         path: the file.
-        overrides: words such as `--data.root DIR`, which win over the file's `base`.
+        overrides: words such as `--data.root DIR`, which win over the file's `base`;
+            `--model.optim.lr` also over its `lrs`.
 
     Raises:
         ConfigError: something in it is unknown or contradicts something else.
         DataNotFoundError: it, or the config it begins with, is missing.
     """
-    record = _extended(path)
-    unknown = [name for name in record if name not in _KEYS]
-    if unknown:
-        raise ConfigError(
-            f"'{path}' must hold the options of a grid, got '{unknown[0]}'. "
-            f"{suggest(unknown[0], _KEYS)}"
-        )
-    base = record.get("base") or {}
-    base = merge(_read(Path(base)) if isinstance(base, str) else base, record.get("set") or {})
-    base = merge(base, parse_overrides(overrides))
-    rows, columns = _named(record, "rows", path), _named(record, "columns", path)
+    file = GridFile.read(path)
+    changes = parse_overrides(overrides)
+    base = merge(file.base(), changes)
+    rows, columns = file.named("rows"), file.named("columns")
     places = [Cell(row, column) for row in rows for column in columns]
-    left_out = [tuple(pair) for pair in record.get("leave_out") or ()]
-    chosen = [cell for cell in places if cell not in left_out]
-    stray = [pair for pair in left_out if pair not in places]
-    if stray or not chosen:
-        raise ConfigError(
-            f"`leave_out` of '{path}' must list pairs of a row and a column and leave a cell, got "
-            f"{list(stray[0] if stray else left_out[-1])}. Check its spelling."
-        )
+    left_out = file.left_out(places)
     cells = {}
-    for cell in chosen:
+    for cell in (place for place in places if place not in left_out):
         section = merge(merge(base, rows[cell.row]), columns[cell.column])
         cells[cell] = parse_options(section, f"'{path}', row '{cell.row}', column '{cell.column}'")
-    seeds = _numbers(record, "seeds", [0], path)
-    sweep_seeds = _numbers(record, "sweep_seeds", seeds[:1], path)
-    lrs = record.get("lrs") or [cells[chosen[0]].optim.lr]
-    if not isinstance(lrs, list):
-        raise ConfigError(f"`lrs` of '{path}' must list rates, got {lrs!r}. Write [{lrs}].")
-    score = record.get("score") or {}
-    figures, collapsed = _paper(record.get("paper") or {}, chosen, path)
-    grid = Grid(
+    own_rate = next(iter(cells.values())).optim.lr
+    seeds = file.seeds("seeds", [0])
+    sweep_seeds = file.seeds("sweep_seeds", seeds[:1])
+    figures, collapsed = file.paper(cells)
+    return Grid(
         name=path.stem,
-        title=str(record.get("title") or path.stem),
+        title=str(file.record.get("title") or path.stem),
         rows=tuple(rows),
         columns=tuple(columns),
         cells=cells,
-        lrs=tuple(sorted({float(lr) for lr in lrs})),
+        lrs=(own_rate,) if _names_rate(changes) else file.rates(own_rate),
         sweep_seeds=tuple(sweep_seeds),
         seeds=tuple(dict.fromkeys([*sweep_seeds, *seeds])),
-        score=Score(str(score.get("metric", "mean_iou")), tuple(score.get("classes") or ())),
+        score=file.score(),
         paper=figures,
-        paper_collapsed=frozenset(collapsed),
+        paper_collapsed=collapsed,
     )
-    if grid.score.metric not in SUMMARY:
-        raise ConfigError(
-            f"`score.metric` of '{path}' must be a known score, got '{grid.score.metric}'. "
-            f"{suggest(grid.score.metric, SUMMARY)}"
-        )
-    return grid
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested options over others: sections are joined, everything else is replaced."""
-    joined = dict(below)
-    for name, value in above.items():
-        under = joined.get(name)
-        if isinstance(value, Mapping) and isinstance(under, Mapping):
-            value = merge(under, value)
-        joined[name] = value
-    return joined
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
@@ -181,8 +128,13 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
                 f"`--trainer.` or `--scoring.`, got '{name}'. Check its spelling."
             )
         if value is None:
-            raise ConfigError(f"`{name}` must have a value, got none.")
-        nested: Any = yaml.safe_load(value)
+            raise ConfigError(f"`{name}` must have a value, got none. Write it behind the option.")
+        try:
+            nested: Any = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            raise ConfigError(
+                f"`{name}` must have a value in YAML, got '{value}'. Close its brackets and quotes."
+            ) from None
         for part in reversed(name[2:].split(".")):
             nested = {part: nested}
         record = merge(record, nested)
@@ -194,70 +146,10 @@ def _split(word: str) -> list[str]:
     return [name, value] if word.startswith("--") and equals else [word]
 
 
-def _extended(path: Path) -> dict[str, Any]:
-    """Read a grid file and, below it, the one that it extends."""
-    record = _read(path)
-    if isinstance(record.get("base"), str):
-        record["base"] = str(path.parent / record["base"])
-    other = record.pop("extends", None)
-    if other is None:
-        return record
-    below = _extended(path.parent / str(other))
-    return {**below, **record, "set": merge(below.get("set") or {}, record.get("set") or {})}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise DataNotFoundError(f"'{path}' must be a YAML file, got nothing there. Check the path.")
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"'{path}' must be a YAML file, got '{reason}'. Check it.") from None
-    if not isinstance(record, dict):
-        raise ConfigError(f"'{path}' must hold named options, got {type(record).__name__}.")
-    return record
-
-
-def _named(record: Mapping[str, Any], name: str, path: Path) -> dict[str, Mapping[str, Any]]:
-    """Return the rows or the columns; an empty one changes nothing."""
-    named = record.get(name)
-    if not isinstance(named, Mapping) or not named:
-        raise ConfigError(
-            f"`{name}` of '{path}' must name at least one set of options, got {named!r}."
-        )
-    return {str(key): value or {} for key, value in named.items()}
-
-
-def _numbers(record: Mapping[str, Any], name: str, default: list[int], path: Path) -> list[int]:
-    numbers = record.get(name, default)
-    if not isinstance(numbers, list) or not numbers or len(set(numbers)) != len(numbers):
-        raise ConfigError(f"`{name}` of '{path}' must list different numbers, got {numbers!r}.")
-    return [int(number) for number in numbers]
-
-
-def _paper(
-    record: Mapping[str, Any], cells: Sequence[Cell], path: Path
-) -> tuple[dict[Cell, dict[str, float]], list[Cell]]:
-    """Read the paper's figures: row -> column -> metric -> per cent, or the word `collapsed`."""
-    figures: dict[Cell, dict[str, float]] = {}
-    collapsed = []
-    for row, columns in record.items():
-        for column, scores in columns.items():
-            cell = Cell(str(row), str(column))
-            if cell not in cells:
-                raise ConfigError(
-                    f"`paper` of '{path}' must name cells of the grid, got row '{cell.row}', "
-                    f"column '{cell.column}'."
-                )
-            if scores == "collapsed":
-                collapsed.append(cell)
-                continue
-            for metric in scores:
-                if metric not in SUMMARY:
-                    raise ConfigError(
-                        f"`paper` of '{path}' must name known scores, got '{metric}'. "
-                        f"{suggest(metric, SUMMARY)}"
-                    )
-            figures[cell] = {metric: float(value) for metric, value in scores.items()}
-    return figures, collapsed
+def _names_rate(changes: Mapping[str, Any]) -> bool:
+    """Tell whether overrides set `model.optim.lr`."""
+    for name in ("model", "optim"):
+        changes = changes.get(name, {})
+        if not isinstance(changes, Mapping):
+            return False
+    return "lr" in changes

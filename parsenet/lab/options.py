@@ -136,16 +136,29 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
     """
     from jsonargparse import ArgumentError
 
+    _require_sections(section, name)
     parser = _make_parser()
     try:
         with warnings.catch_warnings():  # jsonargparse's own, about its coming versions
             warnings.simplefilter("ignore")
             made = parser.instantiate_classes(parser.parse_object(dict(section)))
-    except ArgumentError as error:
+    except (ArgumentError, TypeError) as error:  # a null is no number, which no type tells
         reason = " ".join(str(error).split())
         raise ConfigError(f"The options of {name} must be right, got: {reason}.") from None
     trainer = {key: value for key, value in made.trainer.items() if key not in _NOT_HERE}
     return Options(made.model.network, made.model.optim, made.data, made.scoring, trainer)
+
+
+def _require_sections(section: Mapping[str, Any], name: str) -> None:
+    for place in ("model", "model.network", "model.optim", "data", "scoring", "trainer"):
+        value: Any = section
+        for part in place.split("."):
+            value = value.get(part, {})
+        if not isinstance(value, Mapping):
+            raise ConfigError(
+                f"`{place}` of {name} must hold named options, got {value!r}. Name them below it, "
+                "or leave it out."
+            )
 
 
 @cache

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from parsenet.lab.grid import Cell, Grid
+from parsenet.lab.grid import Grid
+from parsenet.lab.grid_file import Cell
 from parsenet.lab.results import Result
 from parsenet.lab.standings import Standing, estimate, figure, standing
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from parsenet.errors import ConfigError, suggest
-from parsenet.lab.grid import Cell, Grid, Plan, Score
+from parsenet.lab.grid import Grid, Plan
+from parsenet.lab.grid_file import Cell, Score
 from parsenet.lab.results import Result
 
 WORKS = 0.9
@@ -85,14 +86,8 @@ def finished(grid: Grid, results: Mapping[str, Result]) -> dict[str, Result]:
         grid: what was asked for.
         results: lines of a results file by key.
     """
-    plans = (
-        grid.plan(cell, lr, seed)
-        for cell in grid.cells
-        for lr in grid.lrs
-        for seed in {*grid.seeds, *grid.sweep_seeds}
-    )
     known = {key: result for key, result in results.items() if "failed" not in result}
-    for plan in plans:
+    for plan in grid.plans():
         if plan.key in known and not plan.options.agree_with(known[plan.key]["config"]):
             del known[plan.key]
     return known

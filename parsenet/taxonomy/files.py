@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from parsenet.errors import ConfigError, suggest
+from parsenet.files import read_yaml
 from parsenet.taxonomy.classes import Taxonomy
 from parsenet.taxonomy.colours import VOID_COLOUR, Colour, voc_colour_map
 from parsenet.taxonomy.known import taxonomy_named
@@ -51,7 +52,9 @@ def taxonomy_from(name: str) -> Taxonomy:
     """Look up a built-in taxonomy, or read the YAML file of that name, for maps of class indices.
 
     Raises:
-        ConfigError: there is neither, or the file says that stored values are not class indices.
+        DataNotFoundError: there is no such file.
+        ConfigError: there is no taxonomy of that name, or the file says that stored values are not
+            class indices.
     """
     taxonomy, recoding = label_set_from(Path(name))
     if recoding is not None:
@@ -71,7 +74,8 @@ def label_set_from(name: Path, folder: Path | None = None) -> LabelSet:
         folder: where to look for the file when it is not found from here.
 
     Raises:
-        ConfigError: there is neither, or the file says something that cannot be.
+        DataNotFoundError: there is no such file.
+        ConfigError: there is no taxonomy of that name, or the file says something that cannot be.
     """
     if name.suffix not in (".yaml", ".yml"):
         return LabelSet(taxonomy_named(str(name)), None)
@@ -88,7 +92,8 @@ def read_label_set(path: Path) -> LabelSet:
             `ignore` and `reduce_zero_label`. A COCO category `map` is left to its reader.
 
     Raises:
-        ConfigError: the file is missing, or says something that cannot be.
+        DataNotFoundError: the file is missing.
+        ConfigError: it says something that cannot be.
     """
     record = read_record(path)
     classes = _read_classes(record, path)
@@ -125,26 +130,20 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read a taxonomy file as it stands, and refuse unknown keys.
 
     Raises:
-        ConfigError: the file is missing, no YAML, or lists no classes.
+        DataNotFoundError: the file is missing.
+        ConfigError: it is no YAML, or lists no classes.
     """
-    import yaml
-
-    if not path.is_file():
-        raise ConfigError(f"The taxonomy file '{path}' must exist. Write one with `names:`.")
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"'{path}' must be YAML, got '{reason}'. Correct the file.") from None
-    if not isinstance(record, dict) or not {"names", "classes"} & set(record):
-        given = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+    record = read_yaml(path, "names: [road, car]")
+    if not {"names", "classes"} & set(record):
         raise ConfigError(
-            f"'{path}' must hold a list called `names` (or `classes`), got {given}. Write "
-            "`names: [road, car]`."
+            f"'{path}' must hold a list called `names` (or `classes`), got "
+            f"{', '.join(map(str, record))}. Write `names: [road, car]`."
         )
     for key in record:
         if key not in _KEYS:
-            raise ConfigError(f"'{path}' must hold known keys, got '{key}'. {suggest(key, _KEYS)}")
+            raise ConfigError(
+                f"'{path}' must hold known keys, got '{key}'. {suggest(str(key), _KEYS)}"
+            )
     return record
 
 

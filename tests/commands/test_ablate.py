@@ -31,6 +31,21 @@ def test_failed_runs_exit_with_1(tmp_path):
     assert main(words) == 1
 
 
+def test_report_without_a_run_of_the_grid_is_refused(tmp_path, capsys):
+    path, kept = write_grid(tmp_path), tmp_path / "kept.jsonl"
+    ResultsFile(kept).add(result_of(next(make_grid(tmp_path).sweep()), 0.5) | {"key": "other"})
+    words = ["ablate", str(path), "--out", str(tmp_path / "out"), "--report"]
+
+    assert main([*words, "--results", str(kept)]) == 2
+
+    assert capsys.readouterr().err == (
+        f"error: '{kept}' must hold runs of '{path}' to report on, got none of its 12. Make them "
+        "without `--report`, name another file by `--results`, or give the options that they were "
+        "made with.\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_missing_grid_exits_with_2(capsys):
     assert main(["ablate", "no.yaml"]) == 2
 

@@ -116,7 +116,7 @@ def test_file_that_is_no_yaml_is_refused(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_bytes(b"\x89PNG\r\n\xff")
 
-    with pytest.raises(ConfigError, match=r"must be a YAML config, got '.+'\. Check it\.$"):
+    with pytest.raises(ConfigError, match=r"must be a YAML file, got '.+'\. Check it\.$"):
         find_source(path, Hints())
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from parsenet.lab.grid import Cell, Plan, read_grid
+from parsenet.lab.grid import Plan, read_grid
+from parsenet.lab.grid_file import Cell
 from parsenet.lab.workers import Done, Failed, Progress, Refused
 
 GRID = {

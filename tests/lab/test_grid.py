@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from parsenet.errors import ConfigError, DataNotFoundError
-from parsenet.lab.grid import Cell, merge, parse_overrides, read_grid
+from parsenet.lab.grid import parse_overrides, read_grid
+from parsenet.lab.grid_file import Cell, merge
 from tests.fakes.lab import GRID, make_grid, write_grid
 
 
@@ -49,6 +50,13 @@ def test_grid_without_rates_takes_that_of_its_base(tmp_path):
     assert read_grid(path, ["--model.optim.lr", "0.02"]).lrs == (0.02,)
 
 
+def test_rate_of_the_command_line_stands_for_the_sweep(tmp_path):
+    grid = read_grid(write_grid(tmp_path), ["--model.optim.lr", "1e-4"])
+
+    assert grid.lrs == (1e-4,)
+    assert {plan.options.optim.lr for plan in grid.sweep()} == {1e-4}
+
+
 def test_paper_is_in_per_cent_or_says_collapsed(tmp_path):
     grid = make_grid(tmp_path)
 
@@ -81,9 +89,56 @@ def test_merge_joins_sections_and_replaces_lists():
     ("changes", "message"),
     [
         ({"row": {}}, "must hold the options of a grid, got 'row'. Did you mean `rows`?"),
-        ({"rows": {}}, "`rows` of 'tiny.yaml' must name at least one set of options, got {}."),
-        ({"seeds": [1, 1]}, "`seeds` of 'tiny.yaml' must list different numbers, got [1, 1]."),
+        (
+            {"rows": {}},
+            "`rows` of 'tiny.yaml' must name at least one set of options, got {}. Write `fc7: "
+            "{model: {network: {features: [fc7]}}}`.",
+        ),
+        (
+            {"rows": {"fc7": 3}},
+            "`rows.fc7` of 'tiny.yaml' must be options by section, got 3. Write `fc7: {model: "
+            "{network: {features: [fc7]}}}`.",
+        ),
+        (
+            {"base": 3},
+            "`base` of 'tiny.yaml' must name a config or hold its sections, got 3. Write `base: "
+            "../shapes/demo.yaml`.",
+        ),
+        (
+            {"set": [1]},
+            "`set` of 'tiny.yaml' must hold named values, got [1]. Write `{trainer: {max_steps: "
+            "1000}}`.",
+        ),
+        (
+            {"set": {"trainer": None}},
+            "`trainer` of 'tiny.yaml', row 'fc7', column 'raw' must hold named options, got None. "
+            "Name them below it, or leave it out.",
+        ),
+        (
+            {"extends": "tiny.yaml"},
+            "`extends` of 'tiny.yaml' must name another grid file, got 'tiny.yaml'. Write "
+            "other.yaml.",
+        ),
+        (
+            {"seeds": [1, 1]},
+            "`seeds` of 'tiny.yaml' must list different whole numbers, got [1, 1]. Write [0, 1, "
+            "2].",
+        ),
+        (
+            {"sweep_seeds": [[1]]},
+            "`sweep_seeds` of 'tiny.yaml' must list different whole numbers, got [[1]]. Write [0, "
+            "1, 2].",
+        ),
         ({"lrs": 0.1}, "`lrs` of 'tiny.yaml' must list rates, got 0.1. Write [0.1]."),
+        (
+            {"lrs": [0.1, None]},
+            "`lrs` of 'tiny.yaml' must list rates above 0, got None. Write [1.0e-4, 1.0e-3].",
+        ),
+        (
+            {"leave_out": ["fc7"]},
+            "`leave_out` of 'tiny.yaml' must list pairs of a row and a column, got 'fc7'. Write "
+            "[[ROW, COLUMN]].",
+        ),
         (
             {"leave_out": [["fc7", "nrm"]]},
             "`leave_out` of 'tiny.yaml' must list pairs of a row and a column and leave a cell, "
@@ -95,8 +150,27 @@ def test_merge_joins_sections_and_replaces_lists():
             "`mean_iou`?",
         ),
         (
+            {"score": {"clases": []}},
+            "`score` of 'tiny.yaml' must hold known keys, got 'clases'. Did you mean `classes`?",
+        ),
+        (
+            {"score": {"classes": "cat"}},
+            "`score.classes` of 'tiny.yaml' must list names of classes, got 'cat'. Write [cat, "
+            "dog].",
+        ),
+        (
+            {"paper": {"fc7": 69.4}},
+            "`paper.fc7` of 'tiny.yaml' must hold figures by column, got 69.4. Write {ROW: "
+            "{COLUMN: {mean_iou: 69.43}}}, or `collapsed` for the figures.",
+        ),
+        (
+            {"paper": {"fc7": {"raw": {"mean_iou": 694}}}},
+            "`paper` of 'tiny.yaml' must give `mean_iou` in per cent, got 694. Write 69.43.",
+        ),
+        (
             {"paper": {"fc7": {"norm": {"mean_iou": 1}}}},
-            "`paper` of 'tiny.yaml' must name cells of the grid, got row 'fc7', column 'norm'.",
+            "`paper` of 'tiny.yaml' must name cells of the grid, got row 'fc7', column "
+            "'norm'. Check their spelling.",
         ),
         (
             {"paper": {"fc7": {"raw": {"mean_io": 1}}}},
@@ -109,7 +183,7 @@ def test_wrong_grid_is_refused(tmp_path, monkeypatch, changes, message):
     monkeypatch.chdir(tmp_path)
     path = write_grid(tmp_path, **changes).relative_to(tmp_path)
 
-    with pytest.raises(ConfigError, match=re.escape(message)):
+    with pytest.raises(ConfigError, match=f"{re.escape(message)}$"):
         read_grid(path)
 
 
@@ -137,5 +211,16 @@ def test_option_of_another_section_is_refused():
 
 
 def test_option_without_a_value_is_refused():
-    with pytest.raises(ConfigError, match=r"^`--data\.root` must have a value, got none\.$"):
+    with pytest.raises(ConfigError, match=r"^`--data\.root` must have a value, got none\. Write "):
         parse_overrides(["--data.root"])
+
+
+def test_value_that_is_no_yaml_is_refused():
+    message = "`--data.crop` must have a value in YAML, got '[1'. Close its brackets and quotes."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        parse_overrides(["--data.crop", "[1"])
+
+
+def test_value_of_the_wrong_type_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"^The options of .*column 'raw' must be right, got: "):
+        read_grid(write_grid(tmp_path), ["--model.optim.lr", "null"])

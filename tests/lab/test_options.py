@@ -2,7 +2,8 @@
 
 import pytest
 
-from parsenet.lab.grid import Cell, read_grid
+from parsenet.lab.grid import read_grid
+from parsenet.lab.grid_file import Cell
 from tests.fakes.lab import make_grid, write_grid
 
 

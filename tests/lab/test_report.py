@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from parsenet.lab.grid import Cell
+from parsenet.lab.grid_file import Cell
 from parsenet.lab.report import latex, list_tables, write_grid_report
 from parsenet.lab.summary import summarise
 from parsenet.lab.words import headline, rates

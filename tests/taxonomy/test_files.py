@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parsenet.errors import ConfigError, LabelError
+from parsenet.errors import ConfigError, DataNotFoundError, LabelError
 from parsenet.taxonomy import VOC2012, VOID_COLOUR, label_set_from, taxonomy_from
 from parsenet.taxonomy.files import read_label_set
 
@@ -216,7 +216,7 @@ def test_category_map_is_left_to_its_reader(tmp_path):
         ),
         (
             "- road\n",
-            "'FILE' must hold a list called `names` (or `classes`), got list. Write "
+            "'FILE' must hold named values, got list. Begin with a line such as "
             "`names: [road, car]`.",
         ),
     ],
@@ -231,14 +231,17 @@ def test_contradiction_is_refused(tmp_path, text, message):
 def test_broken_yaml_is_refused(tmp_path):
     path = write(tmp_path, "names: [road\n")
 
-    with pytest.raises(ConfigError, match=f"^'{re.escape(str(path))}' must be YAML, got 'while "):
+    with pytest.raises(
+        ConfigError, match=f"^'{re.escape(str(path))}' must be a YAML file, got 'while "
+    ):
         read_label_set(path)
 
 
 def test_missing_file_is_named(tmp_path):
     path = tmp_path / "none.yaml"
 
-    with refuses(f"The taxonomy file '{path}' must exist. Write one with `names:`."):
+    message = f"'{path}' must be a YAML file, got nothing there. Check the path."
+    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
         read_label_set(path)
 
 
