@@ -139,7 +139,9 @@ resumed with the 20 epochs that the file says now.
 
 def main() -> None:
     """Read the command line and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0], allow_abbrev=False
+    )
     parser.add_argument("part", choices=("model", "card"), help="what to write")
     parser.add_argument("run_dir", type=Path, help="folder that `parsenet fit` wrote")
     parser.add_argument("scores_dir", type=Path, nargs="?", help="folder of `parsenet validate`")

@@ -249,7 +249,7 @@ def main() -> int:
     """Run the tool; return its exit code."""
     parser = argparse.ArgumentParser(
         description="Convert weights of others.", epilog=(__doc__ or "").partition("\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("source", type=Path, help=".caffemodel or .pth")
     parser.add_argument("--out", type=Path, required=True, help="file to write")

@@ -49,7 +49,9 @@ def write_shapes(out: Path, count: int | None = None) -> dict[str, int]:
 
 def main() -> None:
     """Read the command line and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0], allow_abbrev=False
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--count", type=int, help="pictures per split (default: all)")
     given = parser.parse_args()

@@ -124,7 +124,11 @@ def check_archive(archive: Path, split: str, pictures: Mapping[str, Path] | None
         FetchError: the file is missing, is no archive, is damaged, or unpacks without end.
     """
     if not archive.is_file():
-        raise FetchError(f"'{archive}' must be a tar or zip archive, got nothing there.")
+        what = "a folder" if archive.is_dir() else "nothing there"
+        raise FetchError(
+            f"'{archive}' must be a tar or zip archive, got {what}. Check the path, or make one "
+            "with `parsenet submit MODEL --root VOC2012`."
+        )
     faults = _Faults(results_folder(split))
     seen: set[str] = set()
     for member, name in _safe_members(archive, faults):

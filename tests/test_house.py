@@ -166,6 +166,19 @@ def test_no_function_has_more_than_60_lines_without_its_docstring():
     assert long == {}
 
 
+def test_no_command_takes_the_beginning_of_an_option_for_it():
+    wrong = []
+    for path in git_files("parsenet/*.py", "data_tools/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if name == "argparse.ArgumentParser" or name.endswith(".add_parser"):
+                words = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                if words.get("allow_abbrev") != "False":
+                    wrong.append(f"{path.name}:{node.lineno}")
+
+    assert wrong == [], "give it `allow_abbrev=False`"
+
+
 def test_no_file_is_named_after_nothing():
     nothing = {"util", "utils", "helper", "helpers", "common", "misc"}
 

@@ -170,7 +170,10 @@ def test_missing_archive_is_refused(tmp_path):
     with pytest.raises(FetchError) as error:
         check_archive(path, "val", None)
 
-    assert str(error.value) == f"'{path}' must be a tar or zip archive, got nothing there."
+    assert str(error.value) == (
+        f"'{path}' must be a tar or zip archive, got nothing there. Check the path, or make one "
+        "with `parsenet submit MODEL --root VOC2012`."
+    )
 
 
 def test_other_classes_are_refused():

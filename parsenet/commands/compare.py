@@ -13,6 +13,7 @@ def main(words: list[str]) -> int:
         "parsenet compare",
         description="Set two checkpoints' scores side by side, with intervals and a paired test. "
         "Refuses scores that were made by different protocols.",
+        allow_abbrev=False,
     )
     parser.add_argument("a", type=Path, help="metrics.json, its counts.npz beside it")
     parser.add_argument("b", type=Path, help="another, of the same pictures")

@@ -12,6 +12,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "parsenet dialects",
         description="Print what other codebases would report for the same predictions, and why.",
+        allow_abbrev=False,
     )
     parser.add_argument("metrics", type=Path, help="metrics.json, its counts.npz beside it")
     parser.add_argument("--json", action="store_true", help="print numbers, not a table")

@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "at least 99.99 % of all labels are equal.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("checkpoint", nargs="?", type=Path, help="file of a network; none: the model in the box")

@@ -76,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Label pictures: by default a palette PNG of the same name and size for each.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "input",

@@ -13,6 +13,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "parsenet score",
         description="Score predicted label maps against true ones, pixel by pixel. Needs no model.",
+        allow_abbrev=False,
     )
     parser.add_argument("--pred", type=Path, required=True, help="folder of predictions")
     parser.add_argument("--gt", type=Path, required=True, help="folder of true label maps")

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "parsenet serve",
         description="Open a local web page: drop a picture and see its labels, with two checkpoints"
         " side by side. Pictures are never stored.",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "checkpoint",

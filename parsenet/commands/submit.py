@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from parsenet.commands.predict import heeding_termination, introduce, numbers, show_failures
-from parsenet.errors import ConfigError, ParseNetError
+from parsenet.errors import ConfigError
 
 EXAMPLES = """\
 examples:
@@ -27,6 +27,7 @@ def main(words: list[str]) -> int:
         "server; or check an archive that somebody packed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -95,7 +96,11 @@ def _submit(given: argparse.Namespace) -> int:
     pack(given.out, list(pictures), given.split, archive)
     if faults := check_archive(archive, given.split, pictures):
         archive.unlink()
-        raise ParseNetError(f"{faults[0]} Run the same command again with `--overwrite`.")
+        for sentence in faults:
+            print(sentence)
+        way_out = "No archive was written. Run the same command again with `--overwrite`."
+        print(f"error: {way_out}", file=sys.stderr)
+        return 1
     if not given.quiet:
         print(f"{len(pictures)} label maps are in '{archive}', as the server wants it.")
     return 0

@@ -35,7 +35,7 @@ def build_parser(name: str, text: str, archives: Sequence[Archive]) -> argparse.
         archives: what it fetches.
     """
     names = ", ".join(archive.name for archive in archives)
-    parser = argparse.ArgumentParser(name, description=text.partition("\n")[0])
+    parser = argparse.ArgumentParser(name, description=text.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument(
         "--from",

@@ -87,7 +87,7 @@ def find_pictures(
         try:
             pictures = _expand(given, recursive, exclude)
             if not pictures:
-                sources.wrong[given] = _explain_nothing(given, recursive)
+                sources.wrong[given] = _explain_nothing(given, recursive, exclude)
         except OSError as error:
             pictures = []
             sources.wrong[given] = (
@@ -198,12 +198,15 @@ def _inside(exclude: Path | None, root: Path) -> Path | None:
     return root / inner.relative_to(outer) if outer in inner.parents else None
 
 
-def _explain_nothing(given: str, recursive: bool) -> str:
+def _explain_nothing(given: str, recursive: bool, exclude: Path | None) -> str:
     root = Path(given)
     if scheme := re.match(r"([a-z][a-z0-9+.-]+)://", given, re.IGNORECASE):
         return f"'{given}' must start with http:// or https://, got '{scheme[1]}'. Download it."
     if root.is_dir():
-        way_out = "Check the folder." if recursive else "Add `--recursive` for its subfolders."
+        deeper = [] if recursive else _expand(given, recursive=True, exclude=exclude)
+        way_out = "Put some there, or name another folder."
+        if deeper:
+            way_out = f"Add `--recursive` for the {len(deeper):,} in its subfolders."
         return f"'{given}' must hold pictures ({', '.join(PICTURE_SUFFIXES)}), got none. {way_out}"
     if glob.has_magic(given):
         return f"'{given}' must match a file, got none. Check the pattern."

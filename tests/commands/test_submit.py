@@ -73,11 +73,17 @@ def test_foreign_label_map_in_the_folder_is_found(root, capsys):
     path = root / "submission/results/VOC2012/Segmentation/comp6_val_cls/2009_000000.png"
     Image.fromarray(np.zeros((20, 26), np.uint8)).save(path)
 
-    assert submit() == 2
+    capsys.readouterr()
 
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: Label maps must be palette PNGs (mode P), got '2009_000000' (mode L). Save indices "
-        "with VOC's palette. Run the same command again with `--overwrite`."
+    assert submit() == 1
+
+    told = capsys.readouterr()
+    assert told.out == (
+        "Label maps must be palette PNGs (mode P), got '2009_000000' (mode L). Save indices with "
+        "VOC's palette.\n"
+    )
+    assert told.err.splitlines()[-1] == (
+        "error: No archive was written. Run the same command again with `--overwrite`."
     )
     assert not (root / "submission/results.tgz").exists()
 

@@ -242,8 +242,16 @@ def test_folder_without_pictures_hints_at_subfolders(tmp_path, touch):
         str(
             tmp_path
         ): f"'{tmp_path}' must hold pictures ({', '.join(PICTURE_SUFFIXES)}), got none. Add "
-        "`--recursive` for its subfolders."
+        "`--recursive` for the 1 in its subfolders."
     }
+
+
+def test_folder_without_any_picture_asks_for_another(tmp_path, touch):
+    touch("sub/notes.txt")
+
+    (told,) = find_pictures([tmp_path]).wrong.values()
+
+    assert told.endswith("got none. Put some there, or name another folder.")
 
 
 def test_pattern_without_a_match_is_named(tmp_path):
