@@ -64,13 +64,16 @@ def _parser() -> argparse.ArgumentParser:
         "context",
         help="figures 1, 4 and 5: the same pictures with and without global context",
         description="Label the same pictures by two networks, and show what context gained and "
-        "cost. Writes context.md with the scores and every class, context.json, sheets of the "
-        "pictures that gained and lost most, and the scores of both. Started again, it goes on.",
+        "cost. Writes context.html and context.md with the scores and every class, context.json, "
+        "sheets of the pictures that gained and lost most, and the scores of both. Started again, "
+        "it goes on.",
         allow_abbrev=False,
     )
     context.add_argument("with_", type=Path, metavar="WITH", help="checkpoint with context")
     context.add_argument("without", type=Path, metavar="WITHOUT", help="checkpoint without it")
-    context.add_argument("--shown", type=int, default=6, help="pictures on each sheet (6)")
+    context.add_argument(
+        "--shown", type=int, default=6, help="pictures that gained and lost most (6)"
+    )
     context.add_argument("--device", default="auto", help="where to run (auto)")
     _add_data(context, None)
     return parser
@@ -227,7 +230,8 @@ def _context(given: argparse.Namespace, overrides: Sequence[str]) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from parsenet.figures.context import score_side, write_context
+    from parsenet.figures.context import score_side
+    from parsenet.figures.context_report import write_context
 
     if given.shown < 1:
         raise ConfigError(f"`--shown` must be at least 1, got {given.shown}.")

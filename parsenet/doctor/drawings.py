@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from jaxtyping import Bool, UInt, UInt8
 from PIL import Image
@@ -19,7 +16,6 @@ WRONG_COLOUR = (255, 0, 220)
 
 _SIDE = 320
 _OPACITY = 0.7
-_QUALITY = 82
 
 
 def draw_case(split: Split, index: int, with_label: bool = True) -> list[Image.Image]:
@@ -70,13 +66,6 @@ def shrink(picture: Image.Image, side: int = _SIDE) -> Image.Image:
     size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
     how = Image.Resampling.BOX if factor < 1 else Image.Resampling.NEAREST
     return picture.resize(size, how)
-
-
-def data_uri(picture: Image.Image) -> str:
-    """Write a picture into a page itself."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _image(split: Split, index: int) -> UInt8[np.ndarray, "h w 3"] | None:

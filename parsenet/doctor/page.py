@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from parsenet.doctor.diagnosis import Diagnosis
-from parsenet.doctor.drawings import WRONG_COLOUR, data_uri, draw_case
+from parsenet.doctor.drawings import WRONG_COLOUR, draw_case
 from parsenet.doctor.findings import Case, Finding, number
 from parsenet.doctor.text import (
     class_cells,
@@ -17,7 +17,7 @@ from parsenet.doctor.text import (
     weights_yaml,
 )
 from parsenet.files import write_bytes_atomically
-from parsenet.reports.html import html_table, page
+from parsenet.reports.html import data_uri, html_table, page
 
 MAX_DRAWN = 3
 """Cases of a finding that are drawn."""
@@ -44,11 +44,7 @@ _OWN_STYLE = """\
 .pair { display: flex; flex-wrap: wrap; gap: .5rem; margin: .6rem 0; }
 .pair img { width: min(100%, 320px); height: auto; image-rendering: pixelated; }
 .pair figcaption { flex-basis: 100%; overflow-wrap: anywhere; }
-.legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .9rem; }
-.legend i { display: inline-block; width: .9rem; height: .9rem; margin-right: .35rem;
-  border: 1px solid var(--line); vertical-align: -2px; }
 .legend i.void { background: repeating-linear-gradient(45deg, #ebebeb 0 3px, #5a5a5a 3px 6px); }
-.wide { overflow-x: auto; }
 code { overflow-wrap: anywhere; }
 """
 

@@ -14,6 +14,16 @@ def comparison_table(record: Mapping[str, Any]) -> str:
     Args:
         record: what `evaluation.comparison.comparison_record` returns.
     """
+    heads, rows = comparison_cells(record)
+    return markdown_table(heads, rows, "lrrrrr") + f"\n{comparison_note(record)}\n"
+
+
+def comparison_cells(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the rows of the table.
+
+    Args:
+        record: what `evaluation.comparison.comparison_record` returns.
+    """
     rows = [
         [
             SUMMARY.get(name, name.replace("IoU_", "IoU ")),
@@ -25,12 +35,21 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         ]
         for name, entry in record["scores"].items()
     ]
+    return ["", "A", "B", "B - A", "p", "pictures"], rows
+
+
+def comparison_note(record: Mapping[str, Any]) -> str:
+    """Say what the table's intervals and p are.
+
+    Args:
+        record: what `evaluation.comparison.comparison_record` returns.
+    """
     drawn = record["resampling"]
-    return markdown_table(["", "A", "B", "B - A", "p", "pictures"], rows, "lrrrrr") + (
-        f"\nIn brackets: {100 * drawn['level']:g} % bootstrap intervals over pictures. p: paired "
+    return (
+        f"In brackets: {100 * drawn['level']:g} % bootstrap intervals over pictures. p: paired "
         f"permutation test, corrected over the classes (Holm). {drawn['resamples']:,} resamples, "
         f"seed {drawn['seed']}. Neither covers how a score moves from one training to the next; "
-        "the limits of a class that few pictures show are too narrow.\n"
+        "the limits of a class that few pictures show are too narrow."
     )
 
 

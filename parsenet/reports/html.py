@@ -198,11 +198,13 @@ def _gallery(title: str, paths: Sequence[Path], note: str) -> str:
     return f'<h2>{title}</h2>\n<p class="quiet">{note}</p>\n{figures}'
 
 
-def data_uri(path: Path) -> str:
+def data_uri(picture: Path | Image.Image) -> str:
     """Inline a picture as JPEG: a tenth of the PNG's bytes, and the PNG stays in the folder."""
+    if isinstance(picture, Path):
+        with Image.open(picture) as opened:
+            return data_uri(opened.convert("RGB"))
     buffer = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.convert("RGB").save(buffer, "JPEG", quality=90)
+    picture.save(buffer, "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

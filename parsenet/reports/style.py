@@ -33,5 +33,9 @@ figure { margin: 0 0 1.4rem; }
 img { max-width: 100%; border: 1px solid var(--line); border-radius: 6px; }
 pre { padding: .8rem 1rem; overflow-x: auto; border-radius: 8px; background: var(--card);
   font-size: .85rem; }
+.wide { overflow-x: auto; }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .9rem; }
+.legend i { display: inline-block; width: .9rem; height: .9rem; margin-right: .35rem;
+  border: 1px solid var(--line); vertical-align: -2px; }
 summary { cursor: pointer; margin-top: 1rem; }
 """

@@ -57,9 +57,10 @@ def test_context_of_two_checkpoints(made, tmp_path, capsys):
 
     # A network beside itself: nothing gained, nothing to show.
     assert capsys.readouterr().out.split() == [
-        str(tmp_path / "context.md"), str(tmp_path / "context.json")
-    ]  # fmt: skip
+        str(tmp_path / f"context.{end}") for end in ("html", "md", "json")
+    ]
     assert "0 are better with context and 0 worse" in (tmp_path / "context.md").read_text()
+    assert "No picture is better with context." in (tmp_path / "context.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """With and without context: counted, sorted, drawn, and taken up after an interruption."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from parsenet.config import NetworkConfig
 from parsenet.data.shapes import Shapes
 from parsenet.errors import ConfigError
-from parsenet.figures.context import gains_of, score_side, write_context
+from parsenet.figures.context import gains_of, score_side
+from parsenet.figures.context_report import write_context
 from parsenet.inference.predictor import Predictor
 from parsenet.metrics.per_image import ImageCounts
 from parsenet.models.build import build_model
@@ -84,11 +86,30 @@ def test_scores_classes_and_sheets_are_written(data, pair, tmp_path):
     assert gained == sorted(gained, reverse=True)
     page = (tmp_path / "out" / "context.md").read_text()
     assert "| IoU ball" in page
-    for path in written[2:]:
+    for path in written[3:]:
         assert f"]({path.name})" in page
         with Image.open(path) as sheet:
             assert sheet.width > 4 * 300
-    assert {Path(path).suffix for path in written} == {".md", ".json", ".png"}
+    assert {Path(path).suffix for path in written} == {".html", ".md", ".json", ".png"}
+
+
+def test_page_shows_pictures_and_classes_by_gain_and_needs_no_other_file(data, pair, tmp_path):
+    sides = tuple(score_side(path, data, range(3), tmp_path, "cpu") for path in pair)
+
+    page = write_context(tmp_path, data, "val", sides)[0].read_text()
+
+    record = json.loads((tmp_path / "context.json").read_text())
+    gains = [round(100 * entry["gain"], 1) for entry in record["pictures"]]
+    best, _, worst = page.partition("Pictures that lost most")
+    shown = [re.findall(r"with context: [\d.]+ \(([+-][\d.]+)\)</fig", x) for x in (best, worst)]
+    assert [list(map(float, x)) for x in shown] == [
+        [gain for gain in gains if gain > 0], [gain for gain in gains[::-1] if gain < 0],
+    ]  # fmt: skip
+    assert page.count('src="data:image/jpeg') == page.count("<img") == 4 * sum(map(len, shown))
+    by_class = page.partition("Classes, by gain")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr><td>IoU (\w+)</td>.*?<td>([+-][\d.]+) \[", by_class)
+    assert len(rows) > 1
+    assert [float(gain) for _, gain in rows] == sorted((float(gain) for _, gain in rows))[::-1]
 
 
 def test_network_of_other_classes_is_refused(data, tmp_path):
