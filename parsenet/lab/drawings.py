@@ -13,6 +13,8 @@ def draw_charts(summary: Summary) -> dict[str, str]:
         summary: what `summarise` returns.
     """
     charts = {"rows": _draw_rows(summary)}
+    scores = [100 * point["score"] for cell in summary["cells"] for point in cell["sweep"]]
+    cover = [0.0, max(scores, default=0.0)]
     for index, column in enumerate(summary["columns"]):
         cells = [cell for cell in summary["cells"] if cell["column"] == column]
         sweeps: dict[str, Points] = {
@@ -25,7 +27,7 @@ def draw_charts(summary: Summary) -> dict[str, str]:
             if "curve" in cell
         }
         title = f"{column}: {summary['score']}, %"
-        charts[f"sweep_{index}"] = line_chart(title, sweeps, "learning rate", log="x")
+        charts[f"sweep_{index}"] = line_chart(title, sweeps, "learning rate", "x", cover)
         charts[f"loss_{index}"] = line_chart(f"{column}: loss", losses, "iteration", log="y")
     for index, cell in enumerate(summary["cells"]):
         norms: dict[str, Points] = {

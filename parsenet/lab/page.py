@@ -7,12 +7,17 @@ from html import escape
 from pathlib import Path
 
 from parsenet.lab.summary import Summary
-from parsenet.lab.words import headline, how_to_read, verdicts
+from parsenet.lab.words import headline, how_to_read, table_note, verdicts
 from parsenet.reports.html import data_uri, html_table, page
 
 _GROUPS = {"rows": "Scores", "sweep": "Scores over rates", "loss": "Loss", "norms": "Feature norms"}
+_STYLE = """\
+.samples th, .samples td { padding: .25rem .3rem .25rem 0; text-align: left; }
+.samples img { min-width: 150px; max-height: 240px; vertical-align: top; }
+"""
 _NOTES = {
     "rows": "Bars are 95 % t-intervals over seeds; a single seed has none.",
+    "sweep": "Means over the seeds of the sweep, all charts to the same scale.",
     "loss": "The first seed at the cell's best rate; batches averaged in blocks.",
     "norms": "Mean length of a pixel's feature vector over a training batch, before any "
     "normalization; the first seed at the cell's best rate.",
@@ -35,9 +40,13 @@ def html_page(
     """
     sections = [f"<h1>{escape(summary['title'])}</h1>", f"<p>{escape(headline(summary))}</p>"]
     sections.append(f'<p class="quiet">{escape(how_to_read(summary))}</p>')
-    for title, (heads, rows, _) in tables.items():
-        sections += [f"<h2>{escape(title)}</h2>", html_table(heads, rows)]
-    sections.append(_list("Collapsed runs", verdicts(summary), "None at a best rate."))
+    for title, (heads, rows, sides) in tables.items():
+        table = html_table(heads, rows, sides=sides)
+        sections += [f"<h2>{escape(title)}</h2>", f'<p class="quiet">{table_note(title)}</p>']
+        sections.append(f'<div class="wide">{table}</div>')
+    sections.append(
+        _list("Collapsed runs at a best rate", verdicts(summary), "None at a best rate.")
+    )
     for group, title in _GROUPS.items():
         drawn = [chart for name, chart in charts.items() if name.startswith(group)]
         if drawn:
@@ -45,7 +54,7 @@ def html_page(
             sections += [f"<h2>{title}</h2>", note, f'<div class="charts">{"".join(drawn)}</div>']
     sections.append(_samples(summary, samples_dir))
     sections.append(_list("How it was made", summary["origins"], "No run yet."))
-    return page(summary["title"], sections)
+    return page(summary["title"], sections, _STYLE)
 
 
 def _samples(summary: Summary, samples_dir: Path) -> str:
@@ -63,9 +72,10 @@ def _samples(summary: Summary, samples_dir: Path) -> str:
     ]
     if not rows:
         return ""
-    heads = "".join(f"<th>{escape(title)}</th>" for title, _ in columns)
+    heads = "".join(f'<th class="name">{escape(title)}</th>' for title, _ in columns)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<h2>Samples</h2>\n<div style="overflow-x: auto">{table}</div>'
+    note = "What the first seed at each cell's best rate predicts."
+    return f'<h2>Samples</h2>\n<p class="quiet">{note}</p>\n<div class="wide samples">{table}</div>'
 
 
 def _sample(path: Path, title: str) -> str:

@@ -13,7 +13,7 @@ from parsenet.lab.grid import Grid
 from parsenet.lab.page import html_page
 from parsenet.lab.results import Result
 from parsenet.lab.summary import Summary, summarise
-from parsenet.lab.words import headline, how_to_read, rates, spread, verdicts
+from parsenet.lab.words import headline, how_to_read, rates, spread, table_note, verdicts
 from parsenet.reports.charts import as_file
 from parsenet.reports.tables import SUMMARY, markdown_table, percent
 
@@ -63,8 +63,8 @@ def markdown(summary: Summary, tables: Mapping[str, Table], charts: list[str]) -
     """Write the report for a repository; its charts lie beside it."""
     parts = [f"# {summary['title']}", headline(summary), how_to_read(summary)]
     for title, table in tables.items():
-        parts += [f"## {title}", "Per cent.", markdown_table(*table)]
-    parts += ["## Collapsed runs", *_list(verdicts(summary), "None at a best rate.")]
+        parts += [f"## {title}", table_note(title), markdown_table(*table)]
+    parts += ["## Collapsed runs at a best rate", *_list(verdicts(summary), "None at a best rate.")]
     parts += ["## Charts", *(f"![{name}](charts/{name}.svg)" for name in charts)]
     parts += ["## How it was made", *_list(summary["origins"], "No run yet.")]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"

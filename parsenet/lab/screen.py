@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +33,7 @@ class Screen:
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._drawn = 0.0
         self._seconds: list[float] = []
+        self._shown: tuple[Grid, Mapping[str, Result], int] | None = None
 
     def __enter__(self) -> Screen:
         if self._live is not None:
@@ -44,6 +47,8 @@ class Screen:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
+            if self._shown is not None:  # what stays on the screen is how it ended
+                self._draw(*self._shown, lines=())
             self._live.stop()
 
     def add(self, seconds: float) -> None:
@@ -68,25 +73,44 @@ class Screen:
             failed: runs that were given up.
             lines: what the workers are at.
         """
-        if self._live is None or time.monotonic() - self._drawn < _EVERY:
+        if self._live is None:
             return
-        self._drawn = time.monotonic()
-        stands = {cell: standing(grid, cell, results) for cell in grid.cells}
-        text = Text("\n".join([self._summary(grid, stands, failed, len(lines)), *lines]))
-        self._live.update(Group(draw_table(grid, stands), text), refresh=True)
+        self._shown = (grid, results, failed)
+        if time.monotonic() - self._drawn >= _EVERY:
+            self._drawn = time.monotonic()
+            self._draw(grid, results, failed, lines)
 
-    def _summary(
-        self, grid: Grid, stands: Mapping[Cell, Standing], failed: int, workers: int
-    ) -> str:
+    def _draw(
+        self, grid: Grid, results: Mapping[str, Result], failed: int, lines: Sequence[str]
+    ) -> None:
+        assert self._live is not None
+        stands = {cell: standing(grid, cell, results) for cell in grid.cells}
         done = count_done(stands)
-        summary = f"{done} of {grid.num_runs} runs done"
-        if failed:
-            summary += f", {failed} failed"
-        if self._seconds:
-            each = sum(self._seconds) / len(self._seconds) / max(1, workers)
-            minutes = each * (grid.num_runs - done - failed) / 60
-            summary += f", about {minutes:.0f} min left"
-        return summary
+        seconds = None
+        if self._seconds and lines:
+            each = sum(self._seconds) / len(self._seconds) / len(lines)
+            seconds = each * (grid.num_runs - done - failed)
+        bar = draw_bar(done, failed, grid.num_runs, seconds)
+        self._live.update(
+            Group(draw_table(grid, stands), bar, Text("\n".join(lines))), refresh=True
+        )
+
+
+def draw_bar(done: int, failed: int, total: int, seconds: float | None) -> Table:
+    """Draw how much of a grid is done, and the time left.
+
+    Args:
+        done: runs that are there.
+        failed: runs that were given up.
+        total: runs of the grid.
+        seconds: time left; None where it is not known.
+    """
+    text = f"{done} of {total} runs done"
+    text += f", {failed} failed" if failed else ""
+    text += "" if seconds is None else f", about {timedelta(seconds=round(seconds))} left"
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(ProgressBar(total, done + failed, width=30), text)
+    return bar
 
 
 def count_done(stands: Mapping[Cell, Standing]) -> int:
@@ -100,10 +124,15 @@ def count_done(stands: Mapping[Cell, Standing]) -> int:
 
 def draw_table(grid: Grid, stands: Mapping[Cell, Standing]) -> Table:
     """Draw the cells' figures so far: mean over seeds at the best rate, per cent, and that rate."""
-    table = Table(title=f"{grid.title}: {grid.score.title}, %")
-    table.add_column("")
+    table = Table(
+        title=f"{grid.title}: {grid.score.title}, %",
+        caption="in brackets seeds and learning rate; * all collapsed",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("", overflow="fold")
     for column in grid.columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for row in grid.rows:
         cells = []
         for column in grid.columns:
@@ -112,7 +141,7 @@ def draw_table(grid: Grid, stands: Mapping[Cell, Standing]) -> Table:
                 cells.append("" if stand is None else "-")
                 continue
             mean = estimate([figure(run, grid.score) for run in stand.runs]).mean
-            word = " collapsed" if all(run["collapsed"] for run in stand.runs) else ""
-            cells.append(f"{100 * mean:.2f} (n={len(stand.runs)}, lr {stand.best_lr:g}){word}")
+            star = "*" if all(run["collapsed"] for run in stand.runs) else ""
+            cells.append(f"{100 * mean:.2f}{star} ({len(stand.runs)}, {stand.best_lr:g})")
         table.add_row(row, *cells)
     return table

@@ -53,8 +53,9 @@ def origins(runs: Sequence[Result]) -> list[str]:
     for run in runs:
         machine = run["machine"]
         commit = machine["git_commit"]
+        threads = machine["num_threads"]
         word = (
-            f"{run['date'][:10]}, {machine['device']}, {machine['num_threads']} threads, "
+            f"{run['date'][:10]}, {machine['device']}, {threads} thread{'s'[: threads != 1]}, "
             f"{run['precision']}, torch {machine['versions']['torch']}, commit "
             f"{commit[:7] + commit[40:] if commit else 'unknown'}"
         )

@@ -45,6 +45,19 @@ def verdicts(summary: Summary) -> list[str]:
     ]
 
 
+def table_note(title: str) -> str:
+    """Say what the cells of a table of the report are.
+
+    Args:
+        title: of the table.
+    """
+    if title == "Every rate":
+        return (
+            "Per cent by learning rate, means over the seeds of the sweep; a star marks collapse."
+        )
+    return "Per cent; behind ± half of the 95 % t-interval over n seeds."
+
+
 def spread(estimate: Mapping[str, Any]) -> str:
     """Write a mean with half of its interval, per cent."""
     if estimate["mean"] is None or estimate["half_width"] is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -11,8 +12,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 36, 40
 COLOURS = (
     "#2f6fde", "#d9622b", "#2a9d6f", "#8c5bd6", "#b8860b", "#c2417c", "#4a5a6a", "#17a2b8",
 )  # fmt: skip
-_NAME, _LETTER = 110, 8
-"""Pixels that the name of a curve takes, and about a letter of the title."""
+_TITLE_LETTER, _LETTER, _SWATCH, _LINE = 8, 6, 30, 13
+"""Pixels: about a letter of the title and one of a name, what a name takes besides, a line."""
 
 _STYLE = """\
 text { font-family: sans-serif; fill: #1c2126; }
@@ -26,7 +27,13 @@ Number = int | float
 Points = Sequence[tuple[Number, Number]]
 
 
-def line_chart(title: str, curves: Mapping[str, Points], x_label: str, log: str = "") -> str:
+def line_chart(
+    title: str,
+    curves: Mapping[str, Points],
+    x_label: str,
+    log: str = "",
+    cover: Sequence[Number] = (),
+) -> str:
     """Draw curves over a common x axis as an SVG element.
 
     Args:
@@ -34,6 +41,8 @@ def line_chart(title: str, curves: Mapping[str, Points], x_label: str, log: str 
         curves: points (x, y) of every curve; curves without points are left out.
         x_label: what x counts.
         log: axes with a logarithmic scale, `x`, `y` or `xy`; points at 0 and below are left out.
+        cover: values that a y axis without logarithms holds at least; the same for charts that
+            are to be compared.
 
     Returns:
         the element, or nothing where there is no point to draw.
@@ -43,20 +52,21 @@ def line_chart(title: str, curves: Mapping[str, Points], x_label: str, log: str 
     if not curves:
         return ""
     xs = [x for points in curves.values() for x, _ in points]
-    ys = [y for points in curves.values() for _, y in points]
+    ys = [y for points in curves.values() for _, y in points] + ([] if "y" in log else [*cover])
     x_ticks = nice_ticks(min(xs), max(xs), whole="x" in log)
-    y_ticks = nice_ticks(min(ys), max(ys), whole="y" in log)
-    frame = _Frame((min(xs), max(xs)), (y_ticks[0], y_ticks[-1]))
-    body = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
-    body += _draw_axes(frame, [x for x in x_ticks if min(xs) <= x <= max(xs)], y_ticks, log)
+    y_ticks = log_ticks(min(ys), max(ys)) if "y" in log else nice_ticks(min(ys), max(ys))
+    names, top = _draw_names(title, list(curves))
+    frame = _Frame((min(xs), max(xs)), (y_ticks[0], y_ticks[-1]), top)
+    body = [
+        *names,
+        *_draw_axes(frame, [x for x in x_ticks if min(xs) <= x <= max(xs)], y_ticks, log),
+    ]
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     body.append(
         f'<text class="tick" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">'
         f"{escape(x_label)}</text>"
     )
-    beside = _LEFT + _LETTER * len(title) + _NAME * len(curves) <= WIDTH
     for index, (name, points) in enumerate(curves.items()):
-        body += _draw_name(index, 0 if beside else len(curves), name)
         body += _draw_curve(frame, index, name, points, log)
     return _element(body)
 
@@ -78,18 +88,21 @@ def row_chart(
     if not known:
         return ""
     y_ticks = nice_ticks(min(y - half for y, half in known), max(y + half for y, half in known))
-    frame = _Frame((-0.5, len(rows) - 0.5), (y_ticks[0], y_ticks[-1]))
-    body = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
-    body += _draw_axes(frame, [], y_ticks, "")
-    body += [
-        f'<text class="tick" x="{frame.x(place)}" y="{HEIGHT - _BOTTOM + 16}" '
-        f'text-anchor="middle">{escape(row)}</text>'
-        for place, row in enumerate(rows)
-    ]
+    names, top = _draw_names(title, list(series))
+    frame = _Frame((-0.5, len(rows) - 0.5), (y_ticks[0], y_ticks[-1]), top)
+    body = [*names, *_draw_axes(frame, [], y_ticks, "")]
+    letters = max(3, (WIDTH - _LEFT - _RIGHT) // len(rows) // _LETTER - 1)
+    for place, row in enumerate(rows):
+        lines = textwrap.wrap(row, letters, max_lines=2, placeholder="…")
+        body += [
+            f'<text class="tick" x="{frame.x(place)}" y="{HEIGHT - _BOTTOM + 16 + _LINE * line}" '
+            f'text-anchor="middle">{escape(text)}<title>{escape(row)}</title></text>'
+            for line, text in enumerate(lines)
+        ]
     for index, (name, pairs) in enumerate(series.items()):
         shift = 0.08 * (index - (len(series) - 1) / 2)  # intervals beside one another
         points = [(place + shift, pair[0]) for place, pair in enumerate(pairs) if pair is not None]
-        body += _draw_name(index, len(series), name) + _draw_curve(frame, index, name, points, "")
+        body += _draw_curve(frame, index, name, points, "")
         body += [
             f'<line stroke="{_colour(index)}" stroke-width="1.5" x1="{frame.x(place + shift)}" '
             f'x2="{frame.x(place + shift)}" y1="{frame.y(pair[0] - pair[1])}" '
@@ -129,12 +142,31 @@ def nice_ticks(low: Number, high: Number, count: int = 5, whole: bool = False) -
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
-class _Frame:
-    """Maps values to positions in the picture."""
+def log_ticks(low: Number, high: Number) -> list[float]:
+    """Return logarithms of round numbers whose range covers low to high.
 
-    def __init__(self, x_range: tuple[Number, Number], y_range: tuple[Number, Number]) -> None:
+    Args:
+        low: smallest logarithm to base 10 to cover.
+        high: largest one.
+    """
+    if high - low >= 2:
+        return nice_ticks(low, high, whole=True)
+    exponents = range(math.floor(low), math.ceil(high + 1e-9) + 1)
+    ticks = [exponent + math.log10(digit) for exponent in exponents for digit in (1, 2, 5)]
+    first = max(index for index, tick in enumerate(ticks) if tick <= low + 1e-9)
+    last = min(index for index, tick in enumerate(ticks) if tick >= high - 1e-9)
+    return ticks[first : max(last, first + 1) + 1]
+
+
+class _Frame:
+    """Maps values to positions in the picture, below `top`."""
+
+    def __init__(
+        self, x_range: tuple[Number, Number], y_range: tuple[Number, Number], top: int
+    ) -> None:
         self.x_range = x_range
         self.y_range = y_range
+        self.top = top
 
     def x(self, value: Number) -> float:
         low, high = self.x_range
@@ -144,7 +176,7 @@ class _Frame:
     def y(self, value: Number) -> float:
         low, high = self.y_range
         share = (value - low) / (high - low)
-        return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
+        return round(HEIGHT - _BOTTOM - share * (HEIGHT - self.top - _BOTTOM), 1)
 
 
 def _element(body: Sequence[str]) -> str:
@@ -171,7 +203,7 @@ def _draw_axes(
     lines = []
     for tick in y_ticks:
         y = frame.y(tick)
-        label = f"{10.0**tick:g}" if "y" in log else f"{tick:g}"
+        label = f"{10.0**tick:.12g}" if "y" in log else f"{tick:g}"
         lines.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(
             f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>'
@@ -186,16 +218,25 @@ def _draw_axes(
     return lines
 
 
-def _draw_name(index: int, count: int, name: str) -> list[str]:
-    """Draw a curve's name: beside the title, or as one of `count` in a line of their own."""
-    if not count:
-        left, top = WIDTH - _RIGHT - _NAME * (index + 1), 10
-    else:
-        left, top = _LEFT + index * (WIDTH - _LEFT - _RIGHT) // count, 26
-    return [
-        f'<rect x="{left}" y="{top}" width="12" height="3" fill="{_colour(index)}"/>',
-        f'<text class="tick" x="{left + 16}" y="{top + 6}">{escape(name)}</text>',
-    ]
+def _draw_names(title: str, names: Sequence[str]) -> tuple[list[str], int]:
+    """Draw the title and the curves' names; return them, and where the axes may begin.
+
+    The names stand beside the title where there is room, else in lines of their own.
+    """
+    widths = [_SWATCH + _LETTER * len(name) for name in names]
+    left, right, top = WIDTH - _RIGHT - sum(widths), WIDTH - _RIGHT, 10
+    if left < _LEFT + _TITLE_LETTER * (len(title) + 2):
+        left, top = _LEFT, 26
+    lines = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
+    for index, (name, width) in enumerate(zip(names, widths, strict=True)):
+        if left + width > right + _SWATCH and left > _LEFT:
+            left, top = _LEFT, top + _LINE
+        lines += [
+            f'<rect x="{left}" y="{top}" width="12" height="3" fill="{_colour(index)}"/>',
+            f'<text class="tick" x="{left + 16}" y="{top + 6}">{escape(name)}</text>',
+        ]
+        left += width
+    return lines, max(_TOP, top + 10 + (top > 26) * 2)
 
 
 def _draw_curve(frame: _Frame, index: int, name: str, points: Points, log: str) -> list[str]:

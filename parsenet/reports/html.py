@@ -172,19 +172,32 @@ def _classes(metrics: Mapping[str, Any]) -> str:
 
 
 def html_table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], bar_column: int | None = None
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bar_column: int | None = None,
+    sides: str = "",
 ) -> str:
-    """Write a table; cells of the bar column get a bar as long as their per cent."""
+    """Write a table.
 
-    def cell(index: int, text: str) -> str:
-        is_bar = index == bar_column and text[0].isdigit()
-        style = f' class="bar" style="--share: {text}%"' if is_bar else ""
-        return f"<td{style}>{escape(text)}</td>"
+    Args:
+        heads: names of the columns.
+        rows: their cells.
+        bar_column: cells of this column get a bar as long as their per cent.
+        sides: `l` or `r` for each column, as Markdown tables have them; the first is always `l`,
+            those beyond its end are `r`.
+    """
 
-    lines = ["".join(cell(index, text) for index, text in enumerate(row)) for row in rows]
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    def cell(tag: str, index: int, text: str) -> str:
+        style = ' class="name"' if index and sides[index : index + 1] == "l" else ""
+        if tag == "td" and index == bar_column and text[0].isdigit():
+            style = f' class="bar" style="--share: {text}%"'
+        return f"<{tag}{style}>{escape(text)}</{tag}>"
+
+    def line(tag: str, texts: Sequence[str]) -> str:
+        return "<tr>" + "".join(cell(tag, i, text) for i, text in enumerate(texts)) + "</tr>"
+
+    body = "\n".join(line("td", row) for row in rows)
+    return f"<table>\n<thead>{line('th', heads)}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def _gallery(title: str, paths: Sequence[Path], note: str) -> str:

@@ -15,7 +15,7 @@ h2 { margin: 2.2rem 0 .7rem; font-size: 1.2rem; }
 .quiet, figcaption { color: var(--quiet); font-size: .9rem; }
 .cards, .charts { display: grid; gap: 1rem; }
 .cards { grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
-.charts { grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); }
+.charts { grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); }
 .cards div { padding: .8rem 1rem; border-radius: 8px; background: var(--card); }
 .cards b { display: block; font-size: 1.9rem; line-height: 1.2; }
 .cards span { color: var(--quiet); font-size: .9rem; }
@@ -33,7 +33,9 @@ figure { margin: 0 0 1.4rem; }
 img { max-width: 100%; border: 1px solid var(--line); border-radius: 6px; }
 pre { padding: .8rem 1rem; overflow-x: auto; border-radius: 8px; background: var(--card);
   font-size: .85rem; }
+th.name, td.name { text-align: left; }
 .wide { overflow-x: auto; }
+.wide td { white-space: nowrap; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .9rem; }
 .legend i { display: inline-block; width: .9rem; height: .9rem; margin-right: .35rem;
   border: 1px solid var(--line); vertical-align: -2px; }

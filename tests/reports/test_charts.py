@@ -1,11 +1,21 @@
+import math
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parsenet.reports.charts import HEIGHT, WIDTH, as_file, line_chart, nice_ticks, row_chart
+from parsenet.reports.charts import (
+    HEIGHT,
+    WIDTH,
+    as_file,
+    line_chart,
+    log_ticks,
+    nice_ticks,
+    row_chart,
+)
 
 VALUES = st.floats(-1e6, 1e6).map(lambda value: round(value, 4))
 
@@ -114,12 +124,51 @@ def test_points_without_a_logarithm_are_left_out():
     assert len(line) == 2
 
 
-def test_many_names_stand_in_a_line_of_their_own():
-    svg = line_chart("norms", {name: [(0, 1.0)] for name in "abcde"}, "step")
+def names_of(svg):
+    """Place (left, top) and text of every curve's name."""
+    found = re.findall(r'<rect x="(\d+)" y="(\d+)".*?\n<text[^>]*>([^<]*)</text>', svg)
+    return [(int(left), int(top), text) for left, top, text in found]
 
-    places = re.findall(r'<rect x="(\d+)" y="26"', svg)
-    assert [int(x) for x in places] == sorted({int(x) for x in places})
-    assert len(places) == 5
+
+@pytest.mark.parametrize("length", [1, 8, 30])
+def test_names_of_curves_overlap_neither_one_another_nor_the_axes(length):
+    curves = {letter * length: [(0, 1.0), (1, 2.0)] for letter in "abcde"}
+
+    svg = line_chart("norms", curves, "step")
+
+    names = names_of(svg)
+    assert [text for _, _, text in names] == list(curves)
+    for (left, top, _), (next_left, next_top, _) in pairwise(names):
+        assert next_top > top or next_left >= left + 16 + 6 * length
+    assert all(left + 16 + 6 * length <= WIDTH for left, _, _ in names)
+    assert min(y for line in points_of(svg) for _, y in line) >= max(top for _, top, _ in names) + 6
+
+
+def test_long_names_of_rows_are_broken_and_cut():
+    rows = ["pool6 and fc7 and conv5", *"abcdef"]
+
+    svg = row_chart("IoU", rows, {"norm": [(30.0, 2.0)] * 7})
+
+    shown = re.findall(r'text-anchor="middle">([^<]+)<title>pool6 and', svg)
+    assert (len(shown), shown[0], shown[1][-1]) == (2, "pool6 and", "…")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0.8, 2.7, [0.5, 1, 2, 5]), (3.0, 3.0, [2, 5]), (2, 900, [1, 10, 100, 1000])],
+)
+def test_ticks_of_a_short_logarithmic_axis_are_round(low, high, ticks):
+    found = log_ticks(math.log10(low), math.log10(high))
+
+    assert [10**tick for tick in found] == pytest.approx(ticks)
+
+
+def test_axes_of_charts_that_cover_the_same_values_are_the_same():
+    one, other = (
+        line_chart("IoU", {"a": [(0, 1.0), (1, top)]}, "step", cover=(0, 40)) for top in (10, 35.0)
+    )
+
+    assert points_of(one)[0][0] == points_of(other)[0][0]
 
 
 def test_rows_are_drawn_with_their_intervals():
