@@ -142,8 +142,10 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
         with warnings.catch_warnings():  # jsonargparse's own, about its coming versions
             warnings.simplefilter("ignore")
             made = parser.instantiate_classes(parser.parse_object(dict(section)))
-    except (ArgumentError, TypeError) as error:  # a null is no number, which no type tells
+    except (ArgumentError, TypeError) as error:
         reason = " ".join(str(error).split())
+        if isinstance(error, TypeError):  # the parser lets a null pass for any value
+            reason = f"null or another wrong type ({reason})"
         raise ConfigError(f"The options of {name} must be right, got: {reason}.") from None
     trainer = {key: value for key, value in made.trainer.items() if key not in _NOT_HERE}
     return Options(made.model.network, made.model.optim, made.data, made.scoring, trainer)

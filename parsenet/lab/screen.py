@@ -91,9 +91,9 @@ class Screen:
             each = sum(self._seconds) / len(self._seconds) / len(lines)
             seconds = each * (grid.num_runs - done - failed)
         bar = draw_bar(done, failed, grid.num_runs, seconds)
-        self._live.update(
-            Group(draw_table(grid, stands), bar, Text("\n".join(lines))), refresh=True
-        )
+        title = f"{grid.title}: {grid.score.title}, % (seeds, learning rate); * all collapsed"
+        below = [Text(line) for line in lines]
+        self._live.update(Group(Text(title), draw_table(grid, stands), bar, *below), refresh=True)
 
 
 def draw_bar(done: int, failed: int, total: int, seconds: float | None) -> Table:
@@ -124,12 +124,7 @@ def count_done(stands: Mapping[Cell, Standing]) -> int:
 
 def draw_table(grid: Grid, stands: Mapping[Cell, Standing]) -> Table:
     """Draw the cells' figures so far: mean over seeds at the best rate, per cent, and that rate."""
-    table = Table(
-        title=f"{grid.title}: {grid.score.title}, %",
-        caption="in brackets seeds and learning rate; * all collapsed",
-        title_justify="left",
-        caption_justify="left",
-    )
+    table = Table()
     table.add_column("", overflow="fold")
     for column in grid.columns:
         table.add_column(column, justify="right", overflow="fold")

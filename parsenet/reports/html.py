@@ -167,7 +167,9 @@ def _classes(metrics: Mapping[str, Any]) -> str:
     mistakes = confusions(metrics)
     if mistakes:
         parts += ["<h2>Confusions</h2>", confusion_chart(metrics), "<h3>Most frequent</h3>"]
-        parts.append(html_table(["truth", "taken for", "pixels", "share of the class"], mistakes))
+        parts.append(
+            html_table(["truth", "taken for", "pixels", "share of the class"], mistakes, sides="ll")
+        )
     return "\n".join(parts)
 
 

@@ -222,5 +222,7 @@ def test_value_that_is_no_yaml_is_refused():
 
 
 def test_value_of_the_wrong_type_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"^The options of .*column 'raw' must be right, got: "):
+    with pytest.raises(
+        ConfigError, match=r"^The options of .*column 'raw' must be right, got: null or "
+    ):
         read_grid(write_grid(tmp_path), ["--model.optim.lr", "null"])
