@@ -90,9 +90,10 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
     rows, columns = file.named("rows"), file.named("columns")
     places = [Cell(row, column) for row in rows for column in columns]
     left_out = file.left_out(places)
+    rate = _rate_of(changes)
     cells = {}
     for cell in (place for place in places if place not in left_out):
-        section = merge(merge(base, rows[cell.row]), columns[cell.column])
+        section = merge(merge(merge(base, rows[cell.row]), columns[cell.column]), rate)
         cells[cell] = parse_options(section, f"'{path}', row '{cell.row}', column '{cell.column}'")
     own_rate = next(iter(cells.values())).optim.lr
     seeds = file.seeds("seeds", [0])
@@ -104,7 +105,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
         rows=tuple(rows),
         columns=tuple(columns),
         cells=cells,
-        lrs=(own_rate,) if _names_rate(changes) else file.rates(own_rate),
+        lrs=(own_rate,) if rate else file.rates(own_rate),
         sweep_seeds=tuple(sweep_seeds),
         seeds=tuple(dict.fromkeys([*sweep_seeds, *seeds])),
         score=file.score(),
@@ -146,10 +147,11 @@ def _split(word: str) -> list[str]:
     return [name, value] if word.startswith("--") and equals else [word]
 
 
-def _names_rate(changes: Mapping[str, Any]) -> bool:
-    """Tell whether overrides set `model.optim.lr`."""
+def _rate_of(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of overrides that sets `model.optim.lr`, or nothing."""
+    section: Any = changes
     for name in ("model", "optim"):
-        changes = changes.get(name, {})
-        if not isinstance(changes, Mapping):
-            return False
-    return "lr" in changes
+        section = section.get(name) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or "lr" not in section:
+        return {}
+    return {"model": {"optim": {"lr": section["lr"]}}}

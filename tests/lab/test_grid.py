@@ -51,7 +51,9 @@ def test_grid_without_rates_takes_that_of_its_base(tmp_path):
 
 
 def test_rate_of_the_command_line_stands_for_the_sweep(tmp_path):
-    grid = read_grid(write_grid(tmp_path), ["--model.optim.lr", "1e-4"])
+    rows = GRID["rows"] | {"fc7": {"model": {"optim": {"lr": 0.5}}}}
+
+    grid = read_grid(write_grid(tmp_path, rows=rows), ["--model.optim.lr", "1e-4"])
 
     assert grid.lrs == (1e-4,)
     assert {plan.options.optim.lr for plan in grid.sweep()} == {1e-4}
