@@ -45,9 +45,13 @@ class ExportError(ParseNetError):
 
 
 def suggest(given: str, known: Iterable[str]) -> str:
-    """Write the sentence that names the closest known word, or all of them when none is close."""
+    """Write the sentence that names the closest known word, or all of them when none is close.
+
+    A single word that begins with what was given is closest.
+    """
     words = list(known)
-    close = difflib.get_close_matches(given, words, n=1)
+    longer = [word for word in words if given and word.startswith(given)]
+    close = longer if len(longer) == 1 else difflib.get_close_matches(given, words, n=1)
     if close:
         return f"Did you mean `{close[0]}`?"
     return "Known: " + ", ".join(f"`{word}`" for word in words) + "."

@@ -193,6 +193,12 @@ def test_option_like_no_other_is_answered_with_help(capsys):
     assert message == "`fit` has no option `--zzzzzzzz`. `parsenet fit --help` lists them."
 
 
+def test_beginning_of_an_option_is_not_taken_for_it(capsys):
+    message = refused(capsys, "fit", "--data.batch", "1")
+
+    assert message == "`fit` has no option `--data.batch`. Did you mean `--data.batch_size`?"
+
+
 def test_unknown_option_in_a_config_is_named(made, capsys, tmp_path):
     (tmp_path / "wrong.yaml").write_text("model: {network: {trnk: tiny}}\n")
 

@@ -37,6 +37,12 @@ def test_closest_of_several_close_words_is_suggested():
     assert errors.suggest("conv55", ["conv4", "conv5"]) == "Did you mean `conv5`?"
 
 
+def test_word_of_which_only_the_beginning_was_given_is_suggested():
+    assert errors.suggest("data.bat", ["data.rotate", "data.batch_size"]) == (
+        "Did you mean `data.batch_size`?"
+    )
+
+
 def test_all_words_are_listed_when_none_is_close():
     assert errors.suggest("zzz", ["early", "late"]) == "Known: `early`, `late`."
 

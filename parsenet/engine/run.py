@@ -130,7 +130,7 @@ class Cli(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - Lightning's
         """Let the parser raise its complaint; it would print every option."""
-        return super().init_parser(**kwargs, exit_on_error=False)
+        return super().init_parser(**kwargs, exit_on_error=False, allow_abbrev=False)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse what was given, and nothing from the process's own command line."""
