@@ -15,7 +15,7 @@ from parsenet.lab.results import Result
 from parsenet.lab.summary import Summary, summarise
 from parsenet.lab.words import headline, how_to_read, rates, spread, table_note, verdicts
 from parsenet.reports.charts import as_file
-from parsenet.reports.tables import SUMMARY, markdown_table, percent
+from parsenet.reports.tables import SUMMARY, markdown_table, percent, scientific
 
 Table = tuple[list[str], list[list[str]], str]
 """Heads, rows, and the side of each column."""
@@ -98,7 +98,7 @@ def _cells(summary: Summary) -> Table:
             cell["column"],
             spread(cell["score"]),
             str(cell["score"]["count"]),
-            f"{cell['best_lr']:g}" if cell["best_lr"] else "-",
+            scientific(cell["best_lr"]) if cell["best_lr"] else "-",
             rates(cell["working"]),
             "-" if cell["decades"] is None else f"{cell['decades']:.1f}",
             f"{cell['num_collapsed']} of {cell['score']['count']}",
@@ -127,7 +127,7 @@ def _sweep(summary: Summary) -> Table:
             for lr in summary["lrs"]
         ]
         rows.append([cell["row"], cell["column"], *texts])
-    return ["", "", *(f"{lr:g}" for lr in summary["lrs"])], rows, "ll" + "r" * len(summary["lrs"])
+    return ["", "", *map(scientific, summary["lrs"])], rows, "ll" + "r" * len(summary["lrs"])
 
 
 def _against_paper(summary: Summary, metric: str) -> Table:

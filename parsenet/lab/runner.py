@@ -15,6 +15,7 @@ from parsenet.lab.results import Result, ResultsFile, plain
 from parsenet.lab.screen import Screen
 from parsenet.lab.standings import figure, finished, wanted
 from parsenet.lab.workers import TRIES, Done, Event, Failed, Refused, Worker
+from parsenet.reports.tables import scientific
 
 
 class Runner:
@@ -127,7 +128,7 @@ def describe(worker: Worker) -> str:
     """Name the run that a worker is at."""
     assert worker.plan is not None
     cell, options = worker.plan
-    return f"{cell.row} / {cell.column}, lr {options.optim.lr:g}, seed {options.seed}"
+    return f"{cell.row} / {cell.column}, lr {scientific(options.optim.lr)}, seed {options.seed}"
 
 
 def find_devices(name: str) -> list[str]:

@@ -18,6 +18,7 @@ from parsenet.lab.grid import Grid
 from parsenet.lab.grid_file import Cell
 from parsenet.lab.results import Result
 from parsenet.lab.standings import Standing, estimate, figure, standing
+from parsenet.reports.tables import scientific
 
 _log = logging.getLogger(__name__)
 
@@ -137,6 +138,6 @@ def draw_table(grid: Grid, stands: Mapping[Cell, Standing]) -> Table:
                 continue
             mean = estimate([figure(run, grid.score) for run in stand.runs]).mean
             star = "*" if all(run["collapsed"] for run in stand.runs) else ""
-            cells.append(f"{100 * mean:.2f}{star} ({len(stand.runs)}, {stand.best_lr:g})")
+            cells.append(f"{100 * mean:.2f}{star} ({len(stand.runs)}, {scientific(stand.best_lr)})")
         table.add_row(row, *cells)
     return table

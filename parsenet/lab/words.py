@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsenet.lab.summary import Summary
-from parsenet.reports.tables import percent
+from parsenet.reports.tables import percent, scientific
 
 
 def headline(summary: Summary) -> str:
@@ -69,5 +69,5 @@ def rates(working: Sequence[float]) -> str:
     """Write the range of the rates that work."""
     if not working:
         return "none"
-    low, high = f"{working[0]:g}", f"{working[-1]:g}"
+    low, high = scientific(working[0]), scientific(working[-1])
     return low if low == high else f"{low} to {high}"

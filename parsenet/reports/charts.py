@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from parsenet.reports.tables import scientific
+
 WIDTH, HEIGHT = 520, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 36, 40
 COLOURS = (
@@ -203,19 +205,25 @@ def _draw_axes(
     lines = []
     for tick in y_ticks:
         y = frame.y(tick)
-        label = f"{10.0**tick:.12g}" if "y" in log else f"{tick:g}"
+        label = _power(tick) if "y" in log else f"{tick:g}"
         lines.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(
             f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>'
         )
     for tick in x_ticks:
         label = f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}"
-        label = f"{10.0**tick:g}" if "x" in log else label
+        label = _power(tick) if "x" in log else label
         lines.append(
             f'<text class="tick" x="{frame.x(tick)}" y="{bottom + 16}" text-anchor="middle">'
             f"{label}</text>"
         )
     return lines
+
+
+def _power(exponent: Number) -> str:
+    """Write a mark of a log axis: plain from a hundredth to ten thousands, else as `1e-4`."""
+    value = 10.0**exponent
+    return f"{value:g}" if 0.005 < value < 90_000 else scientific(value)
 
 
 def _draw_names(title: str, names: Sequence[str]) -> tuple[list[str], int]:

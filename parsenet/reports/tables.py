@@ -15,6 +15,12 @@ SUMMARY = {
 """The four scores of the paper: their keys in `metrics.json` and how they are printed."""
 
 
+def scientific(value: float) -> str:
+    """Write a number, such as a learning rate, by its power of ten in short: `1e-4`, `2.5e-3`."""
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
 def summary_table(metrics: Mapping[str, Any]) -> str:
     """Write the four scores of a run as a Markdown table of one row.
 

@@ -39,16 +39,16 @@ def test_cells_are_told_at_their_best_rate(grid):
         "mean IoU", "n", "best lr", "rates that work", "decades", "collapsed",
     ]  # fmt: skip
     assert rows == [
-        ["fc7", "raw", "52.00 ± 4.97", "3", "0.001", "0.001", "0.0", "0 of 3"],
+        ["fc7", "raw", "52.00 ± 4.97", "3", "1e-3", "1e-3", "0.0", "0 of 3"],
         ["both", "norm", "-", "0", "-", "none", "-", "0 of 0"],
-        ["both", "raw", "10.00", "1", "0.001", "none", "-", "1 of 1"],
+        ["both", "raw", "10.00", "1", "1e-3", "none", "-", "1 of 1"],
     ]
 
 
 def test_collapsed_runs_of_the_sweep_are_starred(grid):
     heads, rows, _ = list_tables(summarise(grid, results_of(grid)))["Every rate"]
 
-    assert heads == ["", "", "0.001", "0.01"]
+    assert heads == ["", "", "1e-3", "1e-2"]
     assert rows[0] == ["fc7", "raw", "50.00", "20.00"]
     assert rows[2] == ["both", "raw", "10.00*", "5.00*"]
 
@@ -69,8 +69,8 @@ def test_headline_counts_runs(grid):
 
 
 def test_rates_are_told_as_a_range():
-    assert [rates(()), rates((0.1,)), rates((1e-4, 1e-3, 1e-2))] == [
-        "none", "0.1", "0.0001 to 0.01",
+    assert [rates(()), rates((2.5e-4,)), rates((1e-4, 1e-3, 1e-2))] == [
+        "none", "2.5e-4", "1e-4 to 1e-2",
     ]  # fmt: skip
 
 

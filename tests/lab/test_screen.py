@@ -33,8 +33,8 @@ def test_cells_tell_figure_seeds_and_rate(grid):
 
     rows = [line.replace("│", " ").split() for line in text.splitlines() if "│" in line]
     assert rows == [
-        ["fc7", "50.00", "(1,", "0.01)"],
-        ["both", "50.00*", "(1,", "0.01)", "50.00*", "(1,", "0.01)"],
+        ["fc7", "50.00", "(1,", "1e-2)"],
+        ["both", "50.00*", "(1,", "1e-2)", "50.00*", "(1,", "1e-2)"],
     ]
 
 
