@@ -132,7 +132,7 @@ def test_samples_show_what_the_network_predicts(made, monkeypatch):
     assert len(shown) == 4
     for image, prediction in shown.values():
         # Dropout would change about every second feature.
-        assert (predictor(image) == prediction).mean() > 0.999
+        assert (predictor(image) == prediction).mean() > 0.98
 
 
 @pytest.mark.slow
