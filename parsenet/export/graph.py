@@ -15,11 +15,14 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from parsenet.errors import ParseNetError
 from parsenet.inference.exported import Interface
 from parsenet.inference.segmenter import NetworkSegmenter
 from parsenet.models.parsenet import ParseNet
 from parsenet.models.preprocess import Preprocess
 
+_OLDEST = (2, 9)
+"""Version of torch."""
 _EXAMPLE = (2, 75, 91)
 """Pictures, height and width to trace with: all different, none a multiple of a stride."""
 
@@ -85,7 +88,15 @@ def trace(network: ParseNet, interface: Interface) -> ExportedProgram:
     Args:
         network: the trained network, in evaluation mode on the CPU in float32.
         interface: what it shall take.
+
+    Raises:
+        ParseNetError: torch is too old to leave all sizes open.
     """
+    if torch.__version__ < _OLDEST:  # type: ignore[operator]  # torch compares tuples too
+        raise ParseNetError(
+            f"A traced form must be made with torch 2.9 or newer, got torch {torch.__version__}. "
+            "Update torch, or write `.safetensors`, which any version does."
+        )
     graph = ExportedGraph(network, interface.preprocess_inside).eval()
     number, height, width = _EXAMPLE
     sizes: dict[int, Any] = {0: Dim.DYNAMIC}

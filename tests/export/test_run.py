@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from parsenet.cli import main
 from parsenet.config import InferenceConfig
-from parsenet.errors import ConfigError, DataNotFoundError, ExportError
+from parsenet.errors import ConfigError, DataNotFoundError, ExportError, ParseNetError
 from parsenet.export import run
 from parsenet.export.card import write_card
 from parsenet.export.pictures import draw_pictures
@@ -57,6 +58,17 @@ def test_file_says_what_the_checkpoint_says(exported, checkpoint):
     assert {key: record[key] for key in original} == original
     assert record["licence"] == "CC0"
     assert record["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+
+
+def test_older_torch_is_told_what_it_can_write(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.8.0"))
+    message = (
+        "^A traced form must be made with torch 2.9 or newer, got torch 2.8.0. Update torch, or "
+        "write `.safetensors`, which any version does.$"
+    )
+
+    with pytest.raises(ParseNetError, match=message):
+        export(checkpoint, ExportConfig(tmp_path / "model.onnx", "onnx"))
 
 
 def test_model_names_its_inputs_outputs_and_layers(exported):
