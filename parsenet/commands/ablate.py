@@ -61,4 +61,4 @@ def main(words: list[str]) -> int:
             f"`parsenet ablate` needs '{error.name}', which is not installed. "
             "Run `pip install 'parsenet[train]'`."
         ) from error
-    return int(any("failed" in result for result in results.values()))
+    return int(any("failed" in results.get(plan.key, ()) for plan in grid.plans()))

@@ -95,7 +95,13 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
     for cell in (place for place in places if place not in left_out):
         section = merge(merge(merge(base, rows[cell.row]), columns[cell.column]), rate)
         cells[cell] = parse_options(section, f"'{path}', row '{cell.row}', column '{cell.column}'")
-    own_rate = next(iter(cells.values())).optim.lr
+    own_rates = sorted({options.optim.lr for options in cells.values()})
+    if len(own_rates) > 1:
+        raise ConfigError(
+            f"`model.optim.lr` of '{path}' must be the same in every cell, got "
+            f"{' and '.join(f'{lr:g}' for lr in own_rates)}. List them in `lrs`: every cell is "
+            "run at each."
+        )
     seeds = file.seeds("seeds", [0])
     sweep_seeds = file.seeds("sweep_seeds", seeds[:1])
     figures, collapsed = file.paper(cells)
@@ -105,7 +111,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
         rows=tuple(rows),
         columns=tuple(columns),
         cells=cells,
-        lrs=(own_rate,) if rate else file.rates(own_rate),
+        lrs=(own_rates[0],) if rate else file.rates(own_rates[0]),
         sweep_seeds=tuple(sweep_seeds),
         seeds=tuple(dict.fromkeys([*sweep_seeds, *seeds])),
         score=file.score(),

@@ -112,16 +112,11 @@ class Options:
         Args:
             recorded: what `to_dict` returned then.
         """
-        now = self.to_dict()
-        pairs = [(now[part], recorded.get(part, {})) for part in ("data", "trainer", "scoring")] + [
-            (now["model"][part], recorded["model"][part]) for part in ("network", "optim")
-        ]
-        ignored = {*_OF_THIS_MACHINE, *_TRAINER_OF_THIS_MACHINE, "samples"}
-        return all(
-            ours[name] == theirs[name]
-            for ours, theirs in pairs
-            for name in ours.keys() & theirs.keys() - ignored
-        )
+        return _agree(self.to_dict(), recorded)
+
+    def state_in(self, out_dir: Path) -> Path:
+        """Return where the state of this run lies while it is under way."""
+        return out_dir / "under_way" / f"{self.key}.ckpt"
 
 
 def parse_options(section: Mapping[str, Any], name: str) -> Options:
@@ -161,6 +156,14 @@ def _require_sections(section: Mapping[str, Any], name: str) -> None:
                 f"`{place}` of {name} must hold named options, got {value!r}. Name them below it, "
                 "or leave it out."
             )
+
+
+def _agree(ours: object, theirs: object) -> bool:
+    """Compare options that both have, at any depth, but those that change no figure."""
+    if not isinstance(ours, Mapping) or not isinstance(theirs, Mapping):
+        return ours == theirs
+    ignored = {*_OF_THIS_MACHINE, *_TRAINER_OF_THIS_MACHINE, "samples"}
+    return all(_agree(ours[name], theirs[name]) for name in ours.keys() & theirs.keys() - ignored)
 
 
 @cache

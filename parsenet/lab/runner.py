@@ -13,7 +13,7 @@ from parsenet.errors import ParseNetError
 from parsenet.lab.grid import Grid
 from parsenet.lab.results import Result, ResultsFile, plain
 from parsenet.lab.screen import Screen
-from parsenet.lab.standings import figure, finished, wanted
+from parsenet.lab.standings import check_classes, figure, finished, wanted
 from parsenet.lab.workers import TRIES, Done, Event, Failed, Refused, Worker
 from parsenet.reports.tables import scientific
 
@@ -97,6 +97,7 @@ class Runner:
         if "failed" in result:
             self.given_up[plan.key] = result
             return
+        options.state_in(worker.out_dir).unlink(missing_ok=True)
         self.results[plan.key] = result
         self.screen.add(result["seconds"])
         collapse = f", collapsed: {result['reason']}" if result["collapsed"] else ""
@@ -170,10 +171,14 @@ def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict
     Raises:
         ParseNetError: something the user has to mend.
     """
+    from parsenet.data.build import taxonomy_of
+
     with file.alone(), Screen() as screen:
         known = finished(grid, file.read())
         if not wanted(grid, known, ()):
             return known
+        for options in grid.cells.values():  # now, not when the first run has come to its end
+            check_classes(grid.score, taxonomy_of(options.data).names)
         chosen = find_devices(devices)
         threads = max(1, count_cores() // len(chosen))
         workers = [Worker(device, threads, out_dir) for device in chosen]

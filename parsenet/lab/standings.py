@@ -54,12 +54,7 @@ def figure(result: Result, score: Score) -> float:
     Raises:
         ConfigError: a class of the score is none of the data's.
     """
-    unknown = [name for name in score.classes if name not in result["class_iou"]]
-    if unknown:
-        raise ConfigError(
-            f"`score.classes` must name classes of the data, got '{unknown[0]}'. "
-            f"{suggest(unknown[0], result['class_iou'])}"
-        )
+    check_classes(score, result["class_iou"])
     values = (
         [result["class_iou"][name] for name in score.classes]
         if score.classes
@@ -67,6 +62,24 @@ def figure(result: Result, score: Score) -> float:
     )
     known = [value for value in values if value is not None]
     return fmean(known) if known else 0.0
+
+
+def check_classes(score: Score, known: Collection[str]) -> None:
+    """Refuse classes of a score that the data do not have.
+
+    Args:
+        score: what cells are ranked by.
+        known: classes of the data.
+
+    Raises:
+        ConfigError: one of them is unknown.
+    """
+    for name in score.classes:
+        if name not in known:
+            raise ConfigError(
+                f"`score.classes` must name classes of the data, got '{name}'. "
+                f"{suggest(name, known)}"
+            )
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -150,4 +163,5 @@ def wanted(
         if best is not None:
             later = (grid.plan(cell, best, seed) for seed in grid.seeds)
             plans += [plan for plan in later if plan.key not in known]
-    return [plan for plan in plans if plan.key not in under_way]
+    each = {plan.key: plan for plan in plans}  # cells of equal options share their runs
+    return [plan for key, plan in each.items() if key not in under_way]

@@ -104,7 +104,9 @@ class Bench:
         self._pictures: Pictures | None = None
 
     def run(self, options: Options) -> Result:
-        """Train and score.
+        """Train and score, from the state that a killed run left, if there is one.
+
+        The state stays until the result is on disk: whoever writes that removes it.
 
         Returns:
             everything about the run but its place in the grid.
@@ -117,11 +119,9 @@ class Bench:
         pl.seed_everything(options.seed, verbose=False)
         module = SegmentationModule(options.network, options.optim, pictures.taxonomy)
         module.seed = options.seed
-        state = self.place.out_dir / "under_way" / f"{options.key}.ckpt"
-        trainer, watch = self._train(module, options, pictures, state)
+        trainer, watch = self._train(module, options, pictures)
         trained = time.monotonic()
         scored = self._score(module, options, pictures, trainer.precision)
-        state.unlink(missing_ok=True)
         losses = watch.losses()
         known = [loss for loss in losses if np.isfinite(loss)]
         return {
@@ -150,7 +150,7 @@ class Bench:
         return self._pictures
 
     def _train(
-        self, module: SegmentationModule, options: Options, pictures: Pictures, state: Path
+        self, module: SegmentationModule, options: Options, pictures: Pictures
     ) -> tuple[pl.Trainer, Watch]:
         given = dict(options.trainer)
         loader = pictures.load(
@@ -160,7 +160,8 @@ class Bench:
         num_steps = int(given.get("max_steps", -1))
         if num_steps < 0:
             num_steps = int(given.get("max_epochs", 1)) * per_epoch
-        watch = Watch(num_steps, self.place.tell)
+        watch = Watch(num_steps, self.place.tell, options.to_dict())
+        state = options.state_in(self.place.out_dir)
         device = self.place.device
         defaults: dict[str, Any] = {
             "accelerator": "gpu" if device.type == "cuda" else device.type,
@@ -185,8 +186,14 @@ class Bench:
                     f"`trainer` must hold options of Lightning's Trainer, got: {reason}."
                 ) from error
             warnings.filterwarnings("ignore", ".*You defined a `validation_step` but")
-            before = state if _can_resume(state) else None
-            trainer.fit(module, loader, ckpt_path=before, weights_only=True)
+            before = state if _can_resume(state, options) else None
+            try:
+                trainer.fit(module, loader, ckpt_path=before, weights_only=True)
+            except Exception as error:
+                # A state of other code, most likely: the next try begins anew.
+                if not watch.has_begun and not isinstance(error, torch.OutOfMemoryError):
+                    state.unlink(missing_ok=True)
+                raise
         return trainer, watch
 
     def _score(
@@ -218,16 +225,18 @@ class Bench:
         }
 
 
-def _can_resume(state: Path) -> bool:
-    """Say whether a killed run left a state to go on from; an unreadable one is removed."""
+def _can_resume(state: Path, options: Options) -> bool:
+    """Say whether a killed run left a state to go on from; a useless one is removed."""
     try:
-        torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+        if options.agree_with(content["callbacks"]["Watch"].get("config", {})):
+            return True
     except FileNotFoundError:
         return False
     except Exception:  # whatever is wrong with it, the run can be made from its beginning
-        state.unlink()
-        return False
-    return True
+        pass
+    state.unlink()
+    return False
 
 
 def _count(

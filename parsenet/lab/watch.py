@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -28,28 +28,38 @@ class Watch(pl.Callback):
     Args:
         num_steps: iterations of the run.
         tell: called now and then with (iteration, loss).
+        config: options of the run, kept in its state.
 
     Attributes:
         diverged: why the run was ended, or None.
+        has_begun: whether training goes on: a state that was there has been taken up.
         norms: by tap and pool6: points (iteration, length), where length is the mean over the
             pixels of that iteration's training batch of the feature vector's L2 norm, before any
             normalization; fc7 and pool6 as dropout left them.
     """
 
-    def __init__(self, num_steps: int, tell: Callable[[int, float], None]) -> None:
+    def __init__(
+        self,
+        num_steps: int,
+        tell: Callable[[int, float], None],
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         self.diverged: str | None = None
+        self.has_begun = False
         self.norms: dict[str, list[tuple[int, float]]] = {}
         self.seconds_before = 0.0
         self._started = time.monotonic()
         self._every = max(1, num_steps // NUM_LOOKS)
         self._last = num_steps - 1
         self._tell = tell
+        self._config = config
         self._losses: list[Tensor] = []
         self._hook: RemovableHandle | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run has to know."""
         return {
+            "config": self._config,
             "diverged": self.diverged,
             "norms": self.norms,
             "losses": torch.tensor(self.losses(), dtype=torch.float64),
@@ -65,6 +75,7 @@ class Watch(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave a run that had diverged when it was stopped as it is."""
+        self.has_begun = True
         trainer.should_stop = self.diverged is not None
 
     def on_train_batch_start(

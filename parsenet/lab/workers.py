@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -64,9 +65,10 @@ class Worker:
         work: Callable[[Connection, str, int, Path], None] | None = None,
     ) -> None:
         self.device = device
+        self.out_dir = out_dir
         self.plan: Plan | None = None
         self.progress = Progress(0, float("nan"))
-        self._arguments = (device, threads, out_dir)
+        self._threads = threads
         self._work = work or make_runs
         self._start()
 
@@ -114,7 +116,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=self._work, args=(theirs, *self._arguments), daemon=False
+            target=self._work, args=(theirs, self.device, self._threads, self.out_dir), daemon=False
         )
         self._process.start()
         theirs.close()
@@ -138,18 +140,16 @@ def make_runs(connection: Connection, device: str, threads: int, out_dir: Path) 
         connection.send(Progress(iteration, loss))
 
     bench = Bench(Place(torch.device(device), out_dir, tell))
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError):  # nobody is left to tell
+        while True:
             options = connection.recv()
-        except EOFError:
-            return
-        event: Event
-        try:
-            event = Done(bench.run(options))
-        except ParseNetError as error:
-            event = Refused(str(error))
-        except BrokenPipeError:  # nobody is left to tell
-            return
-        except Exception as error:  # whatever it is, it must not end the grid
-            event = Failed(f"{type(error).__name__}: {error}")
-        connection.send(event)
+            event: Event
+            try:
+                event = Done(bench.run(options))
+            except ParseNetError as error:
+                event = Refused(str(error))
+            except BrokenPipeError:
+                raise
+            except Exception as error:  # whatever it is, it must not end the grid
+                event = Failed(f"{type(error).__name__}: {error}")
+            connection.send(event)

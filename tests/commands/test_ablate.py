@@ -74,3 +74,12 @@ def test_missing_data_are_told_once_and_end_the_grid(tmp_path, capsys):
 
     message = "error: `data.root` must be set for `dataset: voc2012`."
     assert capsys.readouterr().err.startswith(message)
+
+
+def test_failure_of_a_run_that_is_no_longer_in_the_grid_does_not_count(tmp_path):
+    path, kept = write_grid(tmp_path), ResultsFile(tmp_path / "kept.jsonl")
+    kept.add(result_of(next(make_grid(tmp_path).sweep()), 0.5))
+    kept.add({"key": "of a row that was removed", "failed": "no memory"})
+
+    words = ["ablate", str(path), "--out", str(tmp_path / "out"), "--report", "--results"]
+    assert main([*words, str(kept.path)]) == 0

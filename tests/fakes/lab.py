@@ -87,7 +87,7 @@ def result_of(plan, score, collapsed=False, **changes):
 def pretend(connection, device, threads, out_dir):
     """Do what a worker's process does, without training: seed 1 dies once, 2 always, 3 breaks.
 
-    A run's score is its rate, and a rate above 1 is refused.
+    A run's score is its rate, and a rate above 1 is refused. A state is left behind.
     """
     while True:
         try:
@@ -98,6 +98,8 @@ def pretend(connection, device, threads, out_dir):
         begun = Path(out_dir) / f"{options.key}.begun"
         first = not begun.exists()
         begun.touch()
+        options.state_in(Path(out_dir)).parent.mkdir(exist_ok=True)
+        options.state_in(Path(out_dir)).touch()
         if options.seed == 2 or (options.seed == 1 and first):
             os.kill(os.getpid(), signal.SIGKILL)
         elif options.seed == 3:

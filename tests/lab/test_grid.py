@@ -228,3 +228,19 @@ def test_value_of_the_wrong_type_is_refused(tmp_path):
         ConfigError, match=r"^The options of .*column 'raw' must be right, got: null or "
     ):
         read_grid(write_grid(tmp_path), ["--model.optim.lr", "null"])
+
+
+def test_rates_that_differ_between_cells_are_refused(tmp_path):
+    """They would be overruled by those of the sweep, and nobody would see it."""
+    columns = {
+        "sgd": {"model": {"optim": {"lr": 0.1}}},
+        "adamw": {"model": {"optim": {"optimizer": "adamw", "lr": 1e-3}}},
+    }
+    path = write_grid(tmp_path, columns=columns, leave_out=[], paper={})
+    message = (
+        f"^`model.optim.lr` of '{path}' must be the same in every cell, got 0.001 and 0.1. List "
+        "them in `lrs`: every cell is run at each.$"
+    )
+
+    with pytest.raises(ConfigError, match=message):
+        read_grid(path)

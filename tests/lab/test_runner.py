@@ -72,6 +72,19 @@ def test_run_that_fails_twice_is_recorded_and_the_grid_goes_on(tmp_path, seed, r
     failed, done = sorted(results.values(), key=lambda result: "failed" not in result)
     assert (failed["failed"], failed["seed"], failed["row"]) == (reason, seed, "fc7")
     assert done["seed"] == 0
+    states = [path.stem for path in (tmp_path / "under_way").iterdir()]
+    assert states == [failed["key"]]  # from where the next start goes on
+
+
+def test_state_of_a_run_stays_until_its_result_is_on_disk(tmp_path, monkeypatch):
+    def add(file, result):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(ResultsFile, "add", add)
+    with pytest.raises(OSError, match=r"^disk full$"):
+        run(make_grid(tmp_path, seeds=[0], lrs=[0.1], **ONE_CELL), tmp_path)
+
+    assert len(list((tmp_path / "under_way").iterdir())) == 1
 
 
 def test_failed_run_is_tried_again_by_the_next_start(tmp_path):
@@ -108,6 +121,15 @@ def test_old_failure_of_another_grid_is_none_of_this_one(tmp_path):
     file.add(result_of(plan, 0.5))
 
     assert list(run_grid(grid, file, tmp_path, "cpu")) == [plan.key]
+
+
+def test_unknown_class_is_refused_before_any_run(tmp_path):
+    score = {"metric": "mean_iou", "classes": ["ball", "mooon"]}
+    grid = make_grid(tmp_path, score=score)
+    message = r"^`score.classes` must name classes of the data, got 'mooon'. Did you mean `moon`\?$"
+
+    with pytest.raises(ConfigError, match=message):
+        run_grid(grid, ResultsFile(tmp_path / "results.jsonl"), tmp_path, "cpu")
 
 
 @pytest.mark.slow

@@ -134,6 +134,14 @@ def test_finished_grid_wants_nothing(tmp_path):
     assert math.isclose(estimate([0.3, 0.3]).half_width, 0)
 
 
+def test_cells_of_equal_options_share_their_runs(tmp_path):
+    grid = make_grid(tmp_path, rows={"a": {}, "b": {}}, leave_out=[], paper={})
+
+    keys = [plan.key for plan in wanted(grid, {}, ())]
+
+    assert len(keys) == len(set(keys)) == 4  # two columns at two rates
+
+
 def test_run_that_failed_or_had_another_default_does_not_count(tmp_path):
     grid = make_grid(tmp_path)
     good, failed, old = results_of(grid, {(0.01, 0): 0.5, (0.001, 0): 0.5, (0.01, 1): 0.5}).items()

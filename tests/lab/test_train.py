@@ -112,7 +112,7 @@ def test_killed_run_goes_on_exactly(tmp_path, stopped_at):
     ]
     options = read_grid(write_grid(tmp_path), words).cells["both", "norm"].at(0.01, 0)
     whole = Bench(Place(torch.device("cpu"), tmp_path / "whole")).run(options)
-    state = tmp_path / "out" / "under_way" / f"{options.key}.ckpt"
+    state = options.state_in(tmp_path / "out")
 
     def stop(step, loss):
         if step >= stopped_at:
@@ -128,17 +128,44 @@ def test_killed_run_goes_on_exactly(tmp_path, stopped_at):
     assert steps[0] > stopped_at - 1
     for name in ("curve", "norms", "scales", "scores", "num_iterations", "highest_loss"):
         assert result[name] == whole[name]
-    assert not state.exists()
+    assert state.is_file()  # until the result is on disk
 
 
 def test_state_that_cannot_be_read_begins_anew(bench, result, tmp_path):
     options = make_grid(tmp_path).cells["both", "norm"].at(0.01, 0)
-    state = bench.place.out_dir / "under_way" / f"{options.key}.ckpt"
+    state = options.state_in(bench.place.out_dir)
     state.parent.mkdir()
     state.write_bytes(b"half of it")
 
     assert bench.run(options)["curve"] == result["curve"]
     assert not state.exists()
+
+
+def test_state_of_other_options_begins_anew(bench, result, tmp_path):
+    other = make_grid(tmp_path).cells["both", "norm"].at(0.02, 0)
+    place = Place(torch.device("cpu"), tmp_path, save_every=0.0)
+    of_other = Bench(place).run(other)
+    options = other.at(0.01, 0)
+    other.state_in(tmp_path).rename(options.state_in(tmp_path))  # as if a default had been changed
+
+    again = Bench(place).run(options)
+
+    assert again["curve"] == result["curve"] != of_other["curve"]
+
+
+def test_state_that_cannot_be_taken_up_is_in_the_way_once(result, tmp_path):
+    options = make_grid(tmp_path).cells["both", "norm"].at(0.01, 0)
+    place = Place(torch.device("cpu"), tmp_path, save_every=0.0)
+    Bench(place).run(options)
+    state = options.state_in(tmp_path)
+    content = torch.load(state, weights_only=True)
+    del content["callbacks"]["Watch"]["seconds"]  # as if written by other code
+    torch.save(content, state)
+
+    with pytest.raises(KeyError, match="seconds"):
+        Bench(place).run(options)
+
+    assert Bench(place).run(options)["curve"] == result["curve"]
 
 
 def test_run_that_diverged_and_was_killed_before_its_scoring_stays_diverged(tmp_path, monkeypatch):
@@ -152,6 +179,8 @@ def test_run_that_diverged_and_was_killed_before_its_scoring_stays_diverged(tmp_
         with pytest.raises(ZeroDivisionError):
             Bench(place).run(options)
 
-    resumed, whole = Bench(place).run(options), Bench(place).run(options)  # the first ends the file
+    resumed = Bench(place).run(options)
+    options.state_in(place.out_dir).unlink()
+    whole = Bench(place).run(options)
     assert resumed["num_iterations"] == whole["num_iterations"] < 20
     assert resumed["reason"] == whole["reason"]
