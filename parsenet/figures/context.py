@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from parsenet.data.base import SegmentationDataset
 from parsenet.data.reading import read_stored_label
+from parsenet.data.sample import Sample
 from parsenet.errors import ConfigError
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.writers import write_label
@@ -49,7 +51,18 @@ class Side:
     images: ImageCounts
     """Counts per picture."""
     labels: Path
-    """Folder of its label maps."""
+    """Folder of its label maps, see `label_path`."""
+
+
+def label_path(labels: Path, sample: Sample) -> Path:
+    """Name the label map of a picture; one of the same name in other data has another.
+
+    Args:
+        labels: folder of label maps.
+        sample: the picture.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(sample.image)).hexdigest()
+    return labels / f"{sample.id}_{digest[:8]}.png"
 
 
 def score_side(
@@ -83,7 +96,7 @@ def score_side(
     parts: list[ImageCounts] = []
     for index in indices:
         sample = dataset.read(index)
-        path = labels / f"{sample.id}.png"
+        path = label_path(labels, sample)
         if not path.is_file():
             write_label(path, predictor(sample.image), taxonomy)
         prediction = read_stored_label(path)

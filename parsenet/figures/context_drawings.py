@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from parsenet.data.base import SegmentationDataset
 from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_stored_label
-from parsenet.figures.context import Gain, Side
+from parsenet.figures.context import Gain, Side, label_path
 from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
 from parsenet.inference.writers import blend
 from parsenet.taxonomy import Taxonomy
@@ -40,7 +40,7 @@ def panels_of(dataset: SegmentationDataset, gain: Gain, sides: tuple[Side, Side]
         sides: with context, and without.
     """
     taxonomy, sample = dataset.taxonomy, dataset.read(gain.index)
-    paths = [side.labels / f"{gain.id}.png" for side in sides[::-1]]
+    paths = [label_path(side.labels, sample) for side in sides[::-1]]
     maps = [_void_like(read_stored_label(path), sample.label, taxonomy.void) for path in paths]
     drawn = [blend(sample.image, x, taxonomy, _OPACITY) for x in (sample.label, *maps)]
     return Panels(

@@ -51,7 +51,7 @@ def test_counts_are_those_of_the_predictor(data, pair, tmp_path):
 
 def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
     first = score_side(pair[0], data, [0], tmp_path, "cpu")
-    path = first.labels / f"{data.ids[0]}.png"
+    (path,) = first.labels.iterdir()
     Image.fromarray(np.full((88, 88), 2, np.uint8)).save(path)  # shows whether it is made anew
 
     side = score_side(pair[0], data, range(3), tmp_path, "cpu")
@@ -60,6 +60,17 @@ def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
     assert side.images.dense(0)[:, 2].sum() == 88 * 88
     assert len(list(side.labels.iterdir())) == 3
     assert other.labels != side.labels
+
+
+def test_label_maps_of_other_pictures_with_the_same_names_are_not_taken_up(pair, tmp_path):
+    val, other = Shapes("val", size=(88, 88), count=1), Shapes("train", size=(88, 88), count=1)
+    other.ids = val.ids
+    score_side(pair[0], val, [0], tmp_path, "cpu")
+
+    side = score_side(pair[0], other, [0], tmp_path, "cpu")
+
+    fresh = score_side(pair[0], other, [0], tmp_path / "fresh", "cpu")
+    assert side.images.dense(0).tolist() == fresh.images.dense(0).tolist()
 
 
 def test_pictures_are_sorted_by_what_context_gained(data):
