@@ -61,7 +61,7 @@ def label_path(labels: Path, sample: Sample) -> Path:
         labels: folder of label maps.
         sample: the picture.
     """
-    digest = hashlib.sha256(np.ascontiguousarray(sample.image)).hexdigest()
+    digest = hashlib.sha256(sample.image.tobytes()).hexdigest()
     return labels / f"{sample.id}_{digest[:8]}.png"
 
 

@@ -85,7 +85,10 @@ def write_context(
         {"id": g.id, "with": g.with_context, "without": g.without, "gain": g.gain} for g in gains
     ]
     content = json.dumps(record | {"pictures": pictures}, indent=1) + "\n"
-    heads = [f"A, without context: {scored[1].card}.", f"B, with context: {scored[0].card}."]
+    heads = [
+        f"A, without context, {_name(sides[1])}: {scored[1].card}.",
+        f"B, with context, {_name(sides[0])}: {scored[0].card}.",
+    ]
     written = {
         "context.html": html_page(record, heads, gains, panels, dataset.taxonomy),
         "context.md": markdown_page(record, heads, gains, sheets),
@@ -94,6 +97,11 @@ def write_context(
     for name, text in written.items():
         write_bytes_atomically(out_dir / name, text.encode())
     return [*(out_dir / name for name in written), *sheets]
+
+
+def _name(side: Side) -> str:
+    """Name a checkpoint by its run too: every run has a `model.safetensors`."""
+    return "/".join(side.checkpoint.parts[-2:])
 
 
 def markdown_page(

@@ -33,7 +33,7 @@ class Subject(NamedTuple):
     network: ParseNet
     """In evaluation mode, on its device. Of a trunk: all five features, as training would start."""
     name: str
-    """The checkpoint's file name, or the trunk's and what it started from."""
+    """The checkpoint's file and folder, or the trunk's and what it started from."""
     device: torch.device
     """Where the network is."""
 
@@ -57,7 +57,9 @@ def open_subject(name: str, start: Start | None = None, device: str = "auto") ->
                 f"`model` must be a checkpoint or a trunk ({', '.join(TRUNKS)}), got '{name}'. "
                 "Check the path."
             )
-        return Subject(load_network(Path(name)).network.to(chosen), Path(name).name, chosen)
+        return Subject(
+            load_network(Path(name)).network.to(chosen), "/".join(Path(name).parts[-2:]), chosen
+        )
     start = start or Start()
     config = NetworkConfig(
         trunk=name,

@@ -13,7 +13,7 @@ from parsenet.lab.grid import Grid
 from parsenet.lab.page import html_page
 from parsenet.lab.results import Result
 from parsenet.lab.summary import Summary, summarise
-from parsenet.lab.words import headline, how_to_read, rates, spread, table_note, verdicts
+from parsenet.lab.words import best_rate, headline, how_to_read, rates, spread, table_note, verdicts
 from parsenet.reports.charts import as_file
 from parsenet.reports.tables import SUMMARY, markdown_table, percent, scientific
 
@@ -98,7 +98,7 @@ def _cells(summary: Summary) -> Table:
             cell["column"],
             spread(cell["score"]),
             str(cell["score"]["count"]),
-            scientific(cell["best_lr"]) if cell["best_lr"] else "-",
+            best_rate(cell["best_lr"], cell["is_swept"]),
             rates(cell["working"]),
             "-" if cell["decades"] is None else f"{cell['decades']:.1f}",
             f"{cell['num_collapsed']} of {cell['score']['count']}",

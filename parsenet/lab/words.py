@@ -65,6 +65,13 @@ def spread(estimate: Mapping[str, Any]) -> str:
     return f"{percent(estimate['mean'])} ± {percent(estimate['half_width'])}"
 
 
+def best_rate(rate: float | None, is_swept: bool) -> str:
+    """Write a cell's best rate, and whether others are still to be tried."""
+    if rate is None:
+        return "-"
+    return scientific(rate) + ("" if is_swept else " so far")
+
+
 def rates(working: Sequence[float]) -> str:
     """Write the range of the rates that work."""
     if not working:

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 from parsenet.reports.tables import scientific
 
@@ -14,8 +15,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 36, 40
 COLOURS = (
     "#2f6fde", "#d9622b", "#2a9d6f", "#8c5bd6", "#b8860b", "#c2417c", "#4a5a6a", "#17a2b8",
 )  # fmt: skip
-_TITLE_LETTER, _LETTER, _SWATCH, _LINE = 8, 6, 30, 13
-"""Pixels: about a letter of the title and one of a name, what a name takes besides, a line."""
+_TITLE_LETTER, _LETTER, _SWATCH, _LINE, _TICK = 8, 6, 30, 13, 44
+"""Pixels: about a letter of the title and one of a name, what a name takes besides, a line, the
+label of a rate."""
 
 _STYLE = """\
 text { font-family: sans-serif; fill: #1c2126; }
@@ -56,12 +58,14 @@ def line_chart(
     xs = [x for points in curves.values() for x, _ in points]
     ys = [y for points in curves.values() for _, y in points] + ([] if "y" in log else [*cover])
     x_ticks = nice_ticks(min(xs), max(xs), whole="x" in log)
+    x_ticks = [x for x in x_ticks if min(xs) <= x <= max(xs)]
+    x_ticks = _with_own(x_ticks, xs) if "x" in log else x_ticks
     y_ticks = log_ticks(min(ys), max(ys)) if "y" in log else nice_ticks(min(ys), max(ys))
     names, top = _draw_names(title, list(curves))
     frame = _Frame((min(xs), max(xs)), (y_ticks[0], y_ticks[-1]), top)
     body = [
         *names,
-        *_draw_axes(frame, [x for x in x_ticks if min(xs) <= x <= max(xs)], y_ticks, log),
+        *_draw_axes(frame, x_ticks, y_ticks, log),
     ]
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     body.append(
@@ -158,6 +162,14 @@ def log_ticks(low: Number, high: Number) -> list[float]:
     first = max(index for index, tick in enumerate(ticks) if tick <= low + 1e-9)
     last = min(index for index, tick in enumerate(ticks) if tick >= high - 1e-9)
     return ticks[first : max(last, first + 1) + 1]
+
+
+def _with_own(ticks: list[float], values: Sequence[Number]) -> list[float]:
+    """Mark the values themselves too, where the labels of all have room side by side."""
+    both = sorted({round(value, 9) for value in (*ticks, *values)})
+    room = (WIDTH - _LEFT - _RIGHT) / max(both[-1] - both[0], 1e-9)
+    has_room = all(room * (after - before) >= _TICK for before, after in pairwise(both))
+    return both if has_room else ticks
 
 
 class _Frame:

@@ -109,6 +109,7 @@ def test_page_shows_pictures_and_classes_by_gain_and_needs_no_other_file(data, p
 
     page = write_context(tmp_path, data, "val", sides)[0].read_text()
 
+    assert f"with context, {tmp_path.name}/with.safetensors: shapes val" in page
     record = json.loads((tmp_path / "context.json").read_text())
     gains = [round(100 * entry["gain"], 1) for entry in record["pictures"]]
     best, _, worst = page.partition("Pictures that lost most")

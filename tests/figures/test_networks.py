@@ -24,7 +24,7 @@ def test_checkpoint_is_what_it_says(tmp_path):
 
     subject = open_subject(str(tmp_path / "a.safetensors"))
 
-    assert subject.name == "a.safetensors"
+    assert subject.name == f"{tmp_path.name}/a.safetensors"
     assert set(subject.network.head.prepare.norm) == {"fc7", "conv3"}
 
 

@@ -45,6 +45,14 @@ def test_cells_are_told_at_their_best_rate(grid):
     ]
 
 
+def test_best_rate_of_a_sweep_under_way_is_the_best_so_far(grid):
+    plan = grid.plan(Cell("fc7", "raw"), 0.01, 0)
+
+    tables = list_tables(summarise(grid, {plan.key: result_of(plan, 0.5)}))
+
+    assert tables["Every cell at its best rate"][1][0][4] == "1e-2 so far"
+
+
 def test_collapsed_runs_of_the_sweep_are_starred(grid):
     heads, rows, _ = list_tables(summarise(grid, results_of(grid)))["Every rate"]
 

@@ -194,3 +194,17 @@ def test_chart_of_a_file_has_its_own_colours():
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert root[0].tag.endswith("style")
+
+
+@pytest.mark.parametrize(
+    ("rates", "labels"),
+    [
+        ((0.003,), ["3e-3"]),
+        ((0.003, 0.01), ["3e-3", "0.01"]),
+        ((1e-3, 1.1e-3, 1e-2), ["1e-3", "0.01"]),  # the middle one would hide the first
+    ],
+)
+def test_rates_are_written_at_their_axis_where_there_is_room(rates, labels):
+    svg = line_chart("IoU", {"a": [(rate, 1.0) for rate in rates]}, "learning rate", "x")
+
+    assert re.findall(r'class="tick"[^>]*middle">([\d.e-]+)<', svg) == labels
