@@ -60,8 +60,10 @@ COMMANDS = {
 }
 """Each command, and the module of `parsenet/commands/` that runs it."""
 
-_NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-"""What the file system refuses: no permission, read-only, full."""
+_NO_PLACE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EEXIST, errno.ENOTDIR,
+}  # fmt: skip
+"""What the file system refuses: no permission, read-only, full, a file in a folder's place."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

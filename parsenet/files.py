@@ -24,7 +24,9 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
         what = "a folder" if path.is_dir() else "nothing there"
         raise DataNotFoundError(f"'{path}' must be a YAML file, got {what}. Check the path.")
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_names_given_twice(yaml.compose(text, yaml.SafeLoader))
+        record = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # bytes that are no text; a 13th month
         reason = " ".join(str(error).split())
         raise ConfigError(f"'{path}' must be a YAML file, got '{reason}'. Check it.") from None
@@ -34,6 +36,22 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
             f"'{path}' must hold named values, got {what}. Begin with a line such as `{example}`."
         )
     return record
+
+
+def _refuse_names_given_twice(node: Any) -> None:  # noqa: ANN401 - a node of yaml
+    """Raise a ValueError for a name that stands twice in a mapping: the parser drops the first."""
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_names_given_twice(item)
+    if isinstance(node, yaml.MappingNode):
+        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
+        for name, value in node.value:
+            if names.count(name.value) > 1:
+                line = name.start_mark.line + 1
+                raise ValueError(f"`{name.value}` more than once, first in line {line}")
+            _refuse_names_given_twice(value)
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:

@@ -278,7 +278,9 @@ def test_report_of_no_run_is_refused(capsys, tmp_path):
     assert message.startswith(f"'{tmp_path}' must be a run folder")
 
 
-@pytest.mark.parametrize(("number", "reason"), [(13, "Permission denied"), (30, "Read-only")])
+@pytest.mark.parametrize(
+    ("number", "reason"), [(13, "Permission denied"), (17, "File exists"), (30, "Read-only")]
+)
 def test_place_that_refuses_a_file_is_named_in_one_line(capsys, monkeypatch, number, reason):
     def refuse(path):
         raise OSError(number, reason, "labels/.0f6a.part")

@@ -103,3 +103,15 @@ def test_folder_is_no_yaml_file(tmp_path):
     message = f"'{tmp_path}' must be a YAML file, got a folder. Check the path."
     with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
         read_yaml(tmp_path, "a: 1")
+
+
+def test_name_that_stands_twice_is_refused(tmp_path):
+    """The parser would keep the second and drop the first without a word."""
+    path = tmp_path / "a.yaml"
+    path.write_text("rows:\n  fc7: {a: 1}\n  both: {}\n  fc7: {a: 2}\n")
+    message = (
+        f"'{path}' must be a YAML file, got '`fc7` more than once, first in line 2'. Check it."
+    )
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        read_yaml(path, "a: 1")

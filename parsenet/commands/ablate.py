@@ -33,12 +33,14 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--report", action="store_true", help="report on the runs that are there, and make none"
     )
-    given, overrides = parser.parse_known_args(words[1:])
+    from parsenet.lab.grid import SECTIONS, read_grid
 
-    from parsenet.lab.grid import read_grid
+    own, overrides = _take_out(words[1:], SECTIONS)
+    given, unknown = parser.parse_known_args(own)
+
     from parsenet.lab.results import ResultsFile
 
-    grid = read_grid(given.grid, overrides)
+    grid = read_grid(given.grid, [*unknown, *overrides])
     out_dir = given.out or Path("runs") / grid.name
     file = ResultsFile(given.results or out_dir / "results.jsonl")
     try:
@@ -62,3 +64,14 @@ def main(words: list[str]) -> int:
             "Run `pip install 'parsenet[train]'`."
         ) from error
     return int(any("failed" in results.get(plan.key, ()) for plan in grid.plans()))
+
+
+def _take_out(words: list[str], beginnings: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Part words from options that begin so, and their values: one could be taken for GRID."""
+    rest: list[str] = []
+    taken: list[str] = []
+    for index, word in enumerate(words):
+        before = words[index - 1] if index else ""
+        is_value = before.startswith(beginnings) and "=" not in before
+        (taken if is_value or word.startswith(beginnings) else rest).append(word)
+    return rest, taken

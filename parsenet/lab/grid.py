@@ -13,6 +13,9 @@ from parsenet.errors import ConfigError
 from parsenet.lab.grid_file import Cell, GridFile, Score, merge
 from parsenet.lab.options import Options, parse_options
 
+SECTIONS = ("--model.", "--data.", "--trainer.", "--scoring.")
+"""How options of a config begin on the command line."""
+
 
 class Plan(NamedTuple):
     """One run that a grid wants."""
@@ -129,7 +132,7 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     record: dict[str, Any] = {}
     rest = [part for word in words for part in _split(word)]
     for name, value in zip(rest[::2], [*rest[1::2], None], strict=False):
-        if not name.startswith(("--model.", "--data.", "--trainer.", "--scoring.")):
+        if not name.startswith(SECTIONS):
             raise ConfigError(
                 "Options must be those that `--help` lists or begin with `--model.`, `--data.`, "
                 f"`--trainer.` or `--scoring.`, got '{name}'. Check its spelling."

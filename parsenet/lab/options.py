@@ -22,6 +22,9 @@ _OF_THIS_MACHINE = (
 _NOT_HERE = ("val_check_interval", "check_val_every_n_epoch", "logger", "callbacks")
 """Options of Lightning's Trainer that have no meaning here: a run is scored once, at its end."""
 
+_WHOLE = {"max_steps", "max_epochs", "accumulate_grad_batches"}
+"""Options of the Trainer that the length of a run is computed from."""
+
 _TRAINER_OF_THIS_MACHINE = ("accelerator", "devices")
 
 
@@ -143,6 +146,12 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
             reason = f"null or another wrong type ({reason})"
         raise ConfigError(f"The options of {name} must be right, got: {reason}.") from None
     trainer = {key: value for key, value in made.trainer.items() if key not in _NOT_HERE}
+    for key in _WHOLE & trainer.keys():
+        if not isinstance(trainer[key], int | float) or trainer[key] % 1:
+            raise ConfigError(
+                f"`trainer.{key}` of {name} must be a whole number, got {trainer[key]!r}. Write "
+                "1000, or leave it out."
+            )
     return Options(made.model.network, made.model.optim, made.data, made.scoring, trainer)
 
 

@@ -117,8 +117,7 @@ class Runner:
 
     def _show(self) -> None:
         lines = [
-            f"{describe(worker)}: iteration {worker.progress.iteration}, loss "
-            f"{worker.progress.loss:.4g} ({worker.device})"
+            f"{describe(worker)}: {worker.progress.describe()} ({worker.device})"
             for worker in self.workers
             if worker.plan
         ]

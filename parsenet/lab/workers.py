@@ -23,6 +23,10 @@ class Progress(NamedTuple):
     iteration: int
     loss: float
 
+    def describe(self) -> str:
+        """Say how far it is; before the first news there is no loss to tell."""
+        return f"iteration {self.iteration}, loss {self.loss:.4g}" if self.iteration else "starting"
+
 
 class Done(NamedTuple):
     """A run has ended."""

@@ -83,3 +83,12 @@ def test_failure_of_a_run_that_is_no_longer_in_the_grid_does_not_count(tmp_path)
 
     words = ["ablate", str(path), "--out", str(tmp_path / "out"), "--report", "--results"]
     assert main([*words, str(kept.path)]) == 0
+
+
+def test_options_of_a_config_may_stand_before_the_grid(tmp_path, capsys):
+    path = write_grid(tmp_path)
+    words = ["--data.root", str(tmp_path), "--trainer.max_steps=4", str(path), "--report"]
+
+    assert main(["ablate", "--out", str(tmp_path / "out"), *words]) == 2
+
+    assert f"must hold runs of '{path}' to report on" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import pytest
 
+from parsenet.errors import ConfigError
 from parsenet.lab.grid import read_grid
 from parsenet.lab.grid_file import Cell
 from tests.fakes.lab import make_grid, write_grid
@@ -94,3 +95,13 @@ def test_recorded_run_agrees_unless_a_default_has_changed_since(tmp_path):
     assert options.agree_with(record)
     record["model"]["optim"]["power"] += 0.1
     assert not options.agree_with(record)
+
+
+def test_length_of_a_run_that_is_no_whole_number_is_refused(tmp_path):
+    message = (
+        f"^`trainer.max_steps` of '{tmp_path / 'tiny.yaml'}', row 'fc7', column 'raw' must be a "
+        "whole number, got 2.5. Write 1000, or leave it out.$"
+    )
+
+    with pytest.raises(ConfigError, match=message):
+        read_grid(write_grid(tmp_path), ["--trainer.max_steps", "2.5"])

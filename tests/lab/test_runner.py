@@ -14,7 +14,7 @@ from parsenet.errors import ConfigError, ParseNetError
 from parsenet.lab.results import ResultsFile
 from parsenet.lab.runner import Runner, find_devices, run_grid
 from parsenet.lab.screen import Screen
-from parsenet.lab.workers import Worker
+from parsenet.lab.workers import Progress, Worker
 from tests.fakes.lab import make_grid, pretend, result_of, write_grid
 
 ONE_CELL = {"rows": {"fc7": {}}, "columns": {"raw": {}}, "leave_out": [], "paper": {}}
@@ -111,6 +111,11 @@ def test_devices_are_a_list_of_those_that_are_there():
     message = "^`device` must be available here, got 'gpu'. Use `auto` or `cpu`.$"
     with pytest.raises(ConfigError, match=message):
         find_devices("cpu,gpu")
+
+
+def test_run_without_news_is_starting_and_has_no_loss():
+    assert Progress(0, float("nan")).describe() == "starting"
+    assert Progress(20, 0.12345).describe() == "iteration 20, loss 0.1235"
 
 
 def test_old_failure_of_another_grid_is_none_of_this_one(tmp_path):
