@@ -215,16 +215,16 @@ def _draw_axes(
 ) -> list[str]:
     bottom = HEIGHT - _BOTTOM
     lines = []
-    for tick in y_ticks:
+    plain = [f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}" for tick in x_ticks]
+    x_labels = _powers(x_ticks) if "x" in log else plain
+    y_labels = _powers(y_ticks) if "y" in log else [f"{tick:g}" for tick in y_ticks]
+    for tick, label in zip(y_ticks, y_labels, strict=True):
         y = frame.y(tick)
-        label = _power(tick) if "y" in log else f"{tick:g}"
         lines.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(
             f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>'
         )
-    for tick in x_ticks:
-        label = f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}"
-        label = _power(tick) if "x" in log else label
+    for tick, label in zip(x_ticks, x_labels, strict=True):
         lines.append(
             f'<text class="tick" x="{frame.x(tick)}" y="{bottom + 16}" text-anchor="middle">'
             f"{label}</text>"
@@ -232,10 +232,11 @@ def _draw_axes(
     return lines
 
 
-def _power(exponent: Number) -> str:
-    """Write a mark of a log axis: plain from a hundredth to ten thousands, else as `1e-4`."""
-    value = 10.0**exponent
-    return f"{value:g}" if 0.005 < value < 90_000 else scientific(value)
+def _powers(exponents: Sequence[Number]) -> list[str]:
+    """Write the marks of a log axis: all as `0.01` and `100` where none is long, else as `1e-4`."""
+    values = [10.0**exponent for exponent in exponents]
+    short = all(0.0009 < value < 900_000 for value in values)
+    return [f"{value:g}" if short else scientific(value) for value in values]
 
 
 def _draw_names(title: str, names: Sequence[str]) -> tuple[list[str], int]:

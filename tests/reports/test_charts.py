@@ -115,7 +115,7 @@ def test_decades_are_equally_long_on_a_logarithmic_axis():
 def test_logarithmic_axis_is_marked_in_decades():
     svg = line_chart("norms", {"a": [(1e-4, 10.0), (1e-2, 1000.0)]}, "rate", log="xy")
 
-    assert [mark for mark in ("1e-4", "1e-3", "0.01", "100") if f">{mark}<" not in svg] == []
+    assert [mark for mark in ("1e-4", "1e-3", "1e-2", "100") if f">{mark}<" not in svg] == []
 
 
 def test_points_without_a_logarithm_are_left_out():
@@ -199,9 +199,9 @@ def test_chart_of_a_file_has_its_own_colours():
 @pytest.mark.parametrize(
     ("rates", "labels"),
     [
-        ((0.003,), ["3e-3"]),
-        ((0.003, 0.01), ["3e-3", "0.01"]),
-        ((1e-3, 1.1e-3, 1e-2), ["1e-3", "0.01"]),  # the middle one would hide the first
+        ((3e-4,), ["3e-4"]),
+        ((3e-4, 1e-3), ["3e-4", "1e-3"]),
+        ((1e-3, 1.1e-3, 1e-2), ["0.001", "0.01"]),  # the middle one would hide the first
     ],
 )
 def test_rates_are_written_at_their_axis_where_there_is_room(rates, labels):
