@@ -191,7 +191,7 @@ class Bench:
                 trainer.fit(module, loader, ckpt_path=before, weights_only=True)
             except Exception as error:
                 # A state of other code, most likely: the next try begins anew.
-                if not watch.has_begun and not isinstance(error, torch.OutOfMemoryError):
+                if not watch.has_begun and not isinstance(error, torch.cuda.OutOfMemoryError):
                     state.unlink(missing_ok=True)
                 raise
         return trainer, watch
