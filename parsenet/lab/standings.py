@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import fmean, stdev
 
 from parsenet.errors import ConfigError, suggest
@@ -40,7 +41,8 @@ class Standing:
     is_swept: bool
     """Whether every rate was tried."""
     working: tuple[float, ...]
-    """Rates that did not collapse and reached `WORKS` of the best rate's score in the sweep."""
+    """Rates around the best, without a gap, that did not collapse and reached `WORKS` of its
+    score in the sweep."""
 
     @property
     def decades(self) -> float | None:
@@ -124,21 +126,33 @@ def standing(grid: Grid, cell: Cell, results: Mapping[str, Result]) -> Standing:
         lr: fmean(figure(run, grid.score) for run in runs) for lr, runs in sweep.items() if runs
     }
     best = max(means, key=lambda lr: means[lr], default=None)
-    working = tuple(
+    works = [
         lr
         for lr, mean in means.items()
         if best is not None
         and mean >= WORKS * means[best]
         and not any(run["collapsed"] for run in sweep[lr])
-    )
+    ]
     return Standing(
         cell,
         {lr: runs for lr, runs in sweep.items() if runs},
         best,
         runs_at(best, grid.seeds) if best is not None else [],
         all(len(runs) == len(grid.sweep_seeds) for runs in sweep.values()),
-        working,
+        _around(best, works, list(means)),
     )
+
+
+def _around(
+    best: float | None, works: Collection[float], tried: Sequence[float]
+) -> tuple[float, ...]:
+    """Return the rates that work up to the next on either side of the best that does not."""
+    if best not in works:
+        return ()
+    middle = tried.index(best)
+    below = takewhile(works.__contains__, reversed(tried[:middle]))
+    above = takewhile(works.__contains__, tried[middle:])
+    return (*reversed(list(below)), *above)
 
 
 def wanted(

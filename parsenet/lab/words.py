@@ -29,10 +29,10 @@ def how_to_read(summary: Summary) -> str:
         "best figure there, and further seeds are run with it alone. Means are over the n seeds at "
         "that rate (the sweep's among them, which favours the mean a little) with half of their 95 "
         "% t-interval. A rate works when no run of the sweep collapsed at it and its figure is at "
-        f"least {100 * summary['works']:.0f} % of the cell's best; decades are log10 of the "
-        "highest over the lowest of these. A run is collapsed when its loss is not finite or one "
-        "class is predicted on at least 99.9 % of the pixels; it counts with the figure that it "
-        "got. A star marks collapsed runs."
+        f"least {100 * summary['works']:.0f} % of the cell's best; told are those around the best "
+        "up to one that does not, and decades are log10 of the highest over the lowest of them. "
+        "A run is collapsed when its loss is not finite or one class is predicted on at least 99.9 "
+        "% of the pixels; it counts with the figure that it got. A star marks collapsed runs."
     )
 
 

@@ -75,6 +75,13 @@ def test_rates_work_from_nine_tenths_of_the_best_up(tmp_path):
     assert stand.decades == pytest.approx(1)
 
 
+def test_rate_beyond_one_that_fails_is_not_in_the_range(tmp_path):
+    grid = make_grid(tmp_path, lrs=[1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
+    scores = {(1e-5, 0): 0.39, (1e-4, 0): 0.1, (1e-3, 0): 0.39, (1e-2, 0): 0.40, (1e-1, 0): 0.39}
+
+    assert standing(grid, CELL, results_of(grid, scores)).working == (1e-3, 1e-2, 1e-1)
+
+
 def test_no_rate_works_where_all_collapsed(tmp_path):
     grid = make_grid(tmp_path)
     scores = {(0.001, 0): 0.1, (0.01, 0): 0.1}
