@@ -111,7 +111,6 @@ class SegmentationDataModule(pl.LightningDataModule):
             batch_size=self.config.batch_size,
             num_workers=self.config.num_workers,
             persistent_workers=self.config.num_workers > 0,
-            worker_init_fn=_use_one_thread,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
@@ -146,10 +145,3 @@ class SegmentationDataModule(pl.LightningDataModule):
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
             collate_fn=collate,
         )
-
-
-def _use_one_thread(worker: int) -> None:
-    """Keep OpenCV from starting as many threads in every loader as the machine has cores."""
-    import cv2
-
-    cv2.setNumThreads(1)

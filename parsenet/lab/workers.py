@@ -131,14 +131,12 @@ def make_runs(connection: Connection, device: str, threads: int, out_dir: Path) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process in front
     # A spawned process would spawn its data loaders too, with seconds of imports for each run.
     multiprocessing.set_start_method(None, force=True)
-    import cv2
     import torch
 
     from parsenet.lab.train import Bench, Place, quiet_lightning
 
     quiet_lightning()
     torch.set_num_threads(threads)
-    cv2.setNumThreads(1)  # it has pictures enough to do at a time
 
     def tell(iteration: int, loss: float) -> None:
         connection.send(Progress(iteration, loss))

@@ -1,5 +1,7 @@
 import io
+import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -27,6 +29,25 @@ def no_pillow(monkeypatch):
         raise AssertionError(f"{path} is decoded by Pillow")
 
     monkeypatch.setattr("parsenet.data.pictures.read_image", refuse)
+
+
+def _num_threads(connection):
+    connection.send(cv2.getNumThreads())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_forked_process_does_without_the_threads_of_opencv():
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    try:
+        process = context.Process(target=_num_threads, args=(theirs,))
+        process.start()
+        process.join()
+        assert (ours.recv(), cv2.getNumThreads()) == (1, 3)
+    finally:
+        cv2.setNumThreads(before)
 
 
 JPEGS = {

@@ -2,13 +2,12 @@
 
 from types import SimpleNamespace
 
-import cv2
 import pytest
 import torch
 
 from parsenet.data.sampler import TrainSampler
 from parsenet.data.shapes import Shapes
-from parsenet.engine.datamodule import SegmentationDataModule, TrainLoader, _use_one_thread
+from parsenet.engine.datamodule import SegmentationDataModule, TrainLoader
 from parsenet.errors import ConfigError
 
 
@@ -156,12 +155,3 @@ def test_processes_of_a_machine_divide_the_memory_of_the_cache(cache, shares):
     datamodule.trainer.num_nodes = 2
 
     assert datamodule._share().cache_limit == 2.0 / shares
-
-
-def test_loader_process_uses_one_thread(monkeypatch):
-    asked = []
-    monkeypatch.setattr(cv2, "setNumThreads", asked.append)
-
-    _use_one_thread(0)
-
-    assert asked == [1]
