@@ -32,9 +32,8 @@ _FLAGS: Final = {
 def _stay_in_one_thread() -> None:
     """Let this process's OpenCV work without its pool of threads.
 
-    A forked process has the pool but none of its threads, and now and then waits for them for ever:
-    three of 134 did, and two of 150 that had asked for one thread. Zero leaves the pool out: none
-    of 750 (OpenCV 5.0, two cores).
+    A forked process has the pool but none of its threads, and now and then waits for them for ever,
+    also where it has asked for one thread. Zero leaves the pool out.
     """
     cv2.setNumThreads(0)
 

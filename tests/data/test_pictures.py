@@ -1,6 +1,7 @@
 import io
 import multiprocessing
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,6 +49,36 @@ def test_forked_process_does_without_the_threads_of_opencv():
         assert (ours.recv(), cv2.getNumThreads()) == (1, 3)
     finally:
         cv2.setNumThreads(before)
+
+
+def _warp():
+    for _ in range(2):
+        cv2.warpAffine(np.zeros((800, 800, 3), np.uint8), np.eye(2, 3), (800, 800))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_no_forked_process_waits_for_the_threads_of_opencv():
+    """On a busy machine one or two of a hundred do so without the hook."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    context = multiprocessing.get_context("fork")
+    loop = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(loop) for _ in range((os.cpu_count() or 1) + 1)]
+    try:
+        for _ in range(300):
+            _warp()  # the parent's threads are at work
+            process = context.Process(target=_warp)
+            process.start()
+            process.join(20)
+            waits = process.is_alive()
+            process.kill()
+            assert not waits
+    finally:
+        cv2.setNumThreads(before)
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 JPEGS = {
