@@ -13,9 +13,11 @@ def headline(summary: Summary) -> str:
     """Say how much of the grid is there."""
     done, total = summary["num_done"], summary["num_runs"]
     state = "All" if done >= total else f"{done} of"
+    hours = summary["seconds"] / 3600
+    time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
     return (
         f"{state} {total} runs are there, {summary['num_collapsed']} of them collapsed; "
-        f"{summary['seconds'] / 3600:.1f} hours of runs in all."
+        f"{time} of runs in all."
     )
 
 

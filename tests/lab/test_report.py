@@ -73,7 +73,7 @@ def test_difference_to_the_paper_is_ours_minus_theirs(grid):
 def test_headline_counts_runs(grid):
     told = headline(summarise(grid, results_of(grid)))
 
-    assert told == "6 of 12 runs are there, 2 of them collapsed; 0.1 hours of runs in all."
+    assert told == "6 of 12 runs are there, 2 of them collapsed; 3.6 minutes of runs in all."
 
 
 def test_rates_are_told_as_a_range():
