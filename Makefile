@@ -20,7 +20,7 @@ demo: $(INSTALLED)  ## Train, score, predict and compare on synthetic shapes; le
 	$(BIN)/parsenet predict runs/demo/model.safetensors runs/demo/shapes/images/val \
 	  --out runs/demo/labels --overlay 0.6
 	$(BIN)/parsenet ablate configs/ablations/shapes.yaml --devices cpu,cpu --out runs/demo/ablation
-	@echo "Look at runs/demo/report.html (pictures: runs/demo/samples, runs/demo/labels)"
+	@echo "Look at runs/demo/report.html (images: runs/demo/samples, runs/demo/labels)"
 	@echo "and at runs/demo/ablation/report.html."
 
 test: $(INSTALLED)  ## Run the fast tests
@@ -32,7 +32,7 @@ check: $(INSTALLED)  ## Run what CI runs: formatting, rules, types, fast tests
 	$(BIN)/mypy
 	$(PYTEST)
 
-slow: $(INSTALLED)  ## Run the slow tests and those on the real pictures in PARSENET_DATA
+slow: $(INSTALLED)  ## Run the slow tests and those on the real images in PARSENET_DATA
 	$(PYTEST) -m "slow or realdata"
 
 bench: $(INSTALLED)  ## Time a training step, scoring, and the start of the command

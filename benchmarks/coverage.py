@@ -1,13 +1,13 @@
 """Measure whether a 95 % interval holds the true score 95 times in 100, and whether the test lies.
 
-Data sets are drawn from a made-up population whose true scores are known in closed form: pictures
+Data sets are drawn from a made-up population whose true scores are known in closed form: images
 with a background and a few of 20 objects, rare as in VOC, of lognormal size, right for a share that
-varies from picture to picture. Two checkpoints see the same pictures. For each data set the
+varies from image to image. Two checkpoints see the same images. For each data set the
 interval either holds the truth or not; where the checkpoints are equally good, a p-value below 0.05
 is a false alarm.
 
-    python benchmarks/coverage.py                          # 300 pictures, 1,000 data sets
-    python benchmarks/coverage.py --pictures 1449 --trials 500
+    python benchmarks/coverage.py                          # 300 images, 1,000 data sets
+    python benchmarks/coverage.py --images 1449 --trials 500
 """
 
 import argparse
@@ -29,7 +29,7 @@ BACKGROUND, OBJECT = 120_000, 25_000
 
 
 class Population:
-    """Pictures that can be drawn without end, scored by two checkpoints.
+    """Images that can be drawn without end, scored by two checkpoints.
 
     Args:
         gain: how much larger the second checkpoint's share of right pixels is.
@@ -45,22 +45,20 @@ class Population:
         self.mistaken_for = np.concatenate([[1], np.zeros(NUM_CLASSES - 1, int)])
         self.mistaken_for[1::3] = np.roll(np.arange(1, NUM_CLASSES, 3), 1)
 
-    def draw(
-        self, num_pictures: int, random: np.random.Generator
-    ) -> tuple[ImageCounts, ImageCounts]:
-        """Draw pictures; the two checkpoints' shares of right pixels go up and down together."""
-        shape = (num_pictures, NUM_CLASSES)
+    def draw(self, num_images: int, random: np.random.Generator) -> tuple[ImageCounts, ImageCounts]:
+        """Draw images; the two checkpoints' shares of right pixels go up and down together."""
+        shape = (num_images, NUM_CLASSES)
         present = random.random(shape) < self.presence
         size = self.area * random.lognormal(-(SPREAD**2) / 2, SPREAD, shape)
         pixels = np.rint(present * size).astype(np.int64)
-        hard = random.normal(size=(num_pictures, 1))
+        hard = random.normal(size=(num_images, 1))
         return (
             self._count(pixels, self.share[0], hard, random),
             self._count(pixels, self.share[1], hard, random),
         )
 
     def truth(self, checkpoint: int) -> np.ndarray:
-        """Return the scores of endlessly many pictures, in the order of `statistics.table`."""
+        """Return the scores of endlessly many images, in the order of `statistics.table`."""
         pixels, share = self.presence * self.area, self.share[checkpoint]
         confusion = np.diag(pixels * share)
         confusion[np.arange(NUM_CLASSES), self.mistaken_for] += pixels * (1 - share)
@@ -96,12 +94,12 @@ class Coverage:
     """Data sets in which any class has a Holm p-value below 0.05."""
 
 
-def measure(population: Population, pictures: int, trials: int, resamples: int) -> Coverage:
+def measure(population: Population, images: int, trials: int, resamples: int) -> Coverage:
     """Draw data sets and check every interval against the truth."""
     one, other = population.truth(0), population.truth(1)
     holds, holds_difference, alarms, family = [], [], [], []
     for trial in range(trials):
-        drawn = population.draw(pictures, np.random.default_rng([1, trial]))
+        drawn = population.draw(images, np.random.default_rng([1, trial]))
         result = compare(*drawn, Resampling(resamples, seed=trial))
         holds.append((result.one.low <= one) & (one <= result.one.high))
         difference = result.difference
@@ -115,14 +113,14 @@ def measure(population: Population, pictures: int, trials: int, resamples: int) 
 def main() -> None:
     """Measure without and with a true difference, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--gain", type=float, default=0.02)
     args = parser.parse_args()
-    same = measure(Population(), args.pictures, args.trials, args.resamples)
-    better = measure(Population(args.gain), args.pictures, args.trials, args.resamples)
-    print(f"{args.pictures} pictures, {args.trials} data sets, {args.resamples} resamples, 95 %")
+    same = measure(Population(), args.images, args.trials, args.resamples)
+    better = measure(Population(args.gain), args.images, args.trials, args.resamples)
+    print(f"{args.images} images, {args.trials} data sets, {args.resamples} resamples, 95 %")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, numpy {np.__version__}\n")
     print("| | interval holds | difference holds | false alarms | found when true |")
     print("|---|---:|---:|---:|---:|")

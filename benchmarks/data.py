@@ -1,6 +1,6 @@
 """Time training samples from file to tensor against decoding alone and the usual pipelines.
 
-All contestants make the same kind of sample from the same real pictures: random scale 0.5 to 2,
+All contestants make the same kind of sample from the same real images: random scale 0.5 to 2,
 321x321 crop padded with void, mirror, RGB and label as tensors. They take turns, round
 after round, in one process on one thread, and the median round of each counts.
 
@@ -33,7 +33,7 @@ from torchvision.transforms import v2
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_label
 from parsenet.data.build import build_dataset
-from parsenet.data.pictures import FilePictures
+from parsenet.data.images import FileImages
 from parsenet.data.sample import Key, Sample, collate
 from parsenet.data.sampler import TrainSampler
 from parsenet.data.transforms import TrainTransform
@@ -47,7 +47,7 @@ Make = Callable[[int, int], object]
 
 
 class Voc:
-    """The pictures of a split, by position."""
+    """The images of a split, by position."""
 
     def __init__(self, root: Path, split: str, count: int) -> None:
         self.options: dict[str, Any] = {"root": root, "crop": CROP, "scale": SCALE}
@@ -64,7 +64,7 @@ class Voc:
         return build_dataset(DataConfig(**self.options | options), self.split, train=True)
 
     def decoded(self, position: int) -> Sample:
-        """Read picture and label."""
+        """Read image and label."""
         return self.dataset.read(self.indices[position])
 
 
@@ -102,13 +102,13 @@ def build_torchvision(size: tuple[int, int]) -> v2.Compose:
 def list_samples(voc: Voc) -> dict[str, Make]:
     """List what goes from file to tensors, the floors first."""
     chain, jitter = build_albumentations(), build_torchvision((375, 500))
-    pictures = FilePictures()
+    images = FileImages()
     ours, strong = voc.train(), voc.train(augment="strong")
     in_memory = voc.train(cache="memory", cache_limit=1.0)
 
     def decode(position: int, seed: int) -> object:
         label = voc.dataset.read_label(voc.indices[position])
-        return pictures.read(voc.images[position], 1), label
+        return images.read(voc.images[position], 1), label
 
     def with_opencv(position: int, seed: int) -> object:
         decoded = cv2.imread(str(voc.images[position]))
@@ -129,7 +129,7 @@ def list_samples(voc: Voc) -> dict[str, Make]:
         return out[0], out[1][0].long()
 
     return {
-        "JPEG decoding alone": lambda p, seed: pictures.read(voc.images[p], 1),
+        "JPEG decoding alone": lambda p, seed: images.read(voc.images[p], 1),
         "decoding of JPEG and label": decode,
         "ours": lambda p, seed: ours[Key(voc.indices[p], seed)],
         "ours, `cache: memory`": lambda p, seed: in_memory[Key(voc.indices[p], seed)],
@@ -141,7 +141,7 @@ def list_samples(voc: Voc) -> dict[str, Make]:
 
 
 def list_augmentations(voc: Voc, count: int) -> dict[str, Make]:
-    """List what goes from decoded picture to tensors."""
+    """List what goes from decoded image to tensors."""
     samples = [voc.decoded(position) for position in range(count)]
     tensors = [
         (
@@ -173,7 +173,7 @@ def list_augmentations(voc: Voc, count: int) -> dict[str, Make]:
 
 def list_parts(voc: Voc) -> dict[str, Make]:
     """List the parts of one of our samples."""
-    pictures, transform = FilePictures(), TrainTransform()
+    images, transform = FileImages(), TrainTransform()
     samples = [voc.decoded(position) for position in range(len(voc.indices))]
     jpegs = [np.fromfile(path, np.uint8) for path in voc.images]
     sizes = [(s.label.shape[0], s.label.shape[1]) for s in samples]
@@ -189,19 +189,19 @@ def list_parts(voc: Voc) -> dict[str, Make]:
         "JPEG: Pillow": lambda p, seed: np.array(
             Image.open(io.BytesIO(jpegs[p].tobytes())).convert("RGB")
         ),
-        "JPEG: OpenCV, half the sides": lambda p, seed: pictures.read(voc.images[p], 2),
-        "JPEG: file to RGB": lambda p, seed: pictures.read(voc.images[p], 1),
+        "JPEG: OpenCV, half the sides": lambda p, seed: images.read(voc.images[p], 2),
+        "JPEG: file to RGB": lambda p, seed: images.read(voc.images[p], 1),
         "label: file to indices": lambda p, seed: voc.dataset.read_label(voc.indices[p]),
         "label: Pillow": lambda p, seed: np.array(Image.open(voc.labels[p])),
         "label: check": check,
         "draw": lambda p, seed: transform.draw(samples[p].label, seed),
-        "draw and warp the picture": lambda p, seed: warp_of(p, seed).image(samples[p].image),
+        "draw and warp the image": lambda p, seed: warp_of(p, seed).image(samples[p].image),
         "draw and warp the label": lambda p, seed: warp_of(p, seed).label(samples[p].label, 255),
     }
 
 
 def contest(makes: dict[str, Make], count: int, rounds: int, cpu: bool) -> dict[str, float]:
-    """Let all take turns at all pictures; return the median seconds per sample."""
+    """Let all take turns at all images; return the median seconds per sample."""
     clock = time.process_time if cpu else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in makes}
     for number in range(rounds + 1):
@@ -234,14 +234,14 @@ def run_epochs(voc: Voc, epochs: int, workers: int, cache: str, folder: Path | N
         persistent_workers=workers > 0,
         collate_fn=collate,
     )
-    print(f"\n{len(dataset)} pictures, {workers} loader processes, cache: {cache}")
-    print("| epoch | pictures per second | MiB held, no file or cache | MiB held in all |")
+    print(f"\n{len(dataset)} images, {workers} loader processes, cache: {cache}")
+    print("| epoch | images per second | MiB held, no file or cache | MiB held in all |")
     print("|---:|---:|---:|---:|")
     for epoch in range(1, epochs + 1):
         sampler.set_epoch(epoch)
         begin = time.perf_counter()
-        num_pictures = sum(len(batch.id) for batch in loader)
-        rate = num_pictures / (time.perf_counter() - begin)
+        num_images = sum(len(batch.id) for batch in loader)
+        rate = num_images / (time.perf_counter() - begin)
         held = {kind: sum(_held(kind)) for kind in ("Pss_Anon", "Pss")}
         print(f"| {epoch} | {rate:.0f} | {held['Pss_Anon']:.0f} | {held['Pss']:.0f} |", flush=True)
 
@@ -259,7 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--root", type=Path, help="folder of VOC 2012; found in PARSENET_DATA")
     parser.add_argument("--split", default="val", help="split of VOC (val keeps original files)")
-    parser.add_argument("--count", type=int, default=60, help="pictures")
+    parser.add_argument("--count", type=int, default=60, help="images")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--epochs", type=int, default=0, help="watch memory instead of timing")
@@ -282,11 +282,11 @@ def main() -> None:
         run_epochs(voc, args.epochs, args.workers, args.cache, args.cache_dir)
         return
     count, cpu = len(voc.indices), args.clock == "cpu"
-    print(f"{count} pictures of {args.split}, {args.rounds} rounds, {args.clock} time, one thread")
+    print(f"{count} images of {args.split}, {args.rounds} rounds, {args.clock} time, one thread")
     samples = contest(list_samples(voc), count, args.rounds, cpu)
     print_table("file to tensors", samples, "JPEG decoding alone")
     augmented = contest(list_augmentations(voc, count), count, args.rounds, cpu)
-    print_table("decoded picture to tensors", augmented, "ours")
+    print_table("decoded image to tensors", augmented, "ours")
     parts = contest(list_parts(voc), count, args.rounds, cpu)
     print_table("part", parts, "JPEG: file to RGB")
     if args.out:

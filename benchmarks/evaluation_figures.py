@@ -1,6 +1,6 @@
 """Draw the figures of docs/evaluation.md.
 
-The first shows what is counted, on a made-up picture; the others are drawn from two scored sets.
+The first shows what is counted, on a made-up image; the others are drawn from two scored sets.
 
     python benchmarks/evaluation_figures.py A/metrics.json B/metrics.json --out docs/figures
 """
@@ -66,8 +66,8 @@ def what_is_counted(path: Path) -> None:
         "trimap bands of 2, 4, 8, 16 px": trimap,
     }
     figure, axes = plt.subplots(1, 4, figsize=(12, 2.5))
-    for axis, (title, picture) in zip(axes, titles.items(), strict=True):
-        axis.imshow(picture, interpolation="nearest")
+    for axis, (title, image) in zip(axes, titles.items(), strict=True):
+        axis.imshow(image, interpolation="nearest")
         axis.set_title(title, fontsize=9)
         axis.axis("off")
     save(figure, path)
@@ -83,7 +83,7 @@ def dialects(scored: Scored, path: Path) -> None:
     labels = ["nan" if np.isnan(value) else f"{value:.2f}" for value in values]
     axis.bar_label(bars, labels, padding=3, fontsize=8)
     axis.invert_yaxis()
-    axis.set_xlabel(f"reported mean IoU, per cent ({scored.card.num_pictures:,} pictures)")
+    axis.set_xlabel(f"reported mean IoU, per cent ({scored.card.num_images:,} images)")
     axis.tick_params(labelsize=8)
     axis.margins(x=0.12)
     tidy(axis)

@@ -2,10 +2,10 @@
 
     python benchmarks/export.py VOCdevkit/VOC2012 --threads 1 --out docs/results/export.md
 
-Pictures are read beforehand; a time is that of one picture's scores, the whole picture at once in
-float32 or int8, from uint8 pixels to the class scores of every pixel. The forms take turns picture
-by picture, in another order each time, so that what else the machine does costs all of them alike.
-Integers are calibrated on pictures of `train`, and scored like all the others on those of `val`.
+Images are read beforehand; a time is that of one image's scores, the whole image at once in
+float32 or int8, from uint8 pixels to the class scores of every pixel. The forms take turns image
+by image, in another order each time, so that what else the machine does costs all of them alike.
+Integers are calibrated on images of `train`, and scored like all the others on those of `val`.
 """
 
 import argparse
@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from parsenet.box import box_path
 from parsenet.data.reading import read_image, read_mask
 from parsenet.engine.record import device_name, git_commit, now
 from parsenet.export.formats import save_onnx
@@ -34,6 +33,7 @@ from parsenet.inference.segmenter import NetworkSegmenter
 from parsenet.metrics.counting import count
 from parsenet.metrics.scores import scores
 from parsenet.models.checkpoint import LoadedNetwork, load_network
+from parsenet.pretrained import bundled_path
 from parsenet.reports.tables import markdown_table, percent
 
 NUM_CALIBRATED = 32
@@ -50,8 +50,8 @@ def read_list(root: Path, split: str, num: int | None) -> list[str]:
     return ids if num is None or num >= len(ids) else [ids[i * len(ids) // num] for i in range(num)]
 
 
-def read_picture(root: Path, name: str) -> np.ndarray:
-    """Read a picture as a runtime takes it."""
+def load_image(root: Path, name: str) -> np.ndarray:
+    """Read an image as a runtime takes it."""
     return np.ascontiguousarray(read_image(root / "JPEGImages" / f"{name}.jpg"))[None]
 
 
@@ -63,7 +63,7 @@ def write_onnx(loaded: LoadedNetwork, folder: Path, root: Path) -> tuple[Path, P
     plain, small = folder / "float.onnx", folder / "int8.onnx"
     save_onnx(trace(loaded.network, interface), interface, {}, plain)
     names = read_list(root, "train", NUM_CALIBRATED)
-    quantize(plain, small, lambda: (torch.from_numpy(read_picture(root, x)) for x in names))
+    quantize(plain, small, lambda: (torch.from_numpy(load_image(root, x)) for x in names))
     return plain, small
 
 
@@ -133,7 +133,7 @@ def openvino_forms(plain: Path, small: Path) -> dict[str, Score]:
 def measure(
     forms: dict[str, Score], loaded: LoadedNetwork, root: Path, names: list[str]
 ) -> dict[str, dict[str, float]]:
-    """Label every picture by every form; return time, labels equal to the first's, and scores."""
+    """Label every image by every form; return time, labels equal to the first's, and scores."""
     taxonomy, order = loaded.taxonomy, list(forms)
     times: dict[str, list[float]] = {name: [] for name in forms}
     size = (taxonomy.num_classes, taxonomy.num_classes)
@@ -142,9 +142,9 @@ def measure(
     for _ in range(2):  # warm up; compilers look at the first sizes
         for name in names[:3]:
             for score in forms.values():
-                score(read_picture(root, name))
+                score(load_image(root, name))
     for turn, name in enumerate(track(names, "Measuring")):
-        image = read_picture(root, name)
+        image = load_image(root, name)
         truth = read_mask(root / "SegmentationClass" / f"{name}.png", taxonomy)
         labels: dict[str, np.ndarray] = {}
         for form in order[turn % len(order) :] + order[: turn % len(order)]:
@@ -203,15 +203,15 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("root", type=Path, help="VOC 2012: JPEGImages, SegmentationClass, ...")
-    parser.add_argument("--checkpoint", type=Path, help="default: the model in the box")
-    parser.add_argument("--num", type=int, help="pictures of val (all)")
+    parser.add_argument("--checkpoint", type=Path, help="default: the bundled model")
+    parser.add_argument("--num", type=int, help="images of val (all)")
     parser.add_argument("--threads", type=int, help="default: as many as PyTorch takes")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--out", type=Path, help="file for the table")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    loaded = load_network(given.checkpoint or box_path())
+    loaded = load_network(given.checkpoint or bundled_path())
     names = read_list(given.root, "val", given.num)
     with tempfile.TemporaryDirectory() as folder:
         files = write_onnx(loaded, Path(folder), given.root)
@@ -220,13 +220,13 @@ def main() -> None:
         found = measure(forms, loaded, given.root, names)
     packages = ["torch", "onnxruntime"] + ["openvino"] * ("OpenVINO" in found)
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    name = (given.checkpoint or box_path()).name
+    name = (given.checkpoint or bundled_path()).name
     heading = (
         "`python benchmarks/export.py`: "
-        f"`{name}`{'' if given.checkpoint else ' (the model in the box)'}, {len(names)} pictures "
+        f"`{name}`{'' if given.checkpoint else ' (the bundled model)'}, {len(names)} images "
         f"of VOC 2012 val as they are here; {now()[:10]}, {device_name(torch.device('cpu'))}, "
         f"{torch.get_num_threads()} threads, {platform.system()}, {versions}, commit "
-        f"{(git_commit() or 'unknown')[:7]}. Medians per picture."
+        f"{(git_commit() or 'unknown')[:7]}. Medians per image."
     )
     text = describe(found, heading, judge(found))
     print(text)

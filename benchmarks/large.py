@@ -1,7 +1,7 @@
-"""Label a picture that no memory holds at once, and say what it took; or measure activations.
+"""Label an image that no memory holds at once, and say what it took; or measure activations.
 
-The first form draws a picture of the given side, labels it within a memory budget and prints the
-largest resident memory of the process, with the picture and its label in it.
+The first form draws an image of the given side, labels it within a memory budget and prints the
+largest resident memory of the process, with the image and its label in it.
 
     python benchmarks/large.py --side 20000 --trunk squeezenet
 
@@ -43,10 +43,10 @@ def build(trunk: str, config: InferenceConfig) -> Predictor:
 
 
 def label_large(side: int, trunk: str, config: InferenceConfig) -> None:
-    """Draw a picture, label it, print what it took."""
+    """Draw an image, label it, print what it took."""
     noise = np.random.default_rng(0).integers(0, 256, (side // 64 + 1, side // 64 + 1, 3), np.uint8)
     image = np.empty((side, side, 3), np.uint8)
-    for top in range(0, side, 64):  # blocks of 64 pixels, without a second copy of the picture
+    for top in range(0, side, 64):  # blocks of 64 pixels, without a second copy of the image
         image[top : top + 64] = noise[top // 64].repeat(64, 0)[:side]
     predictor = build(trunk, config)
     before, start = peak_bytes(), time.perf_counter()
@@ -68,7 +68,7 @@ def label_large(side: int, trunk: str, config: InferenceConfig) -> None:
 
 
 def measure_once(trunk: str, side: int) -> None:
-    """Label one square picture in one piece and print the largest memory."""
+    """Label one square image in one piece and print the largest memory."""
     predictor = build(trunk, InferenceConfig(memory=1000.0))
     predictor(np.zeros((8, 8, 3), np.uint8))
     predictor(np.zeros((side, side, 3), np.uint8))
@@ -93,7 +93,7 @@ def measure_activations(trunks: list[str]) -> None:
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--side", type=int, default=6000, help="pixels of the picture's side")
+    parser.add_argument("--side", type=int, default=6000, help="pixels of the image's side")
     parser.add_argument("--trunk", default="squeezenet")
     parser.add_argument("--memory", type=float, default=InferenceConfig.memory, help="GiB")
     parser.add_argument("--window", type=int)

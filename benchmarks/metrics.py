@@ -1,8 +1,8 @@
 """Time counting against the peers' metrics, in one process, and check that they agree exactly.
 
-Every contestant takes the same label maps of VOC's size (375 x 500, 21 classes, void), one picture
+Every contestant takes the same label maps of VOC's size (375 x 500, 21 classes, void), one image
 at a time, and leaves the same counts. They take turns, and the fastest turn of each counts. Then
-our counts run over more and more pictures while the process's memory is watched.
+our counts run over more and more images while the process's memory is watched.
 
     OMP_NUM_THREADS=1 python benchmarks/metrics.py
     python benchmarks/metrics.py --device cuda        # counts stay on the GPU, as do the peers'
@@ -32,7 +32,7 @@ SIZE = (375, 500)
 
 
 def draw(number: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Draw label maps made of blobs, as pictures are, with a ring of void and some errors."""
+    """Draw label maps made of blobs, as images are, with a ring of void and some errors."""
     random = np.random.default_rng(0)
     pairs = []
     for _ in range(number):
@@ -100,7 +100,7 @@ def time_turns(
     rounds: int,
     wait: Callable[[], None],
 ) -> dict[str, float]:
-    """Return the fastest turn of each, in milliseconds per picture."""
+    """Return the fastest turn of each, in milliseconds per image."""
     best = dict.fromkeys(contest, float("inf"))
     for turn in range(rounds + 1):
         for name, (run, pairs) in contest.items():
@@ -122,13 +122,13 @@ def peak_megabytes() -> float:
 def main() -> None:
     """Check, time, watch the memory, and print Markdown tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=20)
+    parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     device = choose_device(args.device)
-    pairs = draw(args.pictures)
+    pairs = draw(args.images)
     mean_iou = check(pairs)
 
     def place(kind: torch.dtype) -> list[tuple[object, object]]:
@@ -153,14 +153,14 @@ def main() -> None:
         }
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     times = time_turns(contest, args.rounds, wait)
-    print(f"{args.pictures} label maps of {SIZE[0]} x {SIZE[1]}, {NUM_CLASSES} classes, {device},")
+    print(f"{args.images} label maps of {SIZE[0]} x {SIZE[1]}, {NUM_CLASSES} classes, {device},")
     print(f"{torch.get_num_threads()} threads, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}")
     print(f"Counts equal to the last pixel; mean IoU {mean_iou:.6f} for all.\n")
-    print("| | ms per picture | times ours |\n|---|---:|---:|")
+    print("| | ms per image | times ours |\n|---|---:|---:|")
     ours = times[next(iter(times))]
     for name, milliseconds in times.items():
         print(f"| {name} | {milliseconds:.3f} | {milliseconds / ours:.1f} |")
-    print("\n| pictures counted | peak memory, MB |\n|---:|---:|")
+    print("\n| images counted | peak memory, MB |\n|---:|---:|")
     for target in (100, 1_000, 10_000):
         for index in range(target):
             prediction, label = contest["parsenet ConfusionMatrix"][1][index % len(pairs)]

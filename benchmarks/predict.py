@@ -4,9 +4,9 @@
     PARSENET_DATA=DIR python benchmarks/predict.py --num 20 --trunk vgg16_largefov --only ours
     PARSENET_DATA=DIR python benchmarks/predict.py --only layouts
 
-Every row is measured on the same real pictures: the network alone on tensors that lie in memory
+Every row is measured on the same real images: the network alone on tensors that lie in memory
 ("bare"), and all of it from files to palette PNGs ("whole"), turn by turn on small groups of
-pictures so that what else the machine does hits both. Weights are random: they change no time.
+images so that what else the machine does hits both. Weights are random: they change no time.
 
 The ratio of processor time counts all threads, so it shows the work that is added, whatever other
 programs do; the ratio of wall time shows what is left of it when threads overlap.
@@ -35,19 +35,19 @@ from parsenet.data.reading import read_image
 from parsenet.hardware import choose_device
 from parsenet.inference.folder import RunConfig, predict_all
 from parsenet.inference.predictor import Predictor
-from parsenet.inference.sources import find_pictures
+from parsenet.inference.sources import find_images
 from parsenet.models.build import build_model
 from parsenet.models.parsenet import ParseNet
 from parsenet.taxonomy import VOC2012
 
 GROUP = 10
-"""Pictures between two readings of the clock."""
+"""Images between two readings of the clock."""
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Cost(NamedTuple):
-    """Seconds per picture."""
+    """Seconds per image."""
 
     bare: float
     whole: float
@@ -57,10 +57,10 @@ class Cost(NamedTuple):
 
 
 def find_files(num: int) -> list[Path]:
-    """Take pictures of the VOC subset, spread over it."""
+    """Take images of the VOC subset, spread over it."""
     data = os.environ.get("PARSENET_DATA")
     if not data:
-        raise SystemExit("PARSENET_DATA must name the folder of the real pictures.")
+        raise SystemExit("PARSENET_DATA must name the folder of the real images.")
     folder = Path(data) / "voc2012_subset" / "VOC2012" / "JPEGImages"
     files = sorted(folder.glob("*.jpg"))
     return files[:: max(1, len(files) // num)][:num]
@@ -87,7 +87,7 @@ def measure_ours(trunk: str, files: Sequence[Path], save: str) -> Cost:
     def whole(group: Sequence[Path], out: Path) -> None:
         from parsenet.inference.results import SaveConfig
 
-        found = find_pictures(group).found
+        found = find_images(group).found
         report = predict_all(
             predictor, found, out, SaveConfig(kinds), run=RunConfig(progress=False)
         )
@@ -105,8 +105,8 @@ def measure_plain(model: nn.Module, files: Sequence[Path], multiple: int) -> Cos
     def load(path: Path) -> Tensor:
         from torchvision.transforms.functional import normalize, to_tensor
 
-        with Image.open(path) as picture:
-            image = normalize(to_tensor(picture.convert("RGB")), MEAN, STD)[None]
+        with Image.open(path) as opened:
+            image = normalize(to_tensor(opened.convert("RGB")), MEAN, STD)[None]
         height, width = image.shape[2:]
         return nn.functional.pad(image, (0, -width % multiple, 0, -height % multiple)).to(device)
 
@@ -125,9 +125,9 @@ def measure_plain(model: nn.Module, files: Sequence[Path], multiple: int) -> Cos
         with torch.inference_mode():
             for path in group:
                 label = score(load(path)).argmax(1)[0].byte().cpu().numpy()
-                picture = Image.fromarray(label)
-                picture.putpalette(palette)
-                picture.save(out / f"{path.stem}.png")
+                image = Image.fromarray(label)
+                image.putpalette(palette)
+                image.save(out / f"{path.stem}.png")
 
     return measure(files, bare, whole, load)
 
@@ -165,7 +165,7 @@ def measure(
 
 
 def to_uint8(path: Path, device: torch.device) -> UInt8[Tensor, "1 3 h w"]:
-    """Read a picture as the network takes it."""
+    """Read an image as the network takes it."""
     return (
         torch.from_numpy(np.ascontiguousarray(read_image(path))).permute(2, 0, 1)[None].to(device)
     )
@@ -184,7 +184,7 @@ def synchronize() -> None:
 
 
 def measure_layouts(trunk: str, num: int) -> dict[str, float]:
-    """Return seconds per picture of 375 x 500 as the network lies in memory, and compiled."""
+    """Return seconds per image of 375 x 500 as the network lies in memory, and compiled."""
     network = build_network(trunk).eval()
     device = choose_device()
     image = torch.randint(0, 256, (1, 3, 375, 500), dtype=torch.uint8, device=device)
@@ -238,7 +238,7 @@ def plain_models() -> dict[str, tuple[Callable[[], nn.Module], int]]:
 def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--num", type=int, default=200, help="pictures, or rounds of `layouts`")
+    parser.add_argument("--num", type=int, default=200, help="images, or rounds of `layouts`")
     parser.add_argument("--trunk", nargs="+", default=["squeezenet"])
     parser.add_argument("--save", default="label", help="what ours writes")
     parser.add_argument("--only", choices=("ours", "plain", "layouts"), help="leave out the rest")
@@ -257,7 +257,7 @@ def main() -> None:
     if given.only != "ours":
         for name, (build, multiple) in plain_models().items():
             rows[name] = measure_plain(build(), files, multiple)
-    print(f"| {len(files)} pictures | bare ms | whole ms | whole / bare | processor time |")
+    print(f"| {len(files)} images | bare ms | whole ms | whole / bare | processor time |")
     print("|---|---|---|---|---|")
     for name, cost in rows.items():
         print(

@@ -5,7 +5,7 @@ alone (up to fc7) on the same input, which no head can be faster than. Networks 
 after round, and the fastest round of each counts: a ratio then hardly depends on what else the
 machine does.
 
-    python benchmarks/step.py                      # VGG-16, 2 pictures of 321x321
+    python benchmarks/step.py                      # VGG-16, 2 images of 321x321
     python benchmarks/step.py --trunk squeezenet --precision bf16-mixed
 """
 
@@ -90,7 +90,7 @@ class PeerPSPNet(nn.Module):
         self.network = smp.PSPNet("vgg16", encoder_weights=None, classes=NUM_CLASSES)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Score every pixel; sides must be multiples of 32, so the picture is padded."""
+        """Score every pixel; sides must be multiples of 32, so the image is padded."""
         height, width = image.shape[-2:]
         padded = F.pad(image.float() / 255, (0, -width % 32, 0, -height % 32))
         return self.network(padded)[..., :height, :width]  # type: ignore[no-any-return]
@@ -203,9 +203,7 @@ def main() -> None:
         contest.add_step("torchvision fcn_resnet50", TorchvisionFCN())
     times = contest.run(args.rounds)
     machine = describe_machine(contest.device)
-    print(
-        f"{args.batch} pictures of {args.size}x{args.size}, {args.precision}, {args.layout} layout"
-    )
+    print(f"{args.batch} images of {args.size}x{args.size}, {args.precision}, {args.layout} layout")
     print(f"{machine['device']}, {machine['num_threads']} threads, {machine['versions']}")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, commit {machine['git_commit']}\n")
     print("| training step | ms | over the floor |\n|---|---:|---:|")

@@ -2,7 +2,7 @@
 
     python data_tools/camvid.py --out CamVid
 
-prints, when right, `CamVid in 'CamVid': train 367, val 101, test 233 pictures with labels.` The
+prints, when right, `CamVid in 'CamVid': train 367, val 101, test 233 images with labels.` The
 folder is what `dataset: camvid` reads: `train`, `trainannot`, `val`, `valannot`, `test`,
 `testannot`, each with PNGs, and `train.txt`, `val.txt`, `test.txt`.
 
@@ -62,7 +62,7 @@ def make(job: Job, given: argparse.Namespace) -> str:
     found = {split: len(ids) for split, ids in read_splits(job.out).items()}
     note_counts(found, PUBLISHED)
     counts = ", ".join(f"{split} {count}" for split, count in found.items())
-    return f"CamVid in '{job.out}': {counts} pictures with labels."
+    return f"CamVid in '{job.out}': {counts} images with labels."
 
 
 def main(words: Sequence[str] | None = None) -> int:

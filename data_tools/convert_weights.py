@@ -6,7 +6,7 @@
 
 An `.npz` starts a training run: `parsenet fit ... --model.network.weights FILE`. A checkpoint of the
 authors' VOC 2012 model is complete: `parsenet validate --ckpt_path FILE` scores it, `parsenet predict`
-labels pictures with it. The last line printed names the file.
+labels images with it. The last line printed names the file.
 
 `.caffemodel` files of both generations of Caffe's layers are read (`layer` and `layers`). A `.pth` of
 ssd.pytorch's VGG-16 numbers its layers; it is read without unpickling anything but tensors. It does not

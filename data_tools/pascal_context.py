@@ -1,4 +1,4 @@
-"""Download PASCAL-Context's labels and VOC 2010's pictures, and lay them out together.
+"""Download PASCAL-Context's labels and VOC 2010's images, and lay them out together.
 
     python data_tools/pascal_context.py --out PascalContext
 
@@ -32,7 +32,7 @@ LABELS = Archive(
         "https://roozbehm.info/pascal-context/trainval.tar.gz",
     ),
 )
-PICTURES = Archive(
+IMAGES = Archive(
     "VOCtrainval_03-May-2010.tar",
     (
         "http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
@@ -40,13 +40,13 @@ PICTURES = Archive(
     ),
     Digest("sha256", "1af4189cbe44323ab212bff7afbc7d0f55a267cc191eb3aac911037887e5c7d4"),
 )
-ARCHIVES = (LABELS, PICTURES)
+ARCHIVES = (LABELS, IMAGES)
 
 PICK_LABELS = pick_by({
     r"(?:[^/]+/)*(trainval/[^/]+\.mat)": r"\1",
     r"(?:[^/]+/)*((?:59_)?labels\.txt)": r"\1",
 })
-PICK_PICTURES = pick_by({
+PICK_IMAGES = pick_by({
     r"(?:.*/)?VOC2010/(JPEGImages/[^/]+\.jpg)": r"\1",
     r"(?:.*/)?VOC2010/ImageSets/Main/((?:train|val)\.txt)": r"\1",
 })
@@ -72,7 +72,7 @@ def check(out: Path) -> str | None:
 
 def make(job: Job, given: argparse.Namespace) -> str:
     """Bring the folder to its state, and say what is in it."""
-    sources = [Source(LABELS, PICK_LABELS), Source(PICTURES, PICK_PICTURES)]
+    sources = [Source(LABELS, PICK_LABELS), Source(IMAGES, PICK_IMAGES)]
     job.ensure("PASCAL-Context", sources, check)
     found = {split: len(ids) for split, ids in read_splits(job.out).items()}
     note_counts(found, PUBLISHED)

@@ -3,14 +3,14 @@
     python data_tools/voc.py --out VOC2012
     python data_tools/sbd.py --out VOC2012
 
-prints, when right, `trainaug in 'VOC2012': 10,582 pictures (VOC train 1,464, SBD 9,118), none of
+prints, when right, `trainaug in 'VOC2012': 10,582 images (VOC train 1,464, SBD 9,118), none of
 val; 12,031 labels in SegmentationClassAug.` The list is VOC train and all of SBD without VOC val,
-sorted; `--list` takes another one, for instance DeepLab's. It is refused if it names a picture of
+sorted; `--list` takes another one, for instance DeepLab's. It is refused if it names an image of
 val.
 
 Where VOC has a label of its own, that one is in `SegmentationClassAug` (with its void border), and
 SBD's elsewhere, as in the `SegmentationClassAug` that DeepLab's users pass on. Labels that lie
-there already are kept. `--images` unpacks SBD's own pictures as well, for `dataset: sbd`.
+there already are kept. `--images` unpacks SBD's own images as well, for `dataset: sbd`.
 
 Needs scipy: `pip install 'parsenet[train]'`.
 
@@ -63,10 +63,10 @@ PUBLISHED = {"train": 1464, "val": 1449, "SBD train": 8498, "SBD val": 2857, "tr
 
 
 class Conversion(NamedTuple):
-    """A label of SBD, the picture that it belongs to, and the PNG to write."""
+    """A label of SBD, the image that it belongs to, and the PNG to write."""
 
     mat: Path
-    picture: Path
+    image: Path
     png: Path
 
 
@@ -79,7 +79,7 @@ def convert(task: Conversion) -> None:
     """Write a `.mat` of SBD as a palette PNG.
 
     Raises:
-        LabelError: a value is no class of VOC, or the size is not the picture's.
+        LabelError: a value is no class of VOC, or the size is not the image's.
         ImageError: the file is no label of SBD.
     """
     import io
@@ -96,11 +96,11 @@ def convert(task: Conversion) -> None:
             f"'{task.mat}' must hold the classes 0 to 20, got {label.max()} as {label.dtype}. "
             "Unpack SBD again."
         )
-    with Image.open(task.picture) as picture:
-        size = picture.size
+    with Image.open(task.image) as image:
+        size = image.size
     if label.shape != size[::-1]:
         raise LabelError(
-            f"'{task.mat}' must be as large as its picture '{task.picture}' ({size[1]} x "
+            f"'{task.mat}' must be as large as its image '{task.image}' ({size[1]} x "
             f"{size[0]}), got {label.shape[0]} x {label.shape[1]}. Unpack VOC 2012 again."
         )
     png = Image.fromarray(label)
@@ -149,7 +149,7 @@ def _make_trainaug(
     problem = find_missing(aug_dir, [f"{name}.png" for name in ids])
     if problem is not None:
         raise FetchError(
-            f"Every picture of trainaug must have a label, got a list of which {problem}. Check "
+            f"Every image of trainaug must have a label, got a list of which {problem}. Check "
             "`--list`."
         )
     if read_ids(list_path) != ids:
@@ -195,7 +195,7 @@ def _is_complete(out: Path, list_path: Path) -> bool:
 
 
 def _choose_ids(out: Path, splits: dict[str, list[str]], listed: Path | None) -> list[str]:
-    """Build the list, or take the user's; every picture of it must be there."""
+    """Build the list, or take the user's; every image of it must be there."""
     sbd = _read_sbd(out)
     if listed is None:
         ids = trainaug_ids(splits["train"], sbd["SBD train"] + sbd["SBD val"], splits["val"])
@@ -205,7 +205,7 @@ def _choose_ids(out: Path, splits: dict[str, list[str]], listed: Path | None) ->
     problem = find_missing(out / "JPEGImages", [f"{name}.jpg" for name in ids])
     if problem is not None:
         raise DataNotFoundError(
-            f"VOC 2012 must have every picture of trainaug, got a folder in which {problem}. Run "
+            f"VOC 2012 must have every image of trainaug, got a folder in which {problem}. Run "
             f"`python data_tools/voc.py --out {out}` again."
         )
     note_counts(
@@ -218,8 +218,8 @@ def _refuse_leak(ids: list[str], val: list[str], path: Path) -> None:
     leaked = sorted(set(ids) & set(val))
     if leaked:
         raise DataNotFoundError(
-            f"'{path}' must name no picture of VOC val, got {len(leaked)}, the first is "
-            f"'{leaked[0]}'. Take them out: scores on val would be of pictures seen in training."
+            f"'{path}' must name no image of VOC val, got {len(leaked)}, the first is "
+            f"'{leaked[0]}'. Take them out: scores on val would be of images seen in training."
         )
 
 
@@ -253,7 +253,7 @@ def _tell(out: Path, ids: list[str], splits: dict[str, list[str]]) -> str:
     own = len(set(ids) & set(splits["train"]))
     labels = sum(1 for path in (out / "SegmentationClassAug").iterdir() if path.suffix == ".png")
     return (
-        f"trainaug in '{out}': {len(ids):,} pictures (VOC train {own:,}, SBD {len(ids) - own:,}), "
+        f"trainaug in '{out}': {len(ids):,} images (VOC train {own:,}, SBD {len(ids) - own:,}), "
         f"none of val; {labels:,} labels in SegmentationClassAug."
     )
 
@@ -262,7 +262,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the tool; return its exit code."""
     parser = build_parser("sbd.py", __doc__ or "", [ARCHIVE])
     parser.add_argument("--list", type=Path, help="use this list of trainaug, not the rule's")
-    parser.add_argument("--images", action="store_true", help="unpack SBD's own pictures as well")
+    parser.add_argument("--images", action="store_true", help="unpack SBD's own images as well")
     return run_tool(parser, [ARCHIVE], make, words)
 
 

@@ -1,8 +1,8 @@
-"""Write the synthetic shapes to disk as a plain folder of pictures and palette masks.
+"""Write the synthetic shapes to disk as a plain folder of images and palette masks.
 
     python data_tools/shapes.py --out shapes
 
-prints, when right, `shapes: train 400, val 100 pictures with masks, taxonomy.yaml`. The folder is
+prints, when right, `shapes: train 400, val 100 images with masks, taxonomy.yaml`. The folder is
 what `dataset: folder` reads: `images/{split}/*.png`, `labels/{split}/{stem}.png`, `taxonomy.yaml`.
 """
 
@@ -24,10 +24,10 @@ def write_shapes(out: Path, count: int | None = None) -> dict[str, int]:
 
     Args:
         out: folder to write to.
-        count: pictures per split, None for all.
+        count: images per split, None for all.
 
     Returns:
-        how many pictures each split has.
+        how many images each split has.
     """
     counts = {}
     for split in ("train", "val"):
@@ -35,9 +35,9 @@ def write_shapes(out: Path, count: int | None = None) -> dict[str, int]:
         counts[split] = len(dataset) if count is None else min(count, len(dataset))
         for index in range(counts[split]):
             sample = dataset.read(index)
-            picture = io.BytesIO()
-            Image.fromarray(sample.image).save(picture, "PNG")
-            write_bytes_atomically(out / "images" / split / f"{sample.id}.png", picture.getvalue())
+            image = io.BytesIO()
+            Image.fromarray(sample.image).save(image, "PNG")
+            write_bytes_atomically(out / "images" / split / f"{sample.id}.png", image.getvalue())
             label_dir = out / "labels" / split
             label_dir.mkdir(parents=True, exist_ok=True)
             write_label(label_dir / f"{sample.id}.png", sample.label, SHAPES)
@@ -53,11 +53,11 @@ def main() -> None:
         description=(__doc__ or "").partition("\n")[0], allow_abbrev=False
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--count", type=int, help="pictures per split (default: all)")
+    parser.add_argument("--count", type=int, help="images per split (default: all)")
     given = parser.parse_args()
     counts = write_shapes(given.out, given.count)
     listed = ", ".join(f"{split} {count}" for split, count in counts.items())
-    print(f"{given.out}: {listed} pictures with masks, taxonomy.yaml")
+    print(f"{given.out}: {listed} images with masks, taxonomy.yaml")
 
 
 if __name__ == "__main__":

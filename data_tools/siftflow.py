@@ -2,12 +2,12 @@
 
     python data_tools/siftflow.py --out SiftFlow
 
-prints, when right, `SIFT Flow in 'SiftFlow': 2,688 pictures (train 2,488, test 200), 2,688 semantic
+prints, when right, `SIFT Flow in 'SiftFlow': 2,688 images (train 2,488, test 200), 2,688 semantic
 and 2,688 geometric labels.` The folder is what `dataset: siftflow` reads: `Images`,
 `SemanticLabels` and `GeoLabels`, each with `spatial_envelope_256x256_static_8outdoorcategories`,
 and `TestSet1.txt`. About 140 MB are downloaded.
 
-The training pictures highway_bost181 and street_urb506 were never annotated; they may be without a
+The training images highway_bost181 and street_urb506 were never annotated; they may be without a
 label file. Nobody published a hash of the archive: its SHA-256 is shown and kept, and a later
 download is held to it. Give one you trust with `--sha256`.
 
@@ -40,7 +40,7 @@ PICK = pick_by({
     r"(?:[^/]+/)?(TestSet1\.txt)": r"\1",
 })
 
-PUBLISHED = {"pictures": 2688, "test": 200}
+PUBLISHED = {"images": 2688, "test": 200}
 
 
 def check(out: Path) -> str | None:
@@ -63,9 +63,9 @@ def make(job: Job, given: argparse.Namespace) -> str:
     names = ("Images", "SemanticLabels", "GeoLabels")
     images, semantic, geometric = (count_files(job.out / name / FOLDER) for name in names)
     test = len(read_ids(job.out / "TestSet1.txt"))
-    note_counts({"pictures": images, "test": test}, PUBLISHED)
+    note_counts({"images": images, "test": test}, PUBLISHED)
     return (
-        f"SIFT Flow in '{job.out}': {images:,} pictures (train {images - test:,}, test {test:,}), "
+        f"SIFT Flow in '{job.out}': {images:,} images (train {images - test:,}, test {test:,}), "
         f"{semantic:,} semantic and {geometric:,} geometric labels."
     )
 

@@ -3,7 +3,7 @@
     python data_tools/voc.py --out VOC2012
 
 prints, when right, `VOC 2012 in 'VOC2012': train 1,464, val 1,449, trainval 2,913 labels, 17,125
-pictures.` The folder is what `dataset: voc2012` reads: `JPEGImages`, `SegmentationClass`,
+images.` The folder is what `dataset: voc2012` reads: `JPEGImages`, `SegmentationClass`,
 `ImageSets/Segmentation`. About 2 GB are downloaded and 2 GB unpacked.
 
 Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/; the hash is pytorch/vision's.
@@ -38,7 +38,7 @@ PICK = pick_by({
     r"(?:.*/)?VOC2012/(ImageSets/Segmentation/[^/]+\.txt)": r"\1",
 })
 
-PUBLISHED = {"train": 1464, "val": 1449, "trainval": 2913, "pictures": 17125}
+PUBLISHED = {"train": 1464, "val": 1449, "trainval": 2913, "images": 17125}
 
 
 def read_splits(out: Path) -> dict[str, list[str]]:
@@ -62,11 +62,11 @@ def make(job: Job, given: argparse.Namespace) -> str:
     """Bring the folder to its state, and say what is in it."""
     job.ensure("VOC 2012", [Source(ARCHIVE, PICK)], check)
     found = {split: len(ids) for split, ids in read_splits(job.out).items()}
-    found["pictures"] = count_files(job.out / "JPEGImages")
+    found["images"] = count_files(job.out / "JPEGImages")
     note_counts(found, PUBLISHED)
     return (
         f"VOC 2012 in '{job.out}': train {found['train']:,}, val {found['val']:,}, trainval "
-        f"{found['trainval']:,} labels, {found['pictures']:,} pictures."
+        f"{found['trainval']:,} labels, {found['images']:,} images."
     )
 
 

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from parsenet.models.l2norm import L2Norm
     from parsenet.models.parsenet import ParseNet
     from parsenet.taxonomy import Taxonomy
-
-    __version__: str
+    from parsenet.version import __version__
 
 __all__ = [
     "ConfusionMatrix",
@@ -41,6 +40,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "__version__": "parsenet.version",
     "ConfusionMatrix": "parsenet.metrics.confusion",
     "DataConfig": "parsenet.config",
     "InferenceConfig": "parsenet.config",
@@ -60,18 +60,11 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """Import a public name on first use."""
-    from importlib import import_module, metadata
+    from importlib import import_module
 
-    value: object
-    if name == "__version__":
-        try:
-            value = metadata.version("parsenet")
-        except metadata.PackageNotFoundError:  # run from a checkout that was not installed
-            value = "0+unknown"
-    elif name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'parsenet' has no attribute '{name}'")
+    value: object = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""The command line: `fit`, `validate` and `test` by LightningCLI, the others by argparse.
+"""The command line: one table of commands, each a plain function of its options.
 
 Nothing here imports torch before a command runs, so that `--help` is quick.
 """
@@ -7,58 +7,56 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from parsenet.errors import ParseNetError, suggest
+from parsenet.version import __version__
 
-USAGE = """\
-usage: parsenet COMMAND [options]
 
-ParseNet: Looking Wider to See Better. Semantic segmentation with global context and L2Norm.
+class Command(NamedTuple):
+    """A line of the table."""
 
-commands:
-  fit        train a network           parsenet fit --config configs/shapes/demo.yaml
-  validate   score it on `val_split`   parsenet validate --config C.yaml --ckpt_path BEST.ckpt
-  test       score it on `test_split`  parsenet test --config C.yaml --ckpt_path BEST.ckpt
-  predict    label pictures, videos    parsenet predict photo.jpg photos/ --save label,overlay
-  submit     pack VOC's test set       parsenet submit model.safetensors --root VOC2012
-  export     for other runtimes        parsenet export model.safetensors --out model.onnx
-  serve      a page to look at labels  parsenet serve model.safetensors other.safetensors
-  score      score label maps          parsenet score --pred DIR --gt DIR --taxonomy voc2012
-  compare    two scores, with a test   parsenet compare A/metrics.json B/metrics.json
-  dialects   what others would report  parsenet dialects A/metrics.json
-  report     redraw a run's report     parsenet report runs/demo
-  ablate     a grid of experiments     parsenet ablate configs/ablations/shapes.yaml
-  doctor     find faults in data       parsenet doctor CONFIG_OR_DIR --out check/
-  browse     look at training data     parsenet browse CONFIG_OR_DIR --out sheets/
-  figures    draw the paper's figures  parsenet figures scales model.safetensors --data C.yaml
-
-`parsenet COMMAND --help` lists the options of a command. `fit`, `validate` and `test` take every
-option of Lightning's Trainer, a `--config FILE.yaml`, and `--print_config`.
-"""
+    function: str
+    """`module:function` below `parsenet.commands`. It takes its options, a frozen dataclass named
+    by its annotation, or the raw words; it returns the exit code."""
+    summary: str
+    example: str
 
 
 COMMANDS = {
-    "fit": "train",
-    "validate": "train",
-    "test": "train",
-    "predict": "predict",
-    "submit": "submit",
-    "export": "export",
-    "serve": "serve",
-    "score": "score",
-    "compare": "compare",
-    "dialects": "dialects",
-    "report": "report",
-    "ablate": "ablate",
-    "doctor": "doctor",
-    "browse": "browse",
-    "figures": "figures",
+    "fit": Command("train:main", "train a network", "--config configs/shapes/demo.yaml"),
+    "validate": Command(
+        "train:main", "score it on `val_split`", "--config C.yaml --ckpt_path BEST.ckpt"
+    ),
+    "test": Command(
+        "train:main", "score it on `test_split`", "--config C.yaml --ckpt_path BEST.ckpt"
+    ),
+    "predict": Command(
+        "predict:main", "label images, videos", "photo.jpg photos/ --save label,overlay"
+    ),
+    "submit": Command("submit:main", "pack VOC's test set", "model.safetensors --root VOC2012"),
+    "export": Command("export:main", "for other runtimes", "model.safetensors --out model.onnx"),
+    "serve": Command("serve:main", "a page to look at labels", "model.safetensors"),
+    "score": Command("score:main", "score label maps", "--pred DIR --gt DIR --taxonomy voc2012"),
+    "compare": Command("compare:main", "two scores, with a test", "A/metrics.json B/metrics.json"),
+    "dialects": Command("dialects:main", "what others would report", "A/metrics.json"),
+    "report": Command("report:report", "redraw a run's report", "runs/demo"),
+    "ablate": Command("ablate:main", "a grid of experiments", "configs/ablations/shapes.yaml"),
+    "doctor": Command("doctor:main", "find faults in data", "CONFIG_OR_DIR --out check/"),
+    "browse": Command("browse:main", "look at training data", "CONFIG_OR_DIR --out sheets/"),
+    "figures": Command(
+        "figures:main", "draw the paper's figures", "scales model.safetensors --data C.yaml"
+    ),
 }
-"""Each command, and the module of `parsenet/commands/` that runs it."""
+"""Each command; a name of two words is a command below another, such as `figures scales`."""
 
 _NO_PLACE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EEXIST, errno.ENOTDIR,
@@ -73,28 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `parsenet`; None for the process's own.
 
     Returns:
-        the exit code: 0 done, 1 done in part (some pictures failed) or errors found, 2 refused.
+        the exit code: 0 done, 1 done in part (some images failed) or errors found, 2 refused.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
-        print(USAGE, end="")
+        print(_usage(COMMANDS), end="")
         return 0 if words else 2
     if words[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"parsenet {version('parsenet')}")
+        print(f"parsenet {__version__}")
         return 0
-    if words[0] not in COMMANDS:
-        print(
-            f"error: `parsenet` has no command '{words[0]}'. {suggest(words[0], COMMANDS)}",
-            file=sys.stderr,
-        )
-        return 2
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        command = import_module(f"parsenet.commands.{COMMANDS[words[0]]}")
-        code: int = command.main(words)
-        return code
+        return _run(words)
     except ParseNetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -111,5 +99,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print("error: interrupted. Files that were written are whole.", file=sys.stderr)
+        print("error: interrupted. Files that were written are complete.", file=sys.stderr)
         return 130
+
+
+def _run(words: list[str]) -> int:
+    """Find the command, make its options, call it."""
+    name = " ".join(words[:2])
+    if name not in COMMANDS:
+        name = words[0]
+    below = {key: command for key, command in COMMANDS.items() if key.startswith(f"{name} ")}
+    if name not in COMMANDS and below:
+        if not words[1:] or words[1] in ("-h", "--help"):
+            print(_usage(below), end="")
+            return 0 if words[1:] else 2
+        kinds = [key.split()[1] for key in below]
+        raise ParseNetError(f"`{name}` has no '{words[1]}'. {suggest(words[1], kinds)}")
+    if name not in COMMANDS:
+        raise ParseNetError(f"`parsenet` has no command '{name}'. {suggest(name, COMMANDS)}")
+    module, _, attribute = COMMANDS[name].function.partition(":")
+    function: Callable[[Any], int] = getattr(
+        import_module(f"parsenet.commands.{module}"), attribute
+    )
+    kind = typing.get_type_hints(function).get("options")
+    if kind is None:
+        return function(words)
+    from parsenet.options import parse_options
+
+    epilog = f"Example: parsenet {name} {COMMANDS[name].example}"
+    options = parse_options(kind, words[len(name.split()) :], name, epilog)
+    with _heeding_termination():
+        return function(options)
+
+
+def _usage(commands: dict[str, Command]) -> str:
+    """Write the table."""
+    width = max(map(len, commands))
+    lines = [
+        f"  {name:{width}}  {command.summary:24}  parsenet {name} {command.example}"
+        for name, command in commands.items()
+    ]
+    return "\n".join([
+        "usage: parsenet COMMAND [options]\n",
+        "ParseNet: Looking Wider to See Better. Semantic segmentation with global context and "
+        "L2Norm.\n\ncommands:",
+        *lines,
+        "\n`parsenet COMMAND --help` lists the options of a command. `fit`, `validate` and "
+        "`test` take every\noption of Lightning's Trainer, a `--config FILE.yaml`, and "
+        "`--print_config`.\n",
+    ])
+
+
+@contextmanager
+def _heeding_termination() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send, end a command as Ctrl-C does: with complete files."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

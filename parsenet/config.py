@@ -108,7 +108,7 @@ class OptimConfig:
     """`sgd` with Caffe's momentum (the authors'), or `adamw`."""
     lr: float = 1e-8
     """Base learning rate. The authors' 1e-8 belongs to `loss: sum`; for `loss: mean` 2e-3 is about
-    the same on VOC pictures."""
+    the same on VOC images."""
     momentum: float = 0.9
     """Momentum of `sgd`."""
     weight_decay: float = 5e-4
@@ -125,7 +125,7 @@ class OptimConfig:
     """Trunk layers that keep their start weights, such as [conv1, fire2]; none in the paper.
     A step is cheaper where the first layers need no gradient."""
     loss: Literal["sum", "mean"] = "sum"
-    """Cross entropy over the pixels that are not void: their `sum` per picture (the authors'), or
+    """Cross entropy over the pixels that are not void: their `sum` per image (the authors'), or
     their `mean` over the batch."""
 
     def __post_init__(self) -> None:
@@ -145,12 +145,12 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class FolderConfig:
-    """A plain folder of pictures and masks; templates are relative to `data.root`."""
+    """A plain folder of images and masks; templates are relative to `data.root`."""
 
     images: str = "images/{split}/*"
-    """Glob of the pictures of a split."""
+    """Glob of the images of a split."""
     labels: str = "labels/{split}/{stem}.png"
-    """Name of the mask that belongs to the picture `{stem}`."""
+    """Name of the mask that belongs to the image `{stem}`."""
     taxonomy: str = ""
     """Built-in name (`voc2012`) or YAML file with `names:` and optionally `palette:` (RGB masks
     are decoded with it), or with `classes:` that merge stored values (docs/data.md)."""
@@ -158,12 +158,12 @@ class FolderConfig:
 
 @dataclass(frozen=True)
 class CocoConfig:
-    """Pictures with annotations in COCO's form; templates are relative to `data.root`."""
+    """Images with annotations in COCO's form; templates are relative to `data.root`."""
 
     annotations: str = "annotations/instances_{split}.json"
     """JSON file of a split: instances, stuff or panoptic."""
     images: str = "{split}"
-    """Folder of the pictures of a split."""
+    """Folder of the images of a split."""
     segments: str = "annotations/panoptic_{split}"
     """Folder of the PNG files of a panoptic split."""
     categories: str = ""
@@ -175,16 +175,16 @@ class CocoConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What training does to a picture, every number settled; `DataConfig` says how to choose."""
+    """What training does to an image, every number settled; `DataConfig` says how to choose."""
 
     crop: tuple[int, int] | None = (321, 321)
-    """(height, width) of the result; null for the whole picture."""
+    """(height, width) of the result; null for the whole image."""
     scale: tuple[float, float] = (0.5, 2.0)
     """Range of the random scale."""
     rotate: float = 0.0
     """Largest turn to either side, in degrees."""
     flip: bool = True
-    """Mirror half of the pictures."""
+    """Mirror half of the images."""
     colour: float = 0.0
     """Strength of colour jitter."""
     cat_max_ratio: float = 1.0
@@ -196,14 +196,14 @@ RECIPES = {
     "standard": Recipe(),
     "strong": Recipe(rotate=10.0, colour=0.4, cat_max_ratio=0.75),
 }
-"""The named recipes: the authors' (whole pictures as they are), the usual one, and a strong one."""
+"""The named recipes: the authors' (whole images as they are), the usual one, and a strong one."""
 
 FromRecipe = Literal["recipe"]
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which pictures, and what happens to them before they reach the network."""
+    """Which images, and what happens to them before they reach the network."""
 
     dataset: DatasetName = "voc2012"
     """Data set; every name is a line of the table in `parsenet/data/build.py`."""
@@ -220,37 +220,37 @@ class DataConfig:
     coco: CocoConfig = CocoConfig()
     """Layout of `dataset: coco`."""
     batch_size: int = 8
-    """Pictures per process and step while training; evaluation takes one native-size picture."""
+    """Images per process and step while training; evaluation takes one native-size image."""
     num_workers: int = 2
     """Loader processes; 0 reads in the main process."""
     augment: Literal["paper", "standard", "strong"] = "standard"
-    """Recipe of the training pictures: `paper` takes whole pictures as they are (needs
+    """Recipe of the training images: `paper` takes whole images as they are (needs
     `batch_size: 1`), `standard` scales, crops and mirrors, `strong` also turns them, changes their
     colours and avoids crops of one class. The options below that say `recipe` take its values."""
     crop: tuple[int, int] | FromRecipe | None = "recipe"
-    """(height, width) of training crops, padded with void where the picture ends; null trains on
-    whole pictures (the authors' way; needs `batch_size: 1`)."""
+    """(height, width) of training crops, padded with void where the image ends; null trains on
+    whole images (the authors' way; needs `batch_size: 1`)."""
     scale: tuple[float, float] | FromRecipe = "recipe"
     """Range of the random scale before cropping; (1, 1) for none."""
     rotate: float | FromRecipe = "recipe"
     """Largest random turn to either side in degrees, 0 for none."""
     flip: bool | FromRecipe = "recipe"
-    """Mirror half of the training pictures."""
+    """Mirror half of the training images."""
     colour: float | FromRecipe = "recipe"
-    """Strength of colour jitter on training pictures, 0 for none, 0.4 for strong."""
+    """Strength of colour jitter on training images, 0 for none, 0.4 for strong."""
     cat_max_ratio: float | FromRecipe = "recipe"
     """Draw a crop again, up to ten times, while one class fills this share of it or more (void
     left out); 1 takes the first crop."""
     balance: float = 0.0
-    """Show pictures of rare classes more often: a class in less than this share of the training
-    pictures is rare; 0 shows every picture once per epoch."""
+    """Show images of rare classes more often: a class in less than this share of the training
+    images is rare; 0 shows every image once per epoch."""
     cache: Literal["none", "memory", "disk"] = "none"
-    """Keep decoded training pictures: in `memory` for this run, shared by its loaders, or on
+    """Keep decoded training images: in `memory` for this run, shared by its loaders, or on
     `disk` in `cache_dir`, also for the next run."""
     cache_limit: float = 4.0
-    """GiB that the cache may take; pictures beyond it are decoded every time."""
+    """GiB that the cache may take; images beyond it are decoded every time."""
     cache_dir: Path | None = None
-    """Folder of `cache: disk`; null for `parsenet/pictures` in the user's cache folder."""
+    """Folder of `cache: disk`; null for `parsenet/images` in the user's cache folder."""
     check_labels: bool = True
     """Read every training and validation label once before training and refuse wrong values."""
 
@@ -264,7 +264,7 @@ class DataConfig:
             )
         if recipe.crop is None and self.batch_size != 1:
             raise ConfigError(
-                f"`batch_size` must be 1 when `crop` is null (whole pictures differ in size), got "
+                f"`batch_size` must be 1 when `crop` is null (whole images differ in size), got "
                 f"{self.batch_size}. Set it to 1 and `trainer.accumulate_grad_batches` to "
                 f"{self.batch_size}."
             )
@@ -294,7 +294,7 @@ class DataConfig:
 
     @property
     def recipe(self) -> Recipe:
-        """What training does to a picture: the named recipe with the options that were given."""
+        """What training does to an image: the named recipe with the options that were given."""
         values = {field.name: getattr(self, field.name) for field in fields(Recipe)}
         return Recipe(**values)
 
@@ -316,23 +316,23 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """How pictures are labelled: what may be in memory at once, and what is averaged."""
+    """How images are labelled: what may be in memory at once, and what is averaged."""
 
     memory: float = 2.0
     """GiB that the network's activations may take: pixels times the trunk's measured bytes per
-    pixel. Pictures that need more are cut into overlapping windows of an eighth of it each."""
+    pixel. Images that need more are cut into overlapping windows of an eighth of it each."""
     window: int | None = None
-    """Longest side of a window in pixels; larger pictures are cut. Null lets `memory` decide."""
+    """Longest side of a window in pixels; larger images are cut. Null lets `memory` decide."""
     overlap: int = 128
     """Pixels that neighbouring windows share, rounded up to the network's stride; scores fade from
     one to the other over the middle half."""
     context: Literal["whole", "window"] = "whole"
-    """Global context of windows: that of the `whole` picture, which takes a pass of its own over
+    """Global context of windows: that of the `whole` image, which takes a pass of its own over
     it, or that of each `window`."""
     scales: tuple[float, ...] = (1.0,)
-    """Sizes at which every picture is scored; probabilities are averaged."""
+    """Sizes at which every image is scored; probabilities are averaged."""
     flip: bool = False
-    """Score every picture mirrored too, and average."""
+    """Score every image mirrored too, and average."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))

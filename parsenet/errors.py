@@ -17,7 +17,7 @@ class DataNotFoundError(ParseNetError):
 
 
 class ImageError(ParseNetError):
-    """A picture or label file cannot be read the way it must be."""
+    """An image or label file cannot be read the way it must be."""
 
 
 class LabelError(ParseNetError):

@@ -12,15 +12,15 @@ from parsenet.taxonomy import IGNORE_INDEX
 
 
 class CrossEntropy(nn.Module):
-    """Softmax cross entropy, as a sum per picture or as a mean per pixel.
+    """Softmax cross entropy, as a sum per image or as a mean per pixel.
 
     The authors train on the `sum` (Caffe's SoftmaxWithLoss with `normalize: false`): all pixels
-    that are not void, added up and divided by the number of pictures. Large pictures then weigh
+    that are not void, added up and divided by the number of images. Large images then weigh
     more, and the learning rate is some 1e-8. `mean` divides by the pixels that are not void. A
     batch of void alone gives zero, with a gradient of zero.
 
     Args:
-        reduction: `sum` over the pixels per picture, or `mean` over the batch's pixels.
+        reduction: `sum` over the pixels per image, or `mean` over the batch's pixels.
         void: label value of pixels without a class.
 
     Shape:
@@ -37,7 +37,7 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Float[Tensor, "n c h w"], label: Integer[Tensor, "n h w"]) -> Tensor:
         """Return the loss of a batch."""
-        # Half precision cannot hold the sum over a picture (200,000 pixels times ln 21).
+        # Half precision cannot hold the sum over an image (200,000 pixels times ln 21).
         logits = logits.float() if logits.itemsize < 4 else logits
         label = label.long()  # labels travel as uint8
         total = F.cross_entropy(logits, label, ignore_index=self.void, reduction="sum")

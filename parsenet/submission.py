@@ -37,7 +37,7 @@ _RULES = {
     "large": ("Files must be label maps of at most 4 MiB", "Delete them."),
     "broken": ("Files must be whole PNGs", "Write them again."),
     "mode": ("Label maps must be palette PNGs (mode P)", "Save indices with VOC's palette."),
-    "size": ("Label maps must be as large as their pictures", "Write them at native size."),
+    "size": ("Label maps must be as large as their images", "Write them at native size."),
     "values": ("Values must be 0..20, or 255", "Write class indices, not colours."),
     "palette": ("Palettes must be VOC's", "Save them with the palette of VOC's own labels."),
     "missing": ("Every id of the list must be there", "Add their label maps."),
@@ -50,20 +50,20 @@ def results_folder(split: str) -> str:
     """Return where the server looks for label maps, below the root of the archive.
 
     Source: VOCdevkit, `VOCinit.m`, `VOCopts.seg.clsrespath`; comp6 is segmentation by a method
-    that was trained on any data but the test pictures.
+    that was trained on any data but the test images.
     """
     return f"results/VOC2012/Segmentation/comp6_{split}_cls"
 
 
 def find_split(root: Path, split: str) -> dict[str, Path]:
-    """Return the pictures of a split by id, in the order of its list.
+    """Return the images of a split by id, in the order of its list.
 
     Args:
         root: VOC's folder with `JPEGImages`, or one that holds it.
         split: name of a list, by custom `test`; labels are not needed.
 
     Raises:
-        DataNotFoundError: the folder, the list or a picture is missing.
+        DataNotFoundError: the folder, the list or an image is missing.
     """
     title = "VOC 2012"
     base = find_base(root, ("VOC2012", "VOCdevkit/VOC2012"), "JPEGImages", title, _GET)
@@ -108,13 +108,13 @@ def pack(out_dir: Path, ids: Sequence[str], split: str, archive: Path) -> None:
     write_bytes_atomically(archive, content.getvalue())
 
 
-def check_archive(archive: Path, split: str, pictures: Mapping[str, Path] | None) -> list[str]:
+def check_archive(archive: Path, split: str, images: Mapping[str, Path] | None) -> list[str]:
     """Say what the server would refuse or score wrongly; nothing is unpacked to the disk.
 
     Args:
         archive: tar or zip, packed by anyone.
         split: which its label maps are of.
-        pictures: by id, to compare ids and sizes with; None leaves that out.
+        images: by id, to compare ids and sizes with; None leaves that out.
 
     Returns:
         a sentence for each kind of fault, with the first files that have it; empty when all is
@@ -140,16 +140,16 @@ def check_archive(archive: Path, split: str, pictures: Mapping[str, Path] | None
             faults.add("twice", stem)
         elif member.size > _MOST_BYTES:
             faults.add("large", stem, f"{member.size} bytes")
-        elif pictures is not None and stem not in pictures:
+        elif images is not None and stem not in images:
             faults.add("extra", stem)
         else:
             with member.open() as stream:
-                _check_label(stem, stream.read(), (pictures or {}).get(stem), faults)
+                _check_label(stem, stream.read(), (images or {}).get(stem), faults)
         seen.add(stem)
-    for name in pictures or {}:
+    for name in images or {}:
         if name not in seen:
             faults.add("missing", name)
-    if not seen and pictures is None:
+    if not seen and images is None:
         faults.found["missing"] = ["all of them"]
     return faults.sentences()
 
@@ -196,9 +196,9 @@ def _safe_members(archive: Path, faults: _Faults) -> Iterator[tuple[Member, str]
             yield member, name
 
 
-def _check_label(name: str, data: bytes, picture: Path | None, faults: _Faults) -> None:
+def _check_label(name: str, data: bytes, image: Path | None, faults: _Faults) -> None:
     """Note what is wrong with a label map; its size is known before it is decoded."""
-    expected = None if picture is None else read_size(picture)
+    expected = None if image is None else read_size(image)
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as label:
             label.verify()  # checksums up to the end, which decoding does not ask for

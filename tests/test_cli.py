@@ -31,17 +31,17 @@ def refused(capsys, *words):
 
 
 def test_scores_of_the_predicted_files_are_those_of_the_run(made):
-    pictures = made / "data" / "VOC2012" / "JPEGImages" / "2009_*.jpg"
-    words = ["predict", made / "run" / "model.safetensors", pictures, "--out", made / "labels"]
+    images = made / "data" / "VOC2012" / "JPEGImages" / "2009_*.jpg"
+    words = ["predict", made / "run" / "model.safetensors", images, "--out", made / "labels"]
 
     assert main([*map(str, words), "--device", "cpu"]) == 0
 
     matrix = ConfusionMatrix(21)
     for path in sorted((made / "labels").glob("*.png")):
         label = Image.open(path.parents[1] / "data/VOC2012/SegmentationClass" / path.name)
-        with Image.open(path) as picture:
-            assert picture.mode == "P"
-            prediction = torch.from_numpy(np.array(picture))
+        with Image.open(path) as image:
+            assert image.mode == "P"
+            prediction = torch.from_numpy(np.array(image))
         matrix.update(prediction, torch.from_numpy(np.array(label)))
     expected = json.loads((made / "run" / "metrics.json").read_text())["confusion"]
     assert matrix.to_numpy().tolist() == expected
@@ -173,7 +173,7 @@ def test_batch_larger_than_the_data_is_refused(made, capsys, tmp_path):
     message = refused(capsys, "fit", *words)
 
     assert message == (
-        "`data.batch_size` must be at most 4, the training pictures per process, got 5."
+        "`data.batch_size` must be at most 4, the training images per process, got 5."
     )
 
 
@@ -243,9 +243,9 @@ def test_version_is_told(capsys):
     assert capsys.readouterr().out == f"parsenet {parsenet.__version__}\n"
 
 
-def test_bad_picture_is_named_and_the_rest_is_done(made, capsys, tmp_path):
+def test_bad_image_is_named_and_the_rest_is_done(made, capsys, tmp_path):
     good = made / "data" / "VOC2012" / "JPEGImages" / "2009_000000.jpg"
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
     words = [made / "run" / "model.safetensors", good, tmp_path / "bad.jpg", tmp_path / "none.jpg"]
 
     code = main(["predict", *map(str, words), "--out", str(tmp_path / "out"), "--overlay", "0.5"])

@@ -166,7 +166,7 @@ def test_large_rate_is_right_for_the_mean_loss():
         ),
         (
             {"crop": None},
-            "`batch_size` must be 1 when `crop` is null (whole pictures differ in size), got 8. "
+            "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. "
             "Set it to 1 and `trainer.accumulate_grad_batches` to 8.",
         ),
         (
@@ -187,7 +187,7 @@ def test_large_rate_is_right_for_the_mean_loss():
         ),
         (
             {"augment": "paper"},
-            "`batch_size` must be 1 when `crop` is null (whole pictures differ in size), got 8. "
+            "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. "
             "Set it to 1 and `trainer.accumulate_grad_batches` to 8.",
         ),
     ],
@@ -225,7 +225,7 @@ def test_inference_contradiction_is_refused(options, message):
         InferenceConfig(**options)
 
 
-def test_default_inference_is_the_picture_as_it_is():
+def test_default_inference_is_the_image_as_it_is():
     config = InferenceConfig()
 
     assert (config.window, config.scales, config.flip) == (None, (1.0,), False)
@@ -241,7 +241,7 @@ def test_unknown_context_is_refused_where_types_are_not_checked():
     assert done.stderr.rstrip().endswith(message)
 
 
-def test_whole_pictures_are_taken_one_at_a_time():
+def test_whole_images_are_taken_one_at_a_time():
     assert DataConfig(crop=None, batch_size=1).crop is None
 
 
@@ -249,7 +249,7 @@ def test_default_recipe_is_the_standard_one():
     assert DataConfig().recipe == RECIPES["standard"] == Recipe()
 
 
-def test_recipe_of_the_paper_takes_whole_pictures_as_they_are():
+def test_recipe_of_the_paper_takes_whole_images_as_they_are():
     # PAPER: no crop, no scale, no mirror.
     untouched = Recipe(
         crop=None, scale=(1.0, 1.0), rotate=0.0, flip=False, colour=0.0, cat_max_ratio=1.0

@@ -74,7 +74,7 @@ def test_config_is_parsed(parser, path):
 
 
 @each_config
-def test_config_builds_and_scores_a_picture(parser, path):
+def test_config_builds_and_scores_a_image(parser, path):
     config, _, _, _ = parse(parser, path)
     with torch.device("meta"):
         network = build_model(config, 5)

@@ -23,7 +23,7 @@ def test_sum_of_even_scores_is_log_of_classes_per_pixel():
     assert loss.item() == pytest.approx(6 * math.log(4))
 
 
-def test_sum_is_divided_by_the_pictures_of_the_batch():
+def test_sum_is_divided_by_the_images_of_the_batch():
     loss = CrossEntropy("sum")(torch.zeros(5, 4, 2, 3), torch.zeros(5, 2, 3, dtype=torch.int64))
 
     assert loss.item() == pytest.approx(6 * math.log(4))
@@ -97,7 +97,7 @@ def test_void_other_than_255_is_left_out():
     torch.testing.assert_close(loss, CrossEntropy()(logits, label))
 
 
-def test_sum_over_a_large_picture_is_finite_in_half_precision():
+def test_sum_over_a_large_image_is_finite_in_half_precision():
     label = torch.zeros(1, 300, 300, dtype=torch.int64)
 
     loss = CrossEntropy("sum")(torch.zeros(1, 4, 300, 300, dtype=torch.float16), label)

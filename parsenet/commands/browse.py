@@ -19,7 +19,7 @@ def main(words: list[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         "parsenet browse",
-        description="Draw contact sheets of pictures and labels as the data loader hands them to "
+        description="Draw contact sheets of images and labels as the data loader hands them to "
         "the network: for the training split augmented, with the seeds of a run.",
         epilog="With a config, any option of `data` may follow, such as `--data.root DIR`.",
         allow_abbrev=False,
@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--count", type=int, default=24, help="samples to show (24)")
     parser.add_argument("--epoch", type=int, default=0, help="epoch of the training order (0)")
     parser.add_argument("--seed", type=int, help="start of the randomness (the config's)")
-    parser.add_argument("--raw", action="store_true", help="whole pictures, in order, unchanged")
+    parser.add_argument("--raw", action="store_true", help="whole images, in order, unchanged")
     given, overrides = parser.parse_known_args(words[1:])
     if given.count < 1 or given.epoch < 0:
         raise ConfigError(
@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
     config = source.config
     split = given.split or config.train_split
     is_train = split == config.train_split and not given.raw
-    # The cache changes no picture, and a look is no reason to fill it.
+    # The cache changes no image, and a look is no reason to fill it.
     dataset = build_dataset(replace(config, cache="none"), split, train=is_train)
     seed = source.seed if given.seed is None else given.seed
     keys: Sequence[int | Key]

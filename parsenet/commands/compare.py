@@ -16,7 +16,7 @@ def main(words: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("a", type=Path, help="metrics.json, its counts.npz beside it")
-    parser.add_argument("b", type=Path, help="another, of the same pictures")
+    parser.add_argument("b", type=Path, help="another, of the same images")
     parser.add_argument("--anyway", action="store_true", help="compare although the cards differ")
     parser.add_argument("--resamples", type=int, default=5000, help="data sets drawn (5000)")
     parser.add_argument("--level", type=float, default=0.95, help="of the intervals (0.95)")

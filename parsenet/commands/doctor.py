@@ -14,7 +14,7 @@ def main(words: list[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         "parsenet doctor",
-        description="Read every picture and label of a data set once, and say what is wrong: "
+        description="Read every image and label of a data set once, and say what is wrong: "
         "values, sizes, pairs, broken files, palettes, void, balance, duplicates, leaks.",
         epilog="Exit code: 0 no errors, 1 errors found, 2 refused. With a config, any option of "
         "`data` may follow, such as `--data.root DIR`.",
@@ -24,7 +24,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON; - for the screen")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write doctor.json and report.html")
     parser.add_argument(
-        "--fast", action="store_true", help="leave the pixels of pictures alone; labels are read"
+        "--fast", action="store_true", help="leave the pixels of images alone; labels are read"
     )
     parser.add_argument("--show", type=int, default=5, help="files to name per finding (5)")
     parser.add_argument("--workers", type=int, default=0, help="threads (one per core)")
@@ -63,7 +63,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "source", type=Path, metavar="CONFIG_OR_DIR", help="a config, a run folder, or the data"
     )
     parser.add_argument("--root", metavar="DIR", help="the same as --data.root, for a config")
-    parser.add_argument("--images", help="pictures of a folder, such as 'photos/{split}/*.jpg'")
+    parser.add_argument("--images", help="images of a folder, such as 'photos/{split}/*.jpg'")
     parser.add_argument("--labels", help="their labels, such as 'masks/{split}/{stem}.png'")
     parser.add_argument("--taxonomy", help="voc2012, or a YAML file with `names:`")
     parser.add_argument("--train", help="name of the training split of a folder")

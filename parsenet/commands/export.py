@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  parsenet export model.safetensors --out model.onnx --pictures photos/
+  parsenet export model.safetensors --out model.onnx --images photos/
   parsenet export model.safetensors --out model.pt2 --preprocess-inside
-  parsenet export --out small.onnx                       the model in the box
+  parsenet export --out small.onnx                       the bundled model
   parsenet export model.safetensors --out model8.onnx --int8 --calibrate photos/ \\
-    --pictures val/images --labels val/labels
+    --images val/images --labels val/labels
 
 `parsenet predict FILE photos/` runs what this writes. A card, FILE.md, is written beside it.
 """
@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     given = _parser().parse_args(words[1:])
     if given.int8 != (given.calibrate is not None):
         raise ConfigError(
-            f"`int8` must come with `calibrate`, a folder of pictures like those to be labelled, "
+            f"`int8` must come with `calibrate`, a folder of images like those to be labelled, "
             f"got {'no folder' if given.int8 else 'the folder alone'}. Give both or neither."
         )
     from parsenet.export.run import ExportConfig, export
@@ -41,17 +41,17 @@ def main(words: list[str]) -> int:
         out=given.out,
         format=given.format or _FORMATS.get(given.out.suffix, "onnx"),
         preprocess_inside=given.preprocess_inside,
-        pictures=given.pictures,
-        num_pictures=given.num_pictures,
+        images=given.images,
+        num_images=given.num_images,
         calibrate=given.calibrate,
         labels=given.labels,
         scores=given.scores,
         licence=given.licence,
         command=_portable(words),
     )
-    if config.pictures is None:
+    if config.images is None:
         print(
-            "Checking on drawn pictures: photographs are a better test, `--pictures DIR`.",
+            "Checking on drawn images: photographs are a better test, `--images DIR`.",
             file=sys.stderr,
         )
     _show(export(given.checkpoint, config))
@@ -70,7 +70,7 @@ def _show(done: Exported) -> None:
     if done.losses is not None:
         before, after = done.losses["checkpoint"], done.losses["file"]
         print(
-            f"Mean IoU on {done.losses['pictures']:.0f} labelled pictures: {100 * before:.2f} by "
+            f"Mean IoU on {done.losses['images']:.0f} labelled images: {100 * before:.2f} by "
             f"the checkpoint, {100 * after:.2f} by the file ({100 * (after - before):+.2f})."
         )
     size = done.path.stat().st_size / 1e6
@@ -85,7 +85,7 @@ def _portable(words: list[str]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "parsenet export",
-        description="Write a checkpoint for other runtimes: pictures of any size and number, "
+        description="Write a checkpoint for other runtimes: images of any size and number, "
         "global context included. The file is checked against the checkpoint and appears only if "
         "at least 99.99 % of all labels are equal.",
         epilog=EXAMPLES,
@@ -93,15 +93,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("checkpoint", nargs="?", type=Path, help="file of a network; none: the model in the box")
+    add("checkpoint", nargs="?", type=Path, help="file of a network; none: the bundled model")
     add("--out", type=Path, required=True, metavar="FILE", help="ends in .onnx, .pt2, .safetensors")
     add("--format", choices=sorted(_FORMATS.values()), help="default: by the ending of --out")
-    add("--preprocess-inside", action="store_true", help="take uint8 RGB pictures (N, H, W, 3)")
-    add("--pictures", type=Path, metavar="DIR", help="pictures to check with (default: drawn ones)")
-    add("--num-pictures", type=int, default=8, metavar="N", help="how many of them (8)")
+    add("--preprocess-inside", action="store_true", help="take uint8 RGB images (N, H, W, 3)")
+    add("--images", type=Path, metavar="DIR", help="images to check with (default: drawn ones)")
+    add("--num-images", type=int, default=8, metavar="N", help="how many of them (8)")
     add("--int8", action="store_true", help="compute with integers of 8 bits; onnx only")
-    add("--calibrate", type=Path, metavar="DIR", help="for --int8: pictures like those to come")
-    add("--labels", type=Path, metavar="DIR", help="true label maps of --pictures: also score")
+    add("--calibrate", type=Path, metavar="DIR", help="for --int8: images like those to come")
+    add("--labels", type=Path, metavar="DIR", help="true label maps of --images: also score")
     add("--scores", type=Path, metavar="FILE",
         help="metrics.json of the checkpoint, for the card (default: beside it)")  # fmt: skip
     add("--licence", default="", metavar="TEXT", help="terms of the file, for its card")

@@ -1,4 +1,4 @@
-"""`parsenet figures`: the paper's figures from a network and pictures at hand."""
+"""`parsenet figures`: the paper's figures from a network and images at hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "parsenet figures",
-        description="Draw a figure of the paper from a network and pictures at hand.",
+        description="Draw a figure of the paper from a network and images at hand.",
         epilog="`parsenet figures FIGURE --help` lists the options of a figure.",
         allow_abbrev=False,
     )
@@ -54,25 +54,25 @@ def _parser() -> argparse.ArgumentParser:
         "receptive-field",
         help="figure 2: what an activation could see, and what moves it in fact",
         description="Compute the theoretical receptive field of every tap, slide a patch of noise "
-        "over each picture and measure how the strongest activation changes. Writes a heat map "
-        "for each picture, and receptive_field.json.",
+        "over each image and measure how the strongest activation changes. Writes a heat map "
+        "for each image, and receptive_field.json.",
         allow_abbrev=False,
     )
     _add_model(fields)
     _add_probe(fields)
     context = kinds.add_parser(
         "context",
-        help="figures 1, 4 and 5: the same pictures with and without global context",
-        description="Label the same pictures by two networks, and show what context gained and "
+        help="figures 1, 4 and 5: the same images with and without global context",
+        description="Label the same images by two networks, and show what context gained and "
         "cost. Writes context.html and context.md with the scores and every class, context.json, "
-        "sheets of the pictures that gained and lost most, and the scores of both. Started again, "
+        "sheets of the images that gained and lost most, and the scores of both. Started again, "
         "it goes on.",
         allow_abbrev=False,
     )
     context.add_argument("with_", type=Path, metavar="WITH", help="checkpoint with context")
     context.add_argument("without", type=Path, metavar="WITHOUT", help="checkpoint without it")
     context.add_argument(
-        "--shown", type=int, default=6, help="pictures that gained and lost most (6)"
+        "--shown", type=int, default=6, help="images that gained and lost most (6)"
     )
     context.add_argument("--device", default="auto", help="where to run (auto)")
     _add_data(context, None)
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_probe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="none: theory alone")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="none: theory alone")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write to")
     parser.add_argument("--tap", action="append", help="map to watch, repeated for more (all)")
     parser.add_argument("--at", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="pixel to watch")
@@ -108,11 +108,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_data(parser: argparse.ArgumentParser, count: int | None) -> None:
     parser.epilog = "Any option of `data` may follow, such as `--data.root DIR`."
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="CONFIG_OR_DIR", help="the pictures' data set"
+        "--data", type=Path, required=True, metavar="CONFIG_OR_DIR", help="the images' data set"
     )
     parser.add_argument("--split", help="split to take (the one for validation)")
     parser.add_argument(
-        "--count", type=int, default=count, help=f"pictures, spread evenly ({count or 'all'})"
+        "--count", type=int, default=count, help=f"images, spread evenly ({count or 'all'})"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
 
@@ -126,7 +126,7 @@ def _start(given: argparse.Namespace) -> Start:
 def _open_data(
     given: argparse.Namespace, overrides: Sequence[str]
 ) -> tuple[SegmentationDataset, str, list[int]]:
-    """Return the data set, its split, and the positions of the pictures to take."""
+    """Return the data set, its split, and the positions of the images to take."""
     import numpy as np
 
     from parsenet.commands.doctor import require_folder
@@ -155,7 +155,7 @@ def _scales(given: argparse.Namespace, overrides: Sequence[str]) -> int:
     subject = open_subject(given.model, _start(given), given.device)
     bar = track(chosen, "Measuring", console=Console(stderr=True))
     counter = measure_scales(subject, (dataset.read(index).image for index in bar))
-    about = {"data": dataset.taxonomy.name, "split": split, "pictures": len(chosen)}
+    about = {"data": dataset.taxonomy.name, "split": split, "images": len(chosen)}
     for path in write_scales(counter, subject, given.out, about):
         print(path)
     return 0
@@ -169,20 +169,20 @@ def _receptive_field(given: argparse.Namespace) -> int:
     from parsenet.data.reading import read_image
     from parsenet.figures.fields import fields_of
     from parsenet.figures.networks import open_subject
-    from parsenet.figures.receptive import draw_fields, mean_shares, probe_picture, write_fields
+    from parsenet.figures.receptive import draw_fields, mean_shares, probe_image, write_fields
     from parsenet.reports.tables import markdown_table, percent
 
     probe = _probe_of(given)
-    paths = {Path(name).stem: Path(name) for name in given.pictures}
-    if len(paths) < len(given.pictures):
-        raise ConfigError("`PICTURE` must be files of different names, got one twice.")
-    if not given.pictures:
+    paths = {Path(name).stem: Path(name) for name in given.images}
+    if len(paths) < len(given.images):
+        raise ConfigError("`IMAGE` must be files of different names, got one twice.")
+    if not given.images:
         fields = fields_of(given.model)
         rows = [[tap, str(field.size), str(field.stride)] for tap, field in fields.items()]
         print(markdown_table(["tap", "receptive field", "stride"], rows, "lrr"), end="")
         return 0
     if given.out is None:
-        raise ConfigError("`--out` must be given with pictures. Add `--out DIR`.")
+        raise ConfigError("`--out` must be given with images. Add `--out DIR`.")
     require_folder(given.out)
     subject = open_subject(given.model, _start(given), given.device)
     taps, seen = given.tap or list(subject.network.trunk.taps), {}
@@ -190,9 +190,9 @@ def _receptive_field(given: argparse.Namespace) -> int:
         for name, path in paths.items():
             image = read_image(path)
             tell = partial(_tell, bar, bar.add_task(name))
-            seen[name] = probe_picture(subject, image, probe, taps, tell)
+            seen[name] = probe_image(subject, image, probe, taps, tell)
             draw_fields(given.out / f"{name}_field.png", image, seen[name])
-            write_fields(given.out, subject, probe, seen)  # each picture as soon as it is done
+            write_fields(given.out, subject, probe, seen)  # each image as soon as it is done
     cells = [
         [
             row["tap"],
@@ -202,7 +202,7 @@ def _receptive_field(given: argparse.Namespace) -> int:
         ]
         for row in mean_shares(seen)
     ]
-    heads = ["tap", "pixels in theory", "% of the picture in theory", "% in fact"]
+    heads = ["tap", "pixels in theory", "% of the image in theory", "% in fact"]
     print(markdown_table(heads, cells, "lrrr"), end="")
     return 0
 

@@ -1,4 +1,4 @@
-"""`parsenet predict`: label pictures, videos and whatever else has pixels."""
+"""`parsenet predict`: label images, videos and whatever else has pixels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_FAILURES = 20
 
 EXAMPLES = """\
 examples:
-  parsenet predict photo.jpg                             with the model in the box
+  parsenet predict photo.jpg                             with the bundled model
   parsenet predict photos/ --recursive --out labels
   parsenet predict model.safetensors 'photos/*.jpg' --save label,overlay,areas
   parsenet predict @list.txt --save coco --coco polygons --json
@@ -51,10 +51,10 @@ def main(words: list[str]) -> int:
     model, inputs = _split_model(given.model, given.input)
 
     from parsenet.inference.devices import Loading
-    from parsenet.inference.sources import find_pictures
+    from parsenet.inference.sources import find_images
 
     loading = Loading(model, given.device, given.precision, _inference_config(given))
-    sources = find_pictures(inputs, given.recursive, exclude=given.out)
+    sources = find_images(inputs, given.recursive, exclude=given.out)
     job = _plan(given, loading, sources)
     predictor = loading.load()
     _say(given, introduce(predictor, model))
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Describe the options."""
     parser = argparse.ArgumentParser(
         "parsenet predict",
-        description="Label pictures: by default a palette PNG of the same name and size for each.",
+        description="Label images: by default a palette PNG of the same name and size for each.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -82,22 +82,22 @@ def build_parser() -> argparse.ArgumentParser:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="pictures, folders, globs, @list.txt, - (standard input), http(s) addresses, videos, "
+        help="images, folders, globs, @list.txt, - (standard input), http(s) addresses, videos, "
         "camera:N; a checkpoint or an exported file in the first place is the model",
     )
     add = parser.add_argument_group("model").add_argument
-    add("--model", type=Path, metavar="FILE", help="checkpoint; without it the model in the box")
+    add("--model", type=Path, metavar="FILE", help="checkpoint; without it the bundled model")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     add("--devices", type=int, default=1, metavar="N", help="share the work over N GPUs/processes")
     add("--precision", default="auto", help="auto, 32-true or bf16-mixed")
     add("--batch-size", type=_count_or_auto, default=None, metavar="N|auto",
-        help="pictures of equal size that run together (auto: 1 on a CPU)")  # fmt: skip
+        help="images of equal size that run together (auto: 1 on a CPU)")  # fmt: skip
     add = parser.add_argument_group("inputs").add_argument
     add("--recursive", action="store_true", help="look into folders of folders")
-    add("--frames", choices=("first", "all"), default="first", help="of animated pictures")
+    add("--frames", choices=("first", "all"), default="first", help="of animated images")
     add("--every", type=int, default=1, metavar="N", help="of videos take each N-th frame")
     add("--max-frames", type=int, metavar="N", help="of videos and cameras take at most N frames")
-    add("--max-pixels", type=int, metavar="N", help="refuse larger pictures (178956970)")
+    add("--max-pixels", type=int, metavar="N", help="refuse larger images (178956970)")
     add("--max-bytes", type=int, metavar="N", help="refuse larger downloads (67108864)")
     add("--timeout", type=float, default=20.0, metavar="S", help="seconds a server may be silent")
     _add_results(parser)
@@ -112,7 +112,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         help="any of label, overlay, probabilities, probability-maps, entropy, areas, coco, sheet, "
         "video; default label, and video for videos")  # fmt: skip
     add("--overlay", type=float, metavar="OPACITY", help="add overlays of this opacity in [0, 1]")
-    add("--no-legend", action="store_true", help="overlays as large as their pictures")
+    add("--no-legend", action="store_true", help="overlays as large as their images")
     add("--coco", choices=("rle", "polygons"), default="rle", help="form of regions in coco.json")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--resume", action="store_true", help="keep results that exist (default)")
@@ -124,12 +124,12 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 def _add_sizes(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("sizes and test-time augmentation").add_argument
     add("--memory", type=float, default=2.0, metavar="GIB",
-        help="for activations; larger pictures are cut into windows (2)")  # fmt: skip
+        help="for activations; larger images are cut into windows (2)")  # fmt: skip
     add("--window", type=int, metavar="N", help="side of windows in pixels")
     add("--overlap", type=int, metavar="N", help="pixels that windows share")
     add("--context", choices=("whole", "window"), default="whole", help="global context of windows")
     add("--scales", type=numbers, default=(1.0,), metavar="S,...", help="average over sizes")
-    add("--flip", action="store_true", help="average with the mirrored picture")
+    add("--flip", action="store_true", help="average with the mirrored image")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -159,9 +159,7 @@ def _split_model(model: Path | None, inputs: list[str]) -> tuple[Path | None, li
             f"`--model` must be given once, got '{model}' and '{inputs[0]}'. Leave one of them out."
         )
     if len(inputs) == 1:
-        raise ConfigError(
-            f"`INPUT` must name pictures, got only the model '{inputs[0]}'. Add some."
-        )
+        raise ConfigError(f"`INPUT` must name images, got only the model '{inputs[0]}'. Add some.")
     return Path(inputs[0]), inputs[1:]
 
 
@@ -207,9 +205,9 @@ def _plan(given: argparse.Namespace, loading: Loading, sources: Sources) -> Job:
 
 
 def introduce(predictor: Predictor, model: Path | None) -> str:
-    """Say which network labels the pictures."""
+    """Say which network labels the images."""
     taxonomy = predictor.taxonomy
-    name = "the one in the box" if model is None else str(model)
+    name = "the bundled model" if model is None else str(model)
     return (
         f"Model: {name}, {taxonomy.num_classes} classes of '{taxonomy.name}', on "
         f"{predictor.device}."
@@ -273,7 +271,7 @@ def _summarise(report: Report, job: Job, predictor: Predictor) -> dict[str, Any]
 
 
 def _show(summary: dict[str, Any]) -> None:
-    """Print the summary for people: the areas of a single picture, and counts."""
+    """Print the summary for people: the areas of a single image, and counts."""
     areas = summary.get("areas", [])
     width = max((len(area["class"]) for area in areas), default=0)
     for area in areas:

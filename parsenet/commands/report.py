@@ -1,22 +1,22 @@
 """`parsenet report`: write a run's report anew."""
 
-from __future__ import annotations
-
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
+from parsenet.options import positional
 
-def main(words: list[str]) -> int:
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write report.html and report.md of a run folder anew."""
+
+    run_dir: Path = positional()
+    """Folder that `parsenet fit` wrote."""
+
+
+def report(options: ReportOptions) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        "parsenet report",
-        description="Write report.html and report.md of a run folder anew.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("run_dir", type=Path, help="folder that `parsenet fit` wrote")
-    given = parser.parse_args(words[1:])
-
     from parsenet.reports.html import write_report
 
-    print(write_report(given.run_dir))
+    print(write_report(options.run_dir))
     return 0

@@ -20,7 +20,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--taxonomy", required=True, help="voc2012, or a YAML file with `names:`")
     parser.add_argument("--split", type=Path, help="file of names (default: all files of --gt)")
     parser.add_argument("--out", type=Path, help="folder for scores, counts and a report")
-    parser.add_argument("--images", type=Path, help="folder of the pictures, for the report")
+    parser.add_argument("--images", type=Path, help="folder of the images, for the report")
     parser.add_argument(
         "--boundary", action="store_true", help="also score near contours: boundary IoU, trimap"
     )
@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
 
     from parsenet.evaluation.contours import score_contours, write_contours
     from parsenet.evaluation.folders import find_pairs, reader, score_pairs
-    from parsenet.inference.pictures import write_worst
+    from parsenet.inference.images import write_worst
     from parsenet.reports.comparison import contour_table
     from parsenet.reports.html import write_report
     from parsenet.reports.tables import class_table, protocol_sentence, summary_table

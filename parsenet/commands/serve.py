@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
         app = create_app(models, limits, allowed_hosts(given.host))
         if not is_loopback(given.host):
             _LOGGER.warning(
-                "warning: `--host %s` lets everybody who reaches this machine send pictures; there "
+                "warning: `--host %s` lets everybody who reaches this machine send images; there "
                 "is no password and no encryption.",
                 given.host,
             )
@@ -63,24 +63,24 @@ def main(words: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "parsenet serve",
-        description="Open a local web page: drop a picture and see its labels, with two checkpoints"
-        " side by side. Pictures are never stored.",
+        description="Open a local web page: drop an image and see its labels, with two checkpoints"
+        " side by side. Images are never stored.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "checkpoint",
         nargs="*",
         type=Path,
-        help="none for the model in the box, or one or two files of networks",
+        help="none for the bundled model, or one or two files of networks",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (8000)")
     parser.add_argument("--open", action="store_true", help="also open the browser")
     parser.add_argument("--megabytes", type=int, default=32, help="largest upload, in MiB (32)")
-    parser.add_argument("--megapixels", type=int, default=50, help="largest picture (50)")
+    parser.add_argument("--megapixels", type=int, default=50, help="largest image (50)")
     parser.add_argument("--queue", type=int, default=4, help="requests that may wait (4)")
     parser.add_argument(
-        "--memory", type=float, default=2.0, help="GiB before a picture is cut into windows (2)"
+        "--memory", type=float, default=2.0, help="GiB before an image is cut into windows (2)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     parser.add_argument("--precision", default="auto", help="auto, 32-true or bf16-mixed")

@@ -15,7 +15,7 @@ examples:
   parsenet submit --check results.tgz --root VOCdevkit/VOC2012
 
 The same command again goes on where it stopped. Exit codes: 0 the archive can be sent in, 1 it
-cannot (or pictures failed), 2 refused, 130 interrupted.
+cannot (or images failed), 2 refused, 130 interrupted.
 """
 
 
@@ -23,7 +23,7 @@ def main(words: list[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         "parsenet submit",
-        description="Label the test pictures of PASCAL VOC 2012, and pack the labels for its "
+        description="Label the test images of PASCAL VOC 2012, and pack the labels for its "
         "server; or check an archive that somebody packed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
         nargs="?",
         type=Path,
         metavar="MODEL",
-        help="checkpoint; without it that in the box",
+        help="checkpoint; without it the bundled model",
     )
     add("--root", type=Path, help="VOC's folder, with JPEGImages and ImageSets")
     add("--split", default="test", help="list of ids in ImageSets/Segmentation (test)")
@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     add("--precision", default="auto", help="auto, 32-true or bf16-mixed")
     add("--scales", type=numbers, default=(1.0,), metavar="S,...", help="average over sizes")
-    add("--flip", action="store_true", help="average with the mirrored picture")
+    add("--flip", action="store_true", help="average with the mirrored image")
     add("--overwrite", action="store_true", help="replace label maps that exist")
     add("--quiet", action="store_true", help="print errors only")
     given = parser.parse_args(words[1:])
@@ -54,11 +54,11 @@ def main(words: list[str]) -> int:
 def _check(given: argparse.Namespace) -> int:
     from parsenet.submission import check_archive, find_split
 
-    pictures = None if given.root is None else find_split(given.root, given.split)
-    faults = check_archive(given.check, given.split, pictures)
+    images = None if given.root is None else find_split(given.root, given.split)
+    faults = check_archive(given.check, given.split, images)
     for sentence in faults:
         print(sentence)
-    if pictures is None:
+    if images is None:
         print("Ids and sizes were not compared. Add `--root VOCdevkit/VOC2012`.", file=sys.stderr)
     if not faults and not given.quiet:
         print(f"'{given.check}' is as the server wants it.")
@@ -77,7 +77,7 @@ def _submit(given: argparse.Namespace) -> int:
     from parsenet.inference.sources import Source
     from parsenet.submission import check_archive, find_split, pack, require_voc, results_folder
 
-    pictures = find_split(given.root, given.split)
+    images = find_split(given.root, given.split)
     config = InferenceConfig(scales=given.scales, flip=given.flip)
     loading = Loading(given.model, given.device, given.precision, config)
     predictor = loading.load()
@@ -85,7 +85,7 @@ def _submit(given: argparse.Namespace) -> int:
     if not given.quiet:
         print(introduce(predictor, given.model), file=sys.stderr)
     folder = results_folder(given.split)
-    sources = tuple(Source(path, f"{folder}/{name}") for name, path in pictures.items())
+    sources = tuple(Source(path, f"{folder}/{name}") for name, path in images.items())
     run = RunConfig(given.overwrite, progress=not given.quiet, settings=loading.settings())
     with heeding_termination():
         report = Job(sources, given.out, SaveConfig(), ReadConfig(), run).execute(predictor)
@@ -93,8 +93,8 @@ def _submit(given: argparse.Namespace) -> int:
     if report.failed:
         return 1
     archive = given.out / "results.tgz"
-    pack(given.out, list(pictures), given.split, archive)
-    if faults := check_archive(archive, given.split, pictures):
+    pack(given.out, list(images), given.split, archive)
+    if faults := check_archive(archive, given.split, images):
         archive.unlink()
         for sentence in faults:
             print(sentence)
@@ -102,5 +102,5 @@ def _submit(given: argparse.Namespace) -> int:
         print(f"error: {way_out}", file=sys.stderr)
         return 1
     if not given.quiet:
-        print(f"{len(pictures)} label maps are in '{archive}', as the server wants it.")
+        print(f"{len(images)} label maps are in '{archive}', as the server wants it.")
     return 0

@@ -1,1 +1,1 @@
-"""Pictures and labels: data sets, how their files are read, and what training does to them."""
+"""Images and labels: data sets, how their files are read, and what training does to them."""

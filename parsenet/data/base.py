@@ -20,7 +20,7 @@ from parsenet.taxonomy import Taxonomy
 
 
 class SegmentationDataset(Dataset[Item], ABC):
-    """Pictures with a class for every pixel.
+    """Images with a class for every pixel.
 
     A final class sets the three attributes and says how one sample is read; checking, transforming
     and the conversion to tensors happen here, once.
@@ -37,7 +37,7 @@ class SegmentationDataset(Dataset[Item], ABC):
 
     @abstractmethod
     def read(self, index: int) -> Sample:
-        """Read the picture and the label of a sample, unchecked."""
+        """Read the image and the label of a sample, unchecked."""
 
     @abstractmethod
     def read_label(self, index: int) -> LabelMap:
@@ -49,7 +49,7 @@ class SegmentationDataset(Dataset[Item], ABC):
 
     @abstractmethod
     def image_path(self, index: int) -> Path | None:
-        """Name the picture's file; None for drawn ones."""
+        """Name the image's file; None for drawn ones."""
 
     @final
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class SegmentationDataset(Dataset[Item], ABC):
             key: a position, or what `TrainSampler` yields. A bare position is its own seed.
 
         Raises:
-            LabelError: picture and label differ in size, or the label holds an unknown value.
+            LabelError: image and label differ in size, or the label holds an unknown value.
         """
         position, seed = key if isinstance(key, tuple) else (key, abs(key))
         index = range(len(self))[position]  # an IndexError beyond the end, and -1 is the last
@@ -79,7 +79,7 @@ class SegmentationDataset(Dataset[Item], ABC):
         return _to_item(sample._replace(image=sample.image.copy(), label=sample.label.copy()))
 
     def _augment(self, transform: Augmentation, index: int, path: Path, seed: int) -> Sample:
-        """Read the label, draw, and only then decode as much of the picture as is needed."""
+        """Read the label, draw, and only then decode as much of the image as is needed."""
         label = self.read_label(index)
         if not _is_plainly_right(label, self.taxonomy):
             check_label(label, self.taxonomy, self.label_name(index))
@@ -93,9 +93,9 @@ class SegmentationDataset(Dataset[Item], ABC):
     def _check_size(self, sample: Sample, index: int) -> None:
         if sample.image.shape[:2] != sample.label.shape:
             raise LabelError(
-                f"The label '{self.label_name(index)}' must be as large as its picture "
+                f"The label '{self.label_name(index)}' must be as large as its image "
                 f"{sample.image.shape[:2]}, got {sample.label.shape}. Sizes are (height, width); "
-                "an EXIF orientation turns the picture but not the label."
+                "an EXIF orientation turns the image but not the label."
             )
 
 

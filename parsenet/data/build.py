@@ -33,7 +33,7 @@ def build_dataset(config: DataConfig, split: str, train: bool = False) -> Segmen
     Args:
         config: which data, and what training does to them.
         split: a split of that data set.
-        train: augment the samples as `config` says; otherwise pictures keep their native size.
+        train: augment the samples as `config` says; otherwise images keep their native size.
 
     Raises:
         ConfigError: the split is unknown, or `root` or the taxonomy is not set.
@@ -42,11 +42,11 @@ def build_dataset(config: DataConfig, split: str, train: bool = False) -> Segmen
     transform = None
     if train:
         # Not needed for scoring and prediction, whose install has no OpenCV.
-        from parsenet.data.cache import open_pictures
+        from parsenet.data.cache import open_images
         from parsenet.data.transforms import TrainTransform
 
-        pictures = open_pictures(config)
-        transform = TrainTransform(config.recipe, taxonomy_of(config).void, pictures)
+        images = open_images(config)
+        transform = TrainTransform(config.recipe, taxonomy_of(config).void, images)
     return _TABLE[config.dataset].build(config, split, transform)
 
 

@@ -1,6 +1,6 @@
-"""Decoded training pictures that are kept, in memory or on disk, up to a limit.
+"""Decoded training images that are kept, in memory or on disk, up to a limit.
 
-A store is filled until it is full and then stays as it is. In a shuffled epoch every picture comes
+A store is filled until it is full and then stays as it is. In a shuffled epoch every image comes
 once, so those at hand are as good as any; throwing the oldest out for the newest would throw out
 what is needed next.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from parsenet.config import DataConfig
-from parsenet.data.pictures import FilePictures, Pictures
+from parsenet.data.images import FileImages, Images
 from parsenet.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -48,52 +48,52 @@ class Store(ABC):
 
     @abstractmethod
     def get(self, stamp: Stamp) -> UInt8[np.ndarray, "h w 3"] | None:
-        """Return a read-only picture, or None when it is not here."""
+        """Return a read-only image, or None when it is not here."""
 
     @abstractmethod
-    def put(self, stamp: Stamp, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Keep a picture if it fits under the limit."""
+    def put(self, stamp: Stamp, image: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Keep an image if it fits under the limit."""
 
 
 @final
-class CachedPictures(Pictures):
-    """Pictures that are decoded once.
+class CachedImages(Images):
+    """Images that are decoded once.
 
-    Only whole pictures are kept: a reduced one is decoded every time, so that a sample never
+    Only whole images are kept: a reduced one is decoded every time, so that a sample never
     depends on what happens to be in the cache.
 
     Args:
-        pictures: where they come from.
+        images: where they come from.
         store: where they are kept.
     """
 
-    def __init__(self, pictures: Pictures, store: Store) -> None:
-        self._pictures = pictures
+    def __init__(self, images: Images, store: Store) -> None:
+        self._images = images
         self._store = store
 
     def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Take a picture from the store, or decode it and put it there."""
+        """Take an image from the store, or decode it and put it there."""
         try:
             stamp = Stamp.of(path)
         except OSError:
-            return self._pictures.read(path, reduction)  # which says what is wrong
+            return self._images.read(path, reduction)  # which says what is wrong
         if reduction > 1:
-            return self._pictures.read(path, reduction)
+            return self._images.read(path, reduction)
         kept = self._store.get(stamp)
         if kept is None:
-            kept = self._pictures.read(path, 1)
+            kept = self._images.read(path, 1)
             self._store.put(stamp, kept)
         return kept
 
 
-def open_pictures(config: DataConfig) -> Pictures:
-    """Open the pictures of training, with the cache that the options ask for.
+def open_images(config: DataConfig) -> Images:
+    """Open the images of training, with the cache that the options ask for.
 
     Raises:
         ConfigError: the cache cannot be had here.
     """
     if config.cache == "none":
-        return FilePictures()
+        return FileImages()
     if sys.platform == "win32":
         raise ConfigError(
             f"`cache` must be none on Windows, got {config.cache}: it shares memory and locks in a "
@@ -111,13 +111,13 @@ def open_pictures(config: DataConfig) -> Pictures:
 
         store = DiskStore(config.cache_dir or default_dir(), limit)
         _log.info("%s", store.describe())
-    return CachedPictures(FilePictures(), store)
+    return CachedImages(FileImages(), store)
 
 
 def default_dir() -> Path:
     """Return the folder of `cache: disk` when none is given."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "parsenet" / "pictures"
+    return (Path(home) if home else Path.home() / ".cache") / "parsenet" / "images"
 
 
 def _refuse_too_much(limit: float) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import final
 
 from parsenet.data.labels import LabelMap
-from parsenet.data.lists import find_base, name_pictures, read_ids, refuse_split, require_files
+from parsenet.data.lists import find_base, name_images, read_ids, refuse_split, require_files
 from parsenet.data.pairs import Pair, PairedDataset
 from parsenet.data.reading import read_stored_label
 from parsenet.data.sample import Transform
@@ -25,7 +25,7 @@ class CamVid(PairedDataset):
     | fact | value |
     |---|---|
     | splits | train 367; val 101; test 233; trainval 468 |
-    | pictures | 480 x 360, PNG in SegNet's copy; any ending is read |
+    | images | 480 x 360, PNG in SegNet's copy; any ending is read |
     | labels | grey PNG of the same name: 11 classes |
     | void | stored as 11 (Unlabelled); 255 here |
     | licence | of the labels: for research (Brostow et al., University of Cambridge) |
@@ -34,12 +34,12 @@ class CamVid(PairedDataset):
     Args:
         root: the folder with `train` and `trainannot`, or one that holds it as `CamVid`.
         split: train, val, test or trainval. Where there is a `train.txt` and so on beside the
-            folders, it says which pictures count and in which order.
+            folders, it says which images count and in which order.
         transform: changes samples while training.
 
     Raises:
-        ConfigError: there is no such split, or two pictures have one name.
-        DataNotFoundError: a folder is missing or empty, or a picture or label is.
+        ConfigError: there is no such split, or two images have one name.
+        DataNotFoundError: a folder is missing or empty, or an image or label is.
     """
 
     splits = ("train", "val", "test", "trainval")
@@ -58,13 +58,13 @@ class CamVid(PairedDataset):
 
 def _pairs_of(base: Path, split: str) -> list[Pair]:
     images, labels = base / split, base / f"{split}annot"
-    found = name_pictures(images, _TITLE, f"{_REMEDY}.")
+    found = name_images(images, _TITLE, f"{_REMEDY}.")
     listed = base / f"{split}.txt"
     ids = read_ids(listed, "") if listed.is_file() else list(found)
     missing = [name for name in ids if name not in found]
     if missing:
         raise DataNotFoundError(
-            f"{_TITLE} is not complete: {len(missing)} of {len(ids)} pictures are missing in "
+            f"{_TITLE} is not complete: {len(missing)} of {len(ids)} images are missing in "
             f"'{images}', the first is '{missing[0]}'. Copy them there or shorten '{listed}'."
         )
     require_files(labels, [f"{name}.png" for name in ids], _TITLE, f"{_REMEDY}.")

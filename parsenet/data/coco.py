@@ -34,16 +34,16 @@ BACKGROUND = "background"
 
 @final
 class CocoDataset(SegmentationDataset):
-    """Pictures with a JSON file of annotations: COCO, COCO-Stuff, exports of labelme and CVAT.
+    """Images with a JSON file of annotations: COCO, COCO-Stuff, exports of labelme and CVAT.
 
     | fact | value |
     |---|---|
     | splits | whatever the templates find for `{split}` |
     | COCO 2017 | train2017 118,287; val2017 5,000; 80 things, 91 stuff, 133 panoptic categories |
-    | pictures | what Pillow reads |
+    | images | what Pillow reads |
     | labels | polygons, run lengths (plain or compressed), or panoptic PNG files |
     | void | crowds, and objects that have a box but no outline |
-    | licence | COCO: annotations CC BY 4.0, pictures Flickr terms of use |
+    | licence | COCO: annotations CC BY 4.0, images Flickr terms of use |
     | source | Lin et al., ECCV 2014; Caesar et al., CVPR 2018; Kirillov et al., CVPR 2019 |
 
     Where outlines overlap, the smaller one is on top. Pixels without an annotation are the class
@@ -52,14 +52,14 @@ class CocoDataset(SegmentationDataset):
     Args:
         root: folder that the templates are relative to.
         split: what `{split}` stands for, such as `val2017`.
-        layout: where annotations and pictures lie, and what becomes of other categories.
+        layout: where annotations and images lie, and what becomes of other categories.
         taxonomy: the classes, from `coco_taxonomy`.
         transform: changes samples while training.
 
     Raises:
         ConfigError: a template, or the map from categories to classes, is wrong; or pycocotools
             is not installed.
-        DataNotFoundError: the annotation file or a picture is missing.
+        DataNotFoundError: the annotation file or an image is missing.
         LabelError: the annotation file is damaged.
     """
 
@@ -84,12 +84,12 @@ class CocoDataset(SegmentationDataset):
             require_pycocotools("`dataset: coco`")
         folder = root / _fill(layout.images, split, "images")
         self._paths = [_find(image.file_name, folder, root, path.parent) for image in file.images]
-        self._require_pictures(path)
+        self._require_images(path)
         self.ids = _ids_of(file.images)
         empty = sum(image.annotations == b"[]" for image in file.images)
         if empty:
             _LOGGER.warning(
-                "%d of %d pictures in '%s' have no annotation: they are '%s' all over.",
+                "%d of %d images in '%s' have no annotation: they are '%s' all over.",
                 empty,
                 len(file.images),
                 path.name,
@@ -97,7 +97,7 @@ class CocoDataset(SegmentationDataset):
             )
 
     def read(self, index: int) -> Sample:
-        """Read the picture and draw its label."""
+        """Read the image and draw its label."""
         return Sample(read_image(self._paths[index]), self.read_label(index), self.ids[index])
 
     def read_label(self, index: int) -> LabelMap:
@@ -112,18 +112,18 @@ class CocoDataset(SegmentationDataset):
         return draw_segments(path, annotation["segments_info"], frame, self._palette)
 
     def label_name(self, index: int) -> str:
-        """Name the annotation file and the picture in it."""
+        """Name the annotation file and the image in it."""
         return f"{self._file_name}: {self.ids[index]}"
 
     def image_path(self, index: int) -> Path:
-        """Name the picture's file."""
+        """Name the image's file."""
         return self._paths[index]
 
-    def _require_pictures(self, path: Path) -> None:
+    def _require_images(self, path: Path) -> None:
         lone = [place for place in self._paths if not place.is_file()]
         if lone:
             raise DataNotFoundError(
-                f"Every picture in '{path}' must exist, got {len(lone)} of {len(self._paths)} "
+                f"Every image in '{path}' must exist, got {len(lone)} of {len(self._paths)} "
                 f"missing, the first is '{lone[0]}'. Copy them there or set `data.coco.images`."
             )
 
@@ -222,21 +222,19 @@ def _fill(template: str, split: str, field: str) -> str:
 
 
 def _find(file_name: str, folder: Path, root: Path, beside: Path) -> Path:
-    """Find a picture; exports write paths of the machine they were made on, or backslashes."""
+    """Find an image; exports write paths of the machine they were made on, or backslashes."""
     name = PurePosixPath(file_name.replace("\\", "/"))
     places = [folder / name, folder / name.name, root / name, beside / name, beside / name.name]
     return next((place for place in places if place.is_file()), folder / name.name)
 
 
 def _ids_of(images: Iterable[CocoImage]) -> list[str]:
-    """Name the pictures after their files, with folders where they would repeat without."""
+    """Name the images after their files, with folders where they would repeat without."""
     paths = [PurePosixPath(image.file_name.replace("\\", "/")).with_suffix("") for image in images]
     ids = [path.name for path in paths]
     if len(set(ids)) < len(ids):
         ids = ["/".join(part for part in path.parts if part not in ("..", "/")) for path in paths]
     if len(set(ids)) < len(ids):
         twice, _ = Counter(ids).most_common(1)[0]
-        raise ConfigError(
-            f"Pictures must have names of their own, got '{twice}' twice. Rename one."
-        )
+        raise ConfigError(f"Images must have names of their own, got '{twice}' twice. Rename one.")
     return ids

@@ -12,7 +12,7 @@ from parsenet.errors import ConfigError, DataNotFoundError, LabelError
 
 
 class CocoImage(NamedTuple):
-    """A picture of the file; its size is None where the file does not tell it."""
+    """An image of the file; its size is None where the file does not tell it."""
 
     number: int | str
     file_name: str
@@ -25,7 +25,7 @@ class CocoImage(NamedTuple):
 
 @dataclass(frozen=True)
 class CocoFile:
-    """Pictures with annotations, and the names of the categories."""
+    """Images with annotations, and the names of the categories."""
 
     path: Path
     categories: dict[int, str]
@@ -39,7 +39,7 @@ def read_coco(path: Path) -> CocoFile:
     """Read an annotation file: instances, stuff or panoptic.
 
     Raises:
-        DataNotFoundError: the file is missing, or has no pictures.
+        DataNotFoundError: the file is missing, or has no images.
         LabelError: it is no JSON of this form, or an annotation names what is not in it.
     """
     _stamp(path)
@@ -91,7 +91,7 @@ def _read(path: Path) -> CocoFile:
         number = annotation.get("image_id")
         if number not in of_image:
             raise LabelError(
-                f"'{path}' must have a picture for every annotation, got none for 'image_id' "
+                f"'{path}' must have an image for every annotation, got none for 'image_id' "
                 f"{number} of annotation {annotation.get('id')}. Export the file again."
             )
         if is_panoptic:
@@ -107,9 +107,9 @@ def _read(path: Path) -> CocoFile:
         for image in record["images"]
     )
     if not images:
-        raise DataNotFoundError(f"'{path}' must name at least one picture, got none.")
+        raise DataNotFoundError(f"'{path}' must name at least one image, got none.")
     if len(of_image) < len(images):
-        raise LabelError(f"Every picture in '{path}' must have an id of its own, got one twice.")
+        raise LabelError(f"Every image in '{path}' must have an id of its own, got one twice.")
     return CocoFile(path, categories, images, is_panoptic)
 
 
@@ -138,7 +138,7 @@ def _load(path: Path) -> dict[str, Any]:
         )
     for image in found["images"]:
         if not isinstance(image, dict) or not {"id", "file_name"} <= set(image):
-            raise LabelError(f"Every picture in '{path}' must have `id` and `file_name`.")
+            raise LabelError(f"Every image in '{path}' must have `id` and `file_name`.")
     return found
 
 

@@ -17,7 +17,7 @@ Runs: TypeAlias = Int64[np.ndarray, " r"]
 """A mask as lengths of runs, down the columns: outside, inside, outside and so on."""
 
 _FAR = 100
-"""Coordinates beyond so many picture sides are taken for damage."""
+"""Coordinates beyond so many image sides are taken for damage."""
 
 
 class Palette(NamedTuple):
@@ -75,8 +75,8 @@ def draw_outlines(
     are drawn in the file's order.
 
     Args:
-        annotations: those of one picture.
-        frame: the picture's size.
+        annotations: those of one image.
+        frame: the image's size.
         palette: what each category becomes.
 
     Raises:
@@ -100,8 +100,8 @@ def draw_segments(
 
     Args:
         path: the PNG; a segment's number is red + 256 green + 65536 blue, and 0 is unlabelled.
-        segments: `segments_info` of the picture.
-        frame: the picture's size.
+        segments: `segments_info` of the image.
+        frame: the image's size.
         palette: what each category becomes.
 
     Raises:
@@ -111,7 +111,7 @@ def draw_segments(
     numbers = read_image(path).astype(np.int32) @ np.array([1, 256, 65536], np.int32)
     if numbers.shape != frame.size:
         raise LabelError(
-            f"The label '{path}' must be as large as its picture {frame.size}, got "
+            f"The label '{path}' must be as large as its image {frame.size}, got "
             f"{numbers.shape}. Sizes are (height, width)."
         )
     known = {0: palette.rest}
@@ -197,7 +197,7 @@ def _corners(box: Sequence[int | float]) -> list[int | float]:
 
 
 def _within(numbers: np.ndarray, frame: Frame) -> np.ndarray:
-    """Refuse coordinates that no picture has: drawing them takes memory for every pixel."""
+    """Refuse coordinates that no image has: drawing them takes memory for every pixel."""
     if len(numbers) % 2 or not np.isfinite(numbers).all():
         raise ValueError("coordinates that are not pairs of numbers")
     if abs(numbers).max() > _FAR * max(frame.size):

@@ -1,4 +1,4 @@
-"""Pictures on disk that outlive the run: one file each, written whole or not at all."""
+"""Images on disk that outlive the run: one file each, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
 
 _HEADER: Final = struct.Struct("<8sqqii")
-"""Mark of the format, size and time of the picture's file, height, width."""
+"""Mark of the format, size and time of the image's file, height, width."""
 _MARK: Final = b"PNETPIC1"
 _SUFFIX: Final = ".pixels"
 _OLD_PART_SECONDS: Final = 3600
@@ -32,9 +32,9 @@ _log = logging.getLogger(__name__)
 
 @final
 class DiskStore(Store):
-    """A folder of pixel files, named after the pictures' paths and mapped into memory to be read.
+    """A folder of pixel files, named after the images' paths and mapped into memory to be read.
 
-    A file holds the size and the time of the picture it was made of; when those differ it is
+    A file holds the size and the time of the image it was made of; when those differ it is
     ignored, and replaced.
 
     Args:
@@ -63,9 +63,7 @@ class DiskStore(Store):
         """Say in a line where the cache is and how full."""
         with self._total() as total:
             used = total[0] / 2**30
-        return (
-            f"Cache of pictures: {used:.2f} of {self._limit / 2**30:.2f} GiB in '{self._folder}'."
-        )
+        return f"Cache of images: {used:.2f} of {self._limit / 2**30:.2f} GiB in '{self._folder}'."
 
     def num_bytes(self) -> int:
         """Return the bytes in use."""
@@ -73,7 +71,7 @@ class DiskStore(Store):
             return int(total[0])
 
     def get(self, stamp: Stamp) -> UInt8[np.ndarray, "h w 3"] | None:
-        """Map a picture's file; None where it is missing, damaged, or of another state."""
+        """Map an image's file; None where it is missing, damaged, or of another state."""
         try:
             with self._file_of(stamp).open("rb") as file:
                 memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -88,20 +86,20 @@ class DiskStore(Store):
         pixels = np.frombuffer(memory, np.uint8, height * width * 3, _HEADER.size)
         return pixels.reshape(height, width, 3)
 
-    def put(self, stamp: Stamp, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    def put(self, stamp: Stamp, image: UInt8[np.ndarray, "h w 3"]) -> None:
         """Reserve the bytes, then write; a disk that is full ends the filling, not the training."""
         if self._is_broken:
             return
         path = self._file_of(stamp)
-        header = _HEADER.pack(_MARK, stamp.num_bytes, stamp.time_ns, *picture.shape[:2])
-        more = _HEADER.size + picture.nbytes
+        header = _HEADER.pack(_MARK, stamp.num_bytes, stamp.time_ns, *image.shape[:2])
+        more = _HEADER.size + image.nbytes
         try:
             more -= path.stat().st_size if path.exists() else 0
             with self._total() as total:
                 if total[0] + more > self._limit:
                     return
                 total[0] += more
-            write_bytes_atomically(path, header + picture.tobytes())
+            write_bytes_atomically(path, header + image.tobytes())
         except OSError as error:
             self._is_broken = True
             _log.warning("The cache in '%s' is no longer filled: %s.", self._folder, error)

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float64
 
 REDUCTIONS = (8, 4, 2, 1)
-"""By how much a picture's sides can be divided while it is decoded."""
+"""By how much an image's sides can be divided while it is decoded."""
 
 
 class Window(NamedTuple):
-    """A part of a resized picture; all pairs are (rows, columns) in pixels of that picture.
+    """A part of a resized image; all pairs are (rows, columns) in pixels of that image.
 
-    `scaled` is the size of the whole resized picture, `corner` the first pixel of the window
-    (negative where the window begins before the picture), `size` the window's.
+    `scaled` is the size of the whole resized image, `corner` the first pixel of the window
+    (negative where the window begins before the image), `size` the window's.
     """
 
     scaled: tuple[int, int]
@@ -24,7 +24,7 @@ class Window(NamedTuple):
     size: tuple[int, int]
 
     def inside(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return first and past-the-last pixel of what the window shows of the picture."""
+        """Return first and past-the-last pixel of what the window shows of the image."""
         (height, width), (top, left) = self.scaled, self.corner
         end = min(height, top + self.size[0]), min(width, left + self.size[1])
         return (max(0, top), max(0, left)), end
@@ -61,14 +61,14 @@ class Draw(NamedTuple):
     degrees: float = 0.0
     """Turn about the window's centre."""
     reduction: int = 1
-    """How many times smaller the picture may be decoded."""
+    """How many times smaller the image may be decoded."""
     colour_seed: int = 0
 
     def affine(self, size: tuple[int, int], reduction: int = 1) -> Affine:
-        """Map pixels of the window to pixels of the picture.
+        """Map pixels of the window to pixels of the image.
 
         Args:
-            size: (height, width) of the picture before any reduction.
+            size: (height, width) of the image before any reduction.
             reduction: what its sides were divided by when it was decoded.
         """
         (height, width), (top, left) = self.window.size, self.window.corner
@@ -93,13 +93,13 @@ class Draw(NamedTuple):
 
 
 def reduction_for(scaled: tuple[int, int], size: tuple[int, int]) -> int:
-    """Find the largest reduction that leaves a picture at least as large as it is to become.
+    """Find the largest reduction that leaves an image at least as large as it is to become.
 
     What is left to do is then less than halving, which linear interpolation does without aliasing.
 
     Args:
-        scaled: (height, width) that the picture is to have.
-        size: (height, width) of the picture.
+        scaled: (height, width) that the image is to have.
+        size: (height, width) of the image.
     """
     factor = max(scaled[0] / size[0], scaled[1] / size[1])
     return next(n for n in REDUCTIONS if n == 1 or n * factor <= 1)

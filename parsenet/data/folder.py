@@ -1,4 +1,4 @@
-"""A plain folder of pictures and masks, paired by their names."""
+"""A plain folder of images and masks, paired by their names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import final
 from parsenet.config import FolderConfig
 from parsenet.data.labels import LabelMap
 from parsenet.data.pairs import Pair, PairedDataset
-from parsenet.data.reading import is_picture, read_mask
+from parsenet.data.reading import is_image, read_mask
 from parsenet.data.sample import Transform
 from parsenet.errors import ConfigError, DataNotFoundError
 from parsenet.taxonomy import LabelSet
@@ -21,25 +21,25 @@ _LOGGER = logging.getLogger(__name__)
 
 @final
 class FolderDataset(PairedDataset):
-    """Pictures and masks of your own.
+    """Images and masks of your own.
 
     | fact | value |
     |---|---|
     | splits | whatever the templates find for `{split}` |
-    | pictures | what Pillow reads; other files in the folder are passed over |
+    | images | what Pillow reads; other files in the folder are passed over |
     | labels | PNG of numbers (mode P, L, 1, 16-bit), or RGB in the taxonomy's colours |
     | void | the taxonomy's, 255 by default |
 
     Args:
         root: folder that the templates are relative to.
         split: what `{split}` stands for.
-        layout: where pictures and masks lie.
+        layout: where images and masks lie.
         label_set: what the stored values or colours mean.
         transform: changes samples while training.
 
     Raises:
-        ConfigError: a template is wrong, or two pictures have one name.
-        DataNotFoundError: there is no picture, or one without a mask.
+        ConfigError: a template is wrong, or two images have one name.
+        DataNotFoundError: there is no image, or one without a mask.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class FolderDataset(PairedDataset):
         label_set: LabelSet,
         transform: Transform | None = None,
     ) -> None:
-        images = _find_pictures(root, _fill(layout.images, "images", split=split))
+        images = _find_images(root, _fill(layout.images, "images", split=split))
         pairs = [
             Pair(
                 path.stem,
@@ -76,13 +76,13 @@ def _require_pairs(pairs: list[Pair]) -> None:
         twice, _ = Counter(ids).most_common(1)[0]
         both = [pair.image for pair in pairs if pair.id == twice]
         raise ConfigError(
-            f"`folder.images` must find one picture per name, got '{both[0]}' and '{both[1]}'. "
+            f"`folder.images` must find one image per name, got '{both[0]}' and '{both[1]}'. "
             "Narrow the template, for instance to `*.jpg`."
         )
     lone = [pair for pair in pairs if not pair.label.is_file()]
     if lone:
         raise DataNotFoundError(
-            f"Every picture must have a mask, got {len(lone)} of {len(pairs)} without: "
+            f"Every image must have a mask, got {len(lone)} of {len(pairs)} without: "
             f"{_name_some(pair.image for pair in lone)}. The mask of the first should be "
             f"'{lone[0].label}': add it or change `folder.labels`."
         )
@@ -106,23 +106,23 @@ def _fill(template: str, field: str, **words: str) -> str:
     return filled
 
 
-def _find_pictures(root: Path, pattern: str) -> list[Path]:
+def _find_images(root: Path, pattern: str) -> list[Path]:
     if not root.is_dir():
         raise DataNotFoundError(f"The folder '{root}' must exist. Check `data.root`.")
-    found = sorted(path for path in root.glob(pattern) if is_picture(path))
+    found = sorted(path for path in root.glob(pattern) if is_image(path))
     if not found:
         raise DataNotFoundError(
-            f"'{root / pattern}' must find at least one picture, got none. Check `data.root`, the "
+            f"'{root / pattern}' must find at least one image, got none. Check `data.root`, the "
             "split and `folder.images`."
         )
     return found
 
 
 def _warn_of_lone_masks(root: Path, pattern: str, paired: list[Path]) -> None:
-    """Name masks without a picture; they do no harm, but often tell of a forgotten file."""
+    """Name masks without an image; they do no harm, but often tell of a forgotten file."""
     lone = sorted(set(root.glob(pattern)) - set(paired))
     if lone:
-        _LOGGER.warning("%d mask(s) have no picture: %s.", len(lone), _name_some(lone))
+        _LOGGER.warning("%d mask(s) have no image: %s.", len(lone), _name_some(lone))
 
 
 def _name_some(paths: Iterable[Path]) -> str:

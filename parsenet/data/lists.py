@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PureWindowsPath
 
-from parsenet.data.reading import is_picture
+from parsenet.data.reading import is_image
 from parsenet.errors import ConfigError, DataNotFoundError, suggest
 
 
@@ -59,46 +59,46 @@ def read_ids(path: Path, missing: str) -> list[str]:
     ids = [PureWindowsPath(line.split()[0]).stem for line in lines if line.strip()]
     if not ids:
         raise DataNotFoundError(
-            f"'{path}' must name at least one picture, got none. Write one name per line."
+            f"'{path}' must name at least one image, got none. Write one name per line."
         )
     if len(set(ids)) < len(ids):
         twice, _ = Counter(ids).most_common(1)[0]
-        raise ConfigError(f"'{path}' must name a picture once, got '{twice}' twice. Delete one.")
+        raise ConfigError(f"'{path}' must name an image once, got '{twice}' twice. Delete one.")
     return ids
 
 
-def name_pictures(folder: Path, dataset: str, remedy: str) -> dict[str, Path]:
-    """Return the pictures of a folder by name without ending, sorted.
+def name_images(folder: Path, dataset: str, remedy: str) -> dict[str, Path]:
+    """Return the images of a folder by name without ending, sorted.
 
     Args:
         folder: where to look.
         dataset: title, for the message.
-        remedy: what to do when there is no picture.
+        remedy: what to do when there is no image.
 
     Raises:
-        DataNotFoundError: the folder is missing, or without a picture.
-        ConfigError: two pictures have one name.
+        DataNotFoundError: the folder is missing, or without an image.
+        ConfigError: two images have one name.
     """
-    paths = sorted(filter(is_picture, folder.iterdir())) if folder.is_dir() else []
+    paths = sorted(filter(is_image, folder.iterdir())) if folder.is_dir() else []
     if not paths:
         raise DataNotFoundError(
-            f"{dataset} is not complete: '{folder}' must hold pictures, got none. {remedy}"
+            f"{dataset} is not complete: '{folder}' must hold images, got none. {remedy}"
         )
     found: dict[str, Path] = {}
     for path in paths:
         if found.setdefault(path.stem, path) != path:
             raise ConfigError(
-                f"Pictures must have names of their own, got '{found[path.stem]}' and '{path}'. "
+                f"Images must have names of their own, got '{found[path.stem]}' and '{path}'. "
                 "Delete one of them."
             )
     return found
 
 
 def refuse_leak(split: str, ids: Iterable[str], path: Path, val_path: Path) -> None:
-    """Refuse training pictures that are validation pictures; nothing where there is no val list.
+    """Refuse training images that are validation images; nothing where there is no val list.
 
     Raises:
-        ConfigError: there are such pictures.
+        ConfigError: there are such images.
     """
     if not val_path.is_file():
         return
@@ -106,7 +106,7 @@ def refuse_leak(split: str, ids: Iterable[str], path: Path, val_path: Path) -> N
     leaked = [name for name in ids if name in held_out]
     if leaked:
         raise ConfigError(
-            f"The split `{split}` must hold no picture of `val`, got {len(leaked)}, the first is "
+            f"The split `{split}` must hold no image of `val`, got {len(leaked)}, the first is "
             f"'{leaked[0]}'. Delete them from '{path}': a network is not scored on what it learnt."
         )
 

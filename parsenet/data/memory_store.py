@@ -1,4 +1,4 @@
-"""Pictures in memory that all loader processes share.
+"""Images in memory that all loader processes share.
 
 The memory is an anonymous file: it counts against no mounted file system (containers often have a
 tiny /dev/shm), is shared by forked and by spawned processes alike, and is gone with the process
@@ -33,7 +33,7 @@ _RECORD: Final = np.dtype([
     ("is_whole", "<i8"),
 ])
 _BYTES_PER_SLOT: Final = 2**15
-"""One slot of the table for so much memory: far more than there are pictures of 100x110."""
+"""One slot of the table for so much memory: far more than there are images of 100x110."""
 _MAX_STEPS: Final = 1024
 """Slots that are looked at for one key."""
 
@@ -56,7 +56,7 @@ class MemoryStore(Store):
         self._end[0] = self._first_byte()
 
     def get(self, stamp: Stamp) -> UInt8[np.ndarray, "h w 3"] | None:
-        """Look a picture up; the result is a view of the shared memory."""
+        """Look an image up; the result is a view of the shared memory."""
         slot = self._find(_key_of(stamp))
         if slot is None:
             return None
@@ -65,24 +65,24 @@ class MemoryStore(Store):
             return None
         return self._pixels(int(record["begin"]), int(record["height"]), int(record["width"]))
 
-    def put(self, stamp: Stamp, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    def put(self, stamp: Stamp, image: UInt8[np.ndarray, "h w 3"]) -> None:
         """Reserve a place under the lock, and fill it outside.
 
-        A process that dies between the two leaves a slot that is never whole: its picture is
+        A process that dies between the two leaves a slot that is never whole: its image is
         decoded every time.
         """
         key = _key_of(stamp)
-        height, width, _ = picture.shape
+        height, width, _ = image.shape
         with self._locked():
             slot = self._find(key)
             begin = int(self._end[0])
-            if slot is None or self._table[slot]["begin"] or begin + picture.nbytes > self._limit:
+            if slot is None or self._table[slot]["begin"] or begin + image.nbytes > self._limit:
                 return
-            self._end[0] = begin + picture.nbytes
+            self._end[0] = begin + image.nbytes
             self._table[slot] = (*key, begin, height, width, 0)
         pixels = self._pixels(begin, height, width)
         pixels.flags.writeable = True
-        pixels[:] = picture
+        pixels[:] = image
         with self._locked():  # the pixels are there before the word that they are
             self._table["is_whole"][slot] = 1
 
@@ -151,9 +151,9 @@ def _make_file() -> tuple[int, Path]:
         the file, and the name by which other processes open it.
     """
     if sys.platform == "linux":
-        file = os.memfd_create("parsenet-pictures", os.MFD_CLOEXEC)
+        file = os.memfd_create("parsenet-images", os.MFD_CLOEXEC)
         return file, Path(f"/proc/{os.getpid()}/fd/{file}")
-    file, name = tempfile.mkstemp(prefix="parsenet-pictures-")
+    file, name = tempfile.mkstemp(prefix="parsenet-images-")
     return file, Path(name)
 
 

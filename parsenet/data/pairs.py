@@ -1,4 +1,4 @@
-"""Data sets of picture files with a label file each: a list of pairs, and a decoder of labels."""
+"""Data sets of image files with a label file each: a list of pairs, and a decoder of labels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PairedDataset(SegmentationDataset, ABC):
 
     @final
     def read(self, index: int) -> Sample:
-        """Read picture and label."""
+        """Read image and label."""
         name, image, label = self._pairs[index]
         return Sample(read_image(image), self.decode(label), name)
 
@@ -49,7 +49,7 @@ class PairedDataset(SegmentationDataset, ABC):
 
     @final
     def image_path(self, index: int) -> Path:
-        """Name the picture's file."""
+        """Name the image's file."""
         return self._pairs[index].image
 
     @final

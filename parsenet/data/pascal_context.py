@@ -1,4 +1,4 @@
-"""PASCAL-Context: every pixel of VOC 2010's pictures, with 59, 60 or 459 classes."""
+"""PASCAL-Context: every pixel of VOC 2010's images, with 59, 60 or 459 classes."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ _FORMS = (
 
 @final
 class PascalContext(PairedDataset):
-    """PASCAL-Context: the pictures of VOC 2010's detection task, labelled all over.
+    """PASCAL-Context: the images of VOC 2010's detection task, labelled all over.
 
     | fact | value |
     |---|---|
     | splits | train 4,998; val 5,105 (VOC 2010's `ImageSets/Main`); trainval 10,103 |
-    | pictures | JPEG of VOC 2010, longer side about 500 pixels; VOC 2012 holds them as well |
+    | images | JPEG of VOC 2010, longer side about 500 pixels; VOC 2012 holds them as well |
     | labels | MATLAB, `LabelMap` of 459 labels; or PNG of 59 classes, 0 background |
     | classes | the 59 most frequent ones; what else is labelled is background |
     | void | none, but background with 59 classes |
-    | licence | Flickr terms of use of each picture; labels for research |
+    | licence | Flickr terms of use of each image; labels for research |
     | source | Mottaghi et al., CVPR 2014; cs.stanford.edu/~roozbeh/pascal-context |
 
     Scores with 59 and with 60 classes differ by some 5 points for the same network and must not be
@@ -95,7 +95,7 @@ class PascalContext(PairedDataset):
                 f"`dataset: pascal_context459` must have the release's MATLAB files, got "
                 f"'{root / form.folder}'. {_REMEDY}, or use pascal_context60."
             )
-        voc = _find_pictures(root)
+        voc = _find_images(root)
         ids = _find_ids(root, voc, split, self.splits)
         images, labels = voc / "JPEGImages", root / form.folder
         require_files(images, [f"{name}.jpg" for name in ids], _TITLE, _VOC_REMEDY)
@@ -118,14 +118,13 @@ class PascalContext(PairedDataset):
         return self._recoding(stored, str(path))
 
 
-def _find_pictures(root: Path) -> Path:
+def _find_images(root: Path) -> Path:
     """Return the folder of VOC that holds `JPEGImages`."""
     for base in (root, *(root / name for name in _VOC)):
         if (base / "JPEGImages").is_dir():
             return base
     raise DataNotFoundError(
-        f"The pictures of {_TITLE} were not found in '{root}': 'JPEGImages' is missing. "
-        f"{_VOC_REMEDY}"
+        f"The images of {_TITLE} were not found in '{root}': 'JPEGImages' is missing. {_VOC_REMEDY}"
     )
 
 
@@ -184,7 +183,7 @@ def _find_ids(root: Path, voc: Path, split: str, splits: tuple[str, ...]) -> lis
     folders = [root, root / "ImageSets" / "SegmentationContext"]
     folders += [voc / "ImageSets" / "SegmentationContext", voc / "ImageSets" / "Main"]
     if voc.name == "VOC2012":
-        folders.pop()  # other pictures
+        folders.pop()  # other images
     listed = [folder / f"{split}.txt" for folder in folders]
     path = next((path for path in listed if path.is_file()), None)
     if path is None and split == "trainval":
@@ -204,7 +203,7 @@ def _find_ids(root: Path, voc: Path, split: str, splits: tuple[str, ...]) -> lis
     later = next((name for name in ids if name[:4].isdigit() and name[:4] > "2010"), None)
     if later:
         raise ConfigError(
-            f"'{path}' must list pictures of VOC 2010, got '{later}'. It is a later year's list: "
+            f"'{path}' must list images of VOC 2010, got '{later}'. It is a later year's list: "
             f"copy 'ImageSets/Main/{split}.txt' of VOC 2010 to '{listed[0]}'."
         )
     return ids

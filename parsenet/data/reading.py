@@ -1,4 +1,4 @@
-"""Picture and label files to arrays: read right, or refused with a sentence naming the file."""
+"""Image and label files to arrays: read right, or refused with a sentence naming the file."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 MAX_PIXELS = 178_956_970
-"""Pixels above which a picture is taken for a decompression bomb: where Pillow itself refuses."""
-PICTURE_SUFFIXES = (
+"""Pixels above which an image is taken for a decompression bomb: where Pillow itself refuses."""
+IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Endings, in lower case, of files that are taken for pictures."""
+"""Endings, in lower case, of files that are taken for images."""
 
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255; labels want the stored number back.
 GREY_STEPS = {"L;2": 85, "L;4": 17}
 
 
-def is_picture(path: Path) -> bool:
-    """Tell by its name whether a file is a picture; hidden ones (macOS's `._a.jpg`) are none."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+def is_image(path: Path) -> bool:
+    """Tell by its name whether a file is an image; hidden ones (macOS's `._a.jpg`) are none."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read a picture as RGB in [0, 255], turned the way its EXIF orientation says.
+    """Read an image as RGB in [0, 255], turned the way its EXIF orientation says.
 
-    Grey, palette and CMYK pictures become RGB, transparent ones are laid over white, 16-bit grey
+    Grey, palette and CMYK images become RGB, transparent ones are laid over white, 16-bit grey
     is scaled to 8 bits. Of an animation the first frame is read.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, no picture, or of an unknown kind.
+        ImageError: the file is missing, empty, truncated, no image, or of an unknown kind.
     """
     return next(read_frames(path))
 
@@ -59,61 +59,61 @@ def read_frames(
 
     Args:
         path: file to read; with a stream only what messages call it.
-        stream: encoded picture that is in memory already.
-        max_pixels: larger pictures are refused before they are decoded.
+        stream: encoded image that is in memory already.
+        max_pixels: larger images are refused before they are decoded.
 
     Raises:
-        ImageError: as `read_image`, or the picture is too large.
+        ImageError: as `read_image`, or the image is too large.
     """
-    with _opened(path, stream) as picture:
-        width, height = picture.size
+    with _opened(path, stream) as image:
+        width, height = image.size
         if width * height > max_pixels:
             raise ImageError(
                 f"'{path}' must have at most {max_pixels} pixels, got {width} x {height}. If it is "
                 f"no decompression bomb, allow it: `--max-pixels {width * height}`."
             )
-        num_frames = getattr(picture, "n_frames", 1)
+        num_frames = getattr(image, "n_frames", 1)
         if num_frames == 1 and stream is None and width * height > HUGE:
-            pixels = decode_huge(picture, Path(path))
+            pixels = decode_huge(image, Path(path))
             if pixels is not None:
                 yield pixels
                 return
         for index in range(num_frames):
-            picture.seek(index)
-            yield upright_rgb(picture, path)
+            image.seek(index)
+            yield upright_rgb(image, path)
 
 
-def upright_rgb(picture: Image.Image, name: Path | str) -> UInt8[np.ndarray, "h w 3"]:
-    """Convert an opened picture the way `read_image` does.
+def upright_rgb(image: Image.Image, name: Path | str) -> UInt8[np.ndarray, "h w 3"]:
+    """Convert an opened image the way `read_image` does.
 
     Args:
-        picture: as Pillow opened it, wherever its bytes came from.
+        image: as Pillow opened it, wherever its bytes came from.
         name: what messages call it.
 
     Raises:
         ImageError: it is of an unknown kind.
     """
-    picture.load()  # some formats tell the orientation behind the pixels
+    image.load()  # some formats tell the orientation behind the pixels
     # `exif_transpose` and `convert` copy even where they change nothing.
-    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        picture = ImageOps.exif_transpose(picture)
-    return copy_pixels(_to_rgb(picture, name))
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return copy_pixels(_to_rgb(image, name))
 
 
 def read_size(path: Path | str, stream: BytesIO | None = None) -> tuple[int, int]:
-    """Return (height, width) of a picture as `read_image` gives it, without decoding it.
+    """Return (height, width) of an image as `read_image` gives it, without decoding it.
 
     Args:
         path: file to read; with a stream only what messages call it.
-        stream: encoded picture that is in memory already.
+        stream: encoded image that is in memory already.
 
     Raises:
-        ImageError: the file is missing, empty, no picture, or of an unknown kind.
+        ImageError: the file is missing, empty, no image, or of an unknown kind.
     """
-    with _opened(path, stream) as picture:
-        width, height = picture.size
+    with _opened(path, stream) as image:
+        width, height = image.size
         # A PNG's own `getexif` decodes it, for the orientation may stand behind the pixels.
-        exif = Image.Image.getexif(picture)
+        exif = Image.Image.getexif(image)
         is_turned = exif.get(ExifTags.Base.Orientation, 1) >= 5
         return (width, height) if is_turned else (height, width)
 
@@ -139,8 +139,8 @@ def read_index_label(path: Path) -> UInt8[np.ndarray, "h w"]:
     plain = _read_plain_png(path)
     if plain is not None:
         return plain
-    with _opened(path) as picture:
-        return _narrow(_indices(picture, path), path, "uint8")
+    with _opened(path) as image:
+        return _narrow(_indices(image, path), path, "uint8")
 
 
 def read_stored_label(path: Path) -> Integer[np.ndarray, "h w"]:
@@ -149,8 +149,8 @@ def read_stored_label(path: Path) -> Integer[np.ndarray, "h w"]:
     Raises:
         ImageError: the file cannot be read, or holds colours or lossy numbers.
     """
-    with _opened(path) as picture:
-        return _indices(picture, path)
+    with _opened(path) as image:
+        return _indices(image, path)
 
 
 def read_mask(path: Path, taxonomy: Taxonomy, recoding: Recoding | None = None) -> LabelMap:
@@ -169,11 +169,11 @@ def read_mask(path: Path, taxonomy: Taxonomy, recoding: Recoding | None = None) 
     stored: Integer[np.ndarray, "h w"] | None = _read_plain_png(path)
     if stored is not None:
         return _name_classes(stored, path, taxonomy, recoding)
-    with _opened(path) as picture:
-        if picture.mode not in {"RGB", "RGBA"}:
-            return _name_classes(_indices(picture, path), path, taxonomy, recoding)
-        _refuse_lossy(picture, path)
-        mask = np.array(picture)
+    with _opened(path) as image:
+        if image.mode not in {"RGB", "RGBA"}:
+            return _name_classes(_indices(image, path), path, taxonomy, recoding)
+        _refuse_lossy(image, path)
+        mask = np.array(image)
     if mask.shape[2] == 4 and (mask[..., 3] != 255).any():
         raise ImageError(
             f"The mask '{path}' must be opaque, got transparent pixels. Store it without alpha."
@@ -194,17 +194,17 @@ def _name_classes(
 
 @contextmanager
 def _opened(path: Path | str, stream: BytesIO | None = None) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture and turn every way Pillow can fail on it into one `ImageError`."""
+    """Open an image and turn every way Pillow can fail on it into one `ImageError`."""
     try:
         if stream is None and Path(path).stat().st_size == 0:
-            raise ImageError(f"'{path}' must be a picture, got an empty file. Copy it again.")
-        with Image.open(stream or path) as picture:
-            yield picture
+            raise ImageError(f"'{path}' must be an image, got an empty file. Copy it again.")
+        with Image.open(stream or path) as image:
+            yield image
     except FileNotFoundError:
-        raise ImageError(f"The picture '{path}' must exist. Check the path.") from None
+        raise ImageError(f"The image '{path}' must exist. Check the path.") from None
     except UnidentifiedImageError:
         raise ImageError(
-            f"'{path}' must be a picture, got a file that Pillow does not know. Convert it to PNG "
+            f"'{path}' must be an image, got a file that Pillow does not know. Convert it to PNG "
             "or JPEG."
         ) from None
     except Image.DecompressionBombError as error:
@@ -212,7 +212,7 @@ def _opened(path: Path | str, stream: BytesIO | None = None) -> Iterator[ImageFi
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         # Truncated and damaged files end here; which of these is raised depends on the format.
         raise ImageError(
-            f"'{path}' must be a whole picture, got '{error}'. Copy or export it again."
+            f"'{path}' must be a whole image, got '{error}'. Copy or export it again."
         ) from None
 
 
@@ -223,23 +223,23 @@ def _read_plain_png(path: Path) -> UInt8[np.ndarray, "h w"] | None:
         return None  # opening it says what is wrong
 
 
-def _to_rgb(picture: Image.Image, path: Path | str) -> Image.Image:
-    if picture.mode in _DEEP_MODES:
-        return _deep_to_rgb(picture, path)
-    if picture.mode in _ALPHA_MODES or "transparency" in picture.info:
-        coloured = picture.convert("RGBA")
+def _to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
+    if image.mode in _DEEP_MODES:
+        return _deep_to_rgb(image, path)
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        coloured = image.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
         return Image.alpha_composite(white, coloured).convert("RGB")
-    if picture.mode in _PLAIN_MODES:
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
+    if image.mode in _PLAIN_MODES:
+        return image if image.mode == "RGB" else image.convert("RGB")
     raise ImageError(
         f"'{path}' must be grey, RGB, RGBA, CMYK, palette or 16-bit grey, got Pillow mode "
-        f"'{picture.mode}'. Convert it to an 8-bit PNG."
+        f"'{image.mode}'. Convert it to an 8-bit PNG."
     )
 
 
-def _deep_to_rgb(picture: Image.Image, path: Path | str) -> Image.Image:
-    values = np.array(picture).astype(np.int64)
+def _deep_to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
+    values = np.array(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
             f"'{path}' must hold 16-bit values, got {values.min()} to {values.max()}. Scale it to "
@@ -250,22 +250,22 @@ def _deep_to_rgb(picture: Image.Image, path: Path | str) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _indices(picture: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w"]:
-    _refuse_lossy(picture, path)
-    if picture.mode in _DEEP_MODES:
-        return np.array(picture)
-    if picture.mode not in {"P", "L", "1"}:
+def _indices(image: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w"]:
+    _refuse_lossy(image, path)
+    if image.mode in _DEEP_MODES:
+        return np.array(image)
+    if image.mode not in {"P", "L", "1"}:
         raise ImageError(
             f"The label '{path}' must hold one class index per pixel (PNG mode P, L, 1 or I;16), "
-            f"got mode '{picture.mode}'. Convert it to indices."
+            f"got mode '{image.mode}'. Convert it to indices."
         )
-    step = GREY_STEPS.get(raw_mode(picture), 1)
-    return np.array(picture).astype(np.uint8) // np.uint8(step)
+    step = GREY_STEPS.get(raw_mode(image), 1)
+    return np.array(image).astype(np.uint8) // np.uint8(step)
 
 
-def raw_mode(picture: ImageFile.ImageFile) -> str:
+def raw_mode(image: ImageFile.ImageFile) -> str:
     """Name how the pixels are stored, before Pillow widens them; '' when the file has no tiles."""
-    args = picture.tile[0][3] if picture.tile else ""
+    args = image.tile[0][3] if image.tile else ""
     return args if isinstance(args, str) else ""
 
 
@@ -283,8 +283,8 @@ def _narrow(values: Integer[np.ndarray, "h w"], path: Path, kind: str) -> LabelM
     return narrow
 
 
-def _refuse_lossy(picture: ImageFile.ImageFile, path: Path) -> None:
-    if picture.format == "JPEG":
+def _refuse_lossy(image: ImageFile.ImageFile, path: Path) -> None:
+    if image.format == "JPEG":
         raise ImageError(
             f"The label '{path}' must be stored without loss, got a JPEG. Its values are smeared: "
             "export it again as PNG."

@@ -18,9 +18,9 @@ from parsenet.errors import ConfigError
 
 
 class Sample(NamedTuple):
-    """One picture with its label, as read from disk: RGB (H, W, 3) and class indices (H, W).
+    """One image with its label, as read from disk: RGB (H, W, 3) and class indices (H, W).
 
-    A picture that is about to be made small may come with its sides divided by `reduction` and
+    An image that is about to be made small may come with its sides divided by `reduction` and
     rounded up; the label has its full size.
     """
 
@@ -65,7 +65,7 @@ Transform: TypeAlias = Callable[[Sample, int], Sample]
 
 
 class Augmentation(ABC):
-    """A transform that draws first, so that a picture is decoded only as large as it is needed."""
+    """A transform that draws first, so that an image is decoded only as large as it is needed."""
 
     @abstractmethod
     def draw(self, label: LabelMap, seed: int) -> Draw:
@@ -73,7 +73,7 @@ class Augmentation(ABC):
 
     @abstractmethod
     def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Read a picture, its sides divided by `reduction` (1, 2, 4 or 8) and rounded up.
+        """Read an image, its sides divided by `reduction` (1, 2, 4 or 8) and rounded up.
 
         The result may be read-only.
         """
@@ -92,12 +92,12 @@ def collate(items: Sequence[Item]) -> Batch:
     """Stack items into a batch.
 
     Raises:
-        ConfigError: the pictures differ in size.
+        ConfigError: the images differ in size.
     """
     sizes = {(item.image.shape[1], item.image.shape[2]) for item in items}
     if len(sizes) > 1:
         raise ConfigError(
-            f"The pictures of a batch must have one size, got {sorted(sizes)}. Set `data.crop`, or "
+            f"The images of a batch must have one size, got {sorted(sizes)}. Set `data.crop`, or "
             "`data.batch_size: 1`."
         )
     return Batch(

@@ -19,18 +19,18 @@ _RECODING = Recoding(VOC2012, {value: value for value in (*range(21), 255)})
 
 @final
 class SBD(PairedDataset):
-    """SBD: labels of VOC's 20 kinds of objects for 11,355 pictures of VOC 2011.
+    """SBD: labels of VOC's 20 kinds of objects for 11,355 images of VOC 2011.
 
     | fact | value |
     |---|---|
     | splits | train 8,498; val 2,857; trainval 11,355; train_noval where its list was added |
-    | pictures | JPEG, longer side about 500 pixels, from VOC 2011 |
+    | images | JPEG, longer side about 500 pixels, from VOC 2011 |
     | labels | MATLAB, `GTcls.Segmentation`: 0 background, 1..20 objects |
     | void | none: objects have no border |
-    | licence | Flickr terms of use of each picture |
+    | licence | Flickr terms of use of each image |
     | source | Hariharan et al., Semantic Contours from Inverse Detectors, ICCV 2011 |
 
-    Its splits are not VOC's: train and val hold pictures of VOC 2012's val, so a network trained on
+    Its splits are not VOC's: train and val hold images of VOC 2012's val, so a network trained on
     them must not be scored on that. `voc2012` with `trainaug` leaves them out.
 
     Args:

@@ -1,4 +1,4 @@
-"""Synthetic pictures in which only the scene tells the class: for demos, tests and smoke runs."""
+"""Synthetic images in which only the scene tells the class: for demos, tests and smoke runs."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Shapes(SegmentationDataset):
     A disc is a `ball` when the sun stands in a corner and a `moon` when a crescent does; a square
     is a `crate` or a `tile`. Sky, hills, colours and textures are drawn before the scene is
     chosen, so nothing near an object tells the two apart: a network has to look at the whole
-    picture, which is what global context is for.
+    image, which is what global context is for.
 
     | fact | value |
     |---|---|
     | splits | train 400, val 100, from different seeds |
-    | pictures | 96 x 128, drawn when read; half of them by day |
+    | images | 96 x 128, drawn when read; half of them by day |
     | classes | background, ball, moon, crate, tile |
     | void | none |
     | licence | none needed |
@@ -61,7 +61,7 @@ class Shapes(SegmentationDataset):
     Args:
         split: train or val.
         size: (height, width) in pixels, at least 88 x 88.
-        count: number of pictures; None for the number above.
+        count: number of images; None for the number above.
         transform: changes samples while training. Scaling or small crops may cut the cue away.
 
     Raises:
@@ -95,7 +95,7 @@ class Shapes(SegmentationDataset):
         self._stream = self.splits.index(split)
 
     def read(self, index: int) -> Sample:
-        """Draw picture and label."""
+        """Draw image and label."""
         generator = np.random.default_rng((self._stream, index))
         return Sample(*draw(generator, self._size, night=index % 2 == 1), self.ids[index])
 
@@ -104,7 +104,7 @@ class Shapes(SegmentationDataset):
         return self.read(index).label
 
     def image_path(self, index: int) -> None:
-        """Name nothing: the picture is drawn."""
+        """Name nothing: the image is drawn."""
 
     def label_name(self, index: int) -> str:
         """Name the drawing."""
@@ -114,7 +114,7 @@ class Shapes(SegmentationDataset):
 def draw(
     generator: np.random.Generator, size: tuple[int, int], night: bool
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """Draw one picture and its label.
+    """Draw one image and its label.
 
     The scene enters at two places only: the cue, and which of its two classes an object gets.
 
@@ -124,7 +124,7 @@ def draw(
         night: a crescent instead of a sun.
 
     Returns:
-        The RGB picture and the label.
+        The RGB image and the label.
     """
     rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
     canvas = _draw_land(generator, rows, columns)
@@ -171,7 +171,7 @@ def _place_objects(
     wanted = int(generator.integers(2, 6))
     placed: list[_Object] = []
     for _ in range(_NUM_TRIES):
-        # The first one is small enough to fit on the far side of any picture.
+        # The first one is small enough to fit on the far side of any image.
         radius = generator.uniform(8, 15 if placed else 11)
         is_square = bool(generator.integers(2))
         # A square of the same area as the disc: sizes tell nothing.

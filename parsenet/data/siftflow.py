@@ -15,7 +15,7 @@ from parsenet.errors import DataNotFoundError
 from parsenet.taxonomy import SIFTFLOW, SIFTFLOW_GEO, Recoding
 
 UNANNOTATED = frozenset({"highway_bost181", "street_urb506"})
-"""Training pictures that nobody annotated (FCN's classes.txt)."""
+"""Training images that nobody annotated (FCN's classes.txt)."""
 
 _LOGGER = logging.getLogger(__name__)
 _TITLE = "SIFT Flow"
@@ -34,13 +34,13 @@ class SiftFlow(PairedDataset):
     | fact | value |
     |---|---|
     | splits | train 2,488; test 200 (`TestSet1.txt`) |
-    | pictures | JPEG, 256 x 256 |
+    | images | JPEG, 256 x 256 |
     | labels | MATLAB, `S`: 33 semantic classes, or sky, horizontal, vertical |
     | void | stored as 0, in the geometric labels as -1; 255 here |
     | licence | that of LabelMe; for research |
     | source | Liu, Yuen, Torralba, CVPR 2009; Tighe and Lazebnik, ECCV 2010 (geometric labels) |
 
-    The training pictures `highway_bost181` and `street_urb506` were never annotated. They are void
+    The training images `highway_bost181` and `street_urb506` were never annotated. They are void
     all over, which teaches nothing, or are left out (2,486, FCN's list) where their label files
     are missing.
 
@@ -90,11 +90,11 @@ class SiftFlow(PairedDataset):
 
 
 def _rest(images: Path, labels: Path, tested: set[str]) -> list[str]:
-    """Name the pictures that are not of the test set."""
+    """Name the images that are not of the test set."""
     ids = sorted(path.stem for path in images.glob("*.jpg") if path.stem not in tested)
     if not ids:
         raise DataNotFoundError(
-            f"'{images}' must hold pictures beside those of the test set, got none. {_REMEDY}."
+            f"'{images}' must hold images beside those of the test set, got none. {_REMEDY}."
         )
     lone = {name for name in UNANNOTATED & set(ids) if not (labels / f"{name}.mat").is_file()}
     if lone:

@@ -1,6 +1,6 @@
 """What training does to a sample: random scale, turn, crop with void padding, mirror and colours.
 
-Evaluation has no transform: pictures are scored at their native size.
+Evaluation has no transform: images are scored at their native size.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from jaxtyping import UInt8
 
 from parsenet.config import Recipe
 from parsenet.data.draw import Draw, Window, reduction_for
+from parsenet.data.images import FileImages, Images, shrink
 from parsenet.data.labels import LabelMap
-from parsenet.data.pictures import FilePictures, Pictures, shrink
 from parsenet.data.sample import Augmentation, Sample
 from parsenet.data.warp import Warp
 from parsenet.taxonomy import IGNORE_INDEX
@@ -30,27 +30,27 @@ _TRIAL_STEP: Final = 4
 
 @final
 class TrainTransform(Augmentation):
-    """One warp of the needed part of a picture, then its colours.
+    """One warp of the needed part of an image, then its colours.
 
     Scale, turn, place and mirror are one matrix, so every pixel of the crop is interpolated once,
-    and only those of the crop are. Pixel centres of picture and label stay on one another. The
+    and only those of the crop are. Pixel centres of image and label stay on one another. The
     result depends on the sample and its seed alone.
 
     Args:
         recipe: what to do, and how much of it.
-        void: label beyond the picture's end.
-        pictures: where pictures come from; None for their files.
+        void: label beyond the image's end.
+        images: where images come from; None for their files.
     """
 
     def __init__(
         self,
         recipe: Recipe = Recipe(),
         void: int = IGNORE_INDEX,
-        pictures: Pictures | None = None,
+        images: Images | None = None,
     ) -> None:
         self._recipe = recipe
         self._void = void
-        self._pictures = pictures or FilePictures()
+        self._images = images or FileImages()
         self._jitter = _build_jitter(recipe.colour) if recipe.colour > 0 else None
 
     def draw(self, label: LabelMap, seed: int) -> Draw:
@@ -68,11 +68,11 @@ class TrainTransform(Augmentation):
         return Draw(window, mirrored, degrees, reduction, colour_seed)
 
     def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Read a picture no larger than it is needed."""
-        return self._pictures.read(path, reduction)
+        """Read an image no larger than it is needed."""
+        return self._images.read(path, reduction)
 
     def apply(self, sample: Sample, draw: Draw) -> Sample:
-        """Warp picture and label, and change the colours."""
+        """Warp image and label, and change the colours."""
         warp = Warp(draw, _size(sample.label))
         planes = warp.image(shrink(sample.image, draw.reduction // sample.reduction))
         image = planes.transpose(1, 2, 0)  # seen from the side, not copied
@@ -99,7 +99,7 @@ def _size(label: LabelMap) -> tuple[int, int]:
 
 
 def _place(random: Random, scaled: tuple[int, int], size: tuple[int, int]) -> Window:
-    """Draw where a window lies; a small picture lies anywhere in the window."""
+    """Draw where a window lies; a small image lies anywhere in the window."""
     spare = scaled[0] - size[0], scaled[1] - size[1]
     top = random.randint(min(0, spare[0]), max(0, spare[0]))
     left = random.randint(min(0, spare[1]), max(0, spare[1]))

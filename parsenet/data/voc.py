@@ -22,11 +22,11 @@ class VOC2012(PairedDataset):
 
     | fact | value |
     |---|---|
-    | splits | train 1,464; val 1,449; trainval 2,913; trainaug 10,582 (with SBD, no val picture) |
-    | pictures | JPEG, longer side about 500 pixels |
+    | splits | train 1,464; val 1,449; trainval 2,913; trainaug 10,582 (with SBD, no val image) |
+    | images | JPEG, longer side about 500 pixels |
     | labels | palette PNG, 0 background, 1..20 objects |
     | void | 255: the border of objects and difficult ones; SBD labels have no border |
-    | licence | Flickr terms of use of each picture |
+    | licence | Flickr terms of use of each image |
     | source | http://host.robots.ox.ac.uk/pascal/VOC/voc2012/; SBD: Hariharan et al., ICCV 2011 |
 
     Args:
@@ -36,7 +36,7 @@ class VOC2012(PairedDataset):
         transform: changes samples while training.
 
     Raises:
-        ConfigError: there is no such split, or a training picture is one of val.
+        ConfigError: there is no such split, or a training image is one of val.
         DataNotFoundError: a folder, the split's list, or a file named by it is missing.
     """
 

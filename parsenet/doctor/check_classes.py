@@ -19,8 +19,8 @@ HIGH_VOID = 0.5
 MOSTLY_VOID = 0.9
 """Share of void in one label."""
 
-FEW_PICTURES = 10
-"""Training pictures of a class below which it is hardly learnt."""
+FEW_IMAGES = 10
+"""Training images of a class below which it is hardly learnt."""
 
 
 def check_void(surveyed: Surveyed, totals: Totals) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def _check_background(surveyed: Surveyed, taxonomy: Taxonomy) -> Iterator[Findin
             "class-0-only",
             "note",
             f"{title}.",
-            "Right for pictures without objects; otherwise their annotation is missing.",
+            "Right for images without objects; otherwise their annotation is missing.",
             zero,
         )
 
@@ -91,7 +91,7 @@ def check_classes(
     """
     names = surveyed[0].split.reading.taxonomy.names
     train = totals[0]
-    shown = np.sum([one.pictures for one in totals], axis=0)
+    shown = np.sum([one.images for one in totals], axis=0)
     never = [name for index, name in enumerate(names) if not shown[index]]
     if never and len(never) < len(names):
         yield Finding(
@@ -101,17 +101,17 @@ def check_classes(
             "Scores leave classes without ground truth out. Are the names in the right order?",
         )
     few = [
-        f"{name} ({train.pictures[index]})"
+        f"{name} ({train.images[index]})"
         for index, name in enumerate(names)
-        if 0 < train.pictures[index] < min(FEW_PICTURES, train.labels / 2)
+        if 0 < train.images[index] < min(FEW_IMAGES, train.labels / 2)
     ]
     if few:
         yield Finding(
             "rare-class",
             "note",
-            f"{number(len(few), 'class')} in fewer than {FEW_PICTURES} pictures of "
+            f"{number(len(few), 'class')} in fewer than {FEW_IMAGES} images of "
             f"`{train.name}`: {', '.join(few)}.",
-            "Show such pictures more often (`data.balance: 0.1`), weigh the loss, or merge them.",
+            "Show such images more often (`data.balance: 0.1`), weigh the loss, or merge them.",
         )
     if has_split and train.labels:
         yield from _check_unseen(names, totals)
@@ -121,9 +121,9 @@ def _check_unseen(names: Sequence[str], totals: Sequence[Totals]) -> Iterator[Fi
     train = totals[0]
     for other in totals[1:]:
         unseen = [
-            f"{name} ({number(int(other.pictures[index]), 'picture')})"
+            f"{name} ({number(int(other.images[index]), 'image')})"
             for index, name in enumerate(names)
-            if other.pictures[index] and not train.pictures[index]
+            if other.images[index] and not train.images[index]
         ]
         if unseen:
             yield Finding(
@@ -131,13 +131,13 @@ def _check_unseen(names: Sequence[str], totals: Sequence[Totals]) -> Iterator[Fi
                 "warning",
                 f"{number(len(unseen), 'class')} of `{other.name}` never seen in "
                 f"`{train.name}`: {', '.join(unseen)}.",
-                "Their IoU will be 0, which lowers the mean. Move pictures with them to training, "
+                "Their IoU will be 0, which lowers the mean. Move images with them to training, "
                 "or split anew.",
             )
         missing = [
             name
             for index, name in enumerate(names)
-            if train.pictures[index] and not other.pictures[index]
+            if train.images[index] and not other.images[index]
         ]
         if missing and other.labels:
             yield Finding(

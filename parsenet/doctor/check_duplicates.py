@@ -1,4 +1,4 @@
-"""Checks for pictures that are there twice: within a split, and across splits, which leaks."""
+"""Checks for images that are there twice: within a split, and across splits, which leaks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parsenet.doctor.survey import Surveyed
 
 
 def check_duplicates(surveyed: Sequence[Surveyed]) -> Iterator[Finding]:
-    """Yield pictures that are in two splits, then those that are in one split twice."""
+    """Yield images that are in two splits, then those that are in one split twice."""
     for position, other in enumerate(surveyed):
         for one in surveyed[:position]:
             yield from _check_leak(one, other)
@@ -31,8 +31,8 @@ def _check_leak(one: Surveyed, other: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "leak",
             "error",
-            f"{number(len(same), 'picture')} of `{other.name}` in `{one.name}` too, byte for byte.",
-            f"Scores on `{other.name}` count what was learnt by heart: take the pictures out of "
+            f"{number(len(same), 'image')} of `{other.name}` in `{one.name}` too, byte for byte.",
+            f"Scores on `{other.name}` count what was learnt by heart: take the images out of "
             f"`{one.name}`.",
             [_case(other, index, one, first) for first, index in same],
         )
@@ -42,7 +42,7 @@ def _check_leak(one: Surveyed, other: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "similar-leak",
             "warning",
-            f"{number(len({b for _, b, _ in alike}), 'picture')} of `{other.name}` very similar "
+            f"{number(len({b for _, b, _ in alike}), 'image')} of `{other.name}` very similar "
             f"to one of `{one.name}`.",
             "Look at the pairs: copies that were saved anew or scaled belong into one split, and so"
             " do frames of one video.",
@@ -63,7 +63,7 @@ def _check_within(one: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "duplicate",
             "warning",
-            f"{number(len(cases), 'copy')} of pictures of `{one.name}`, byte for byte.",
+            f"{number(len(cases), 'copy')} of images of `{one.name}`, byte for byte.",
             "Keep one of each: a copy counts twice in training and in scores.",
             cases,
         )
@@ -71,7 +71,7 @@ def _check_within(one: Surveyed) -> Iterator[Finding]:
             yield Finding(
                 "conflicting-labels",
                 "warning",
-                f"{number(len(conflicts), 'copy')} of pictures of `{one.name}` with another label "
+                f"{number(len(conflicts), 'copy')} of images of `{one.name}` with another label "
                 "than the first.",
                 "Decide which of the labels is right, and drop the other pair.",
                 conflicts,
@@ -82,7 +82,7 @@ def _check_within(one: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "similar",
             "note",
-            f"{number(len({b for _, b, _ in alike}), 'picture')} of `{one.name}` very similar to "
+            f"{number(len({b for _, b, _ in alike}), 'image')} of `{one.name}` very similar to "
             "another one there.",
             "Nothing to do, if they were meant to be there: videos and bursts have such frames.",
             [_case(one, b, one, a, how) for a, b, how in _first_each(alike)],
@@ -98,7 +98,7 @@ def _places(one: Surveyed) -> dict[bytes, list[int]]:
 
 
 def _similar(one: Surveyed, other: Surveyed) -> list[tuple[int, int, str]]:
-    """Return positions of similar pictures, as they are or mirrored."""
+    """Return positions of similar images, as they are or mirrored."""
     first, second = _looks(one), _looks(other)
     if not first or not second:
         return []
@@ -136,7 +136,7 @@ def _thumbs(looks: Iterable[Look]) -> np.ndarray:
 
 
 def _first_each(alike: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Keep one pair for each picture on the right."""
+    """Keep one pair for each image on the right."""
     kept: dict[int, tuple[int, int, str]] = {}
     for pair in alike:
         kept.setdefault(pair[1], pair)

@@ -27,8 +27,8 @@ def check_files(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "empty-split",
             "error",
-            f"`{split.name}` has no pictures.",
-            "Check `data.root`, the name of the split, and the template of the pictures.",
+            f"`{split.name}` has no images.",
+            "Check `data.root`, the name of the split, and the template of the images.",
             [Case(split.name)],
         )
     yield from _check_pairs(surveyed)
@@ -48,34 +48,34 @@ def _check_pairs(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "image-without-label",
             "error",
-            f"{number(len(cases), 'picture')} of `{split.name}` without a label.",
-            "Add the labels, take the pictures away, or correct the template of the labels.",
+            f"{number(len(cases), 'image')} of `{split.name}` without a label.",
+            "Add the labels, take the images away, or correct the template of the labels.",
             cases,
         )
     if split.lone_labels:
         yield Finding(
             "label-without-image",
             "warning",
-            f"{number(len(split.lone_labels), 'label')} of `{split.name}` without a picture.",
-            "They are never used. Add the pictures, if they were forgotten.",
+            f"{number(len(split.lone_labels), 'label')} of `{split.name}` without an image.",
+            "They are never used. Add the images, if they were forgotten.",
             [Case(str(path)) for path in split.lone_labels],
         )
     if split.repeated:
         yield Finding(
             "shared-label",
             "error",
-            f"{number(len(split.repeated), 'picture')} of `{split.name}` with the label of another"
+            f"{number(len(split.repeated), 'image')} of `{split.name}` with the label of another"
             " one.",
-            "Give every picture its own name, or narrow the template, for instance to `*.jpg`.",
+            "Give every image its own name, or narrow the template, for instance to `*.jpg`.",
             [Case(str(other), f"has the name of '{one}'") for one, other in split.repeated],
         )
 
 
 def _lone_detail(image: Path, label: Path, labels: set[Path | None]) -> str:
     if not image.is_file():
-        return "the picture is missing too"
+        return "the image is missing too"
     if image in labels:
-        return "is the label of another picture: narrow the template of the pictures"
+        return "is the label of another image: narrow the template of the images"
     return f"expected '{label}'"
 
 
@@ -89,7 +89,7 @@ def _check_reading(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "unreadable-image",
             "error",
-            f"{number(len(images), 'picture')} of `{surveyed.name}` cannot be read.",
+            f"{number(len(images), 'image')} of `{surveyed.name}` cannot be read.",
             "Copy or export them again, or take them out together with their labels.",
             images,
         )
@@ -98,7 +98,7 @@ def _check_reading(surveyed: Surveyed) -> Iterator[Finding]:
             "unreadable",
             "unreadable-label",
             "cannot be read",
-            "Copy or export them again, or take them out together with their pictures.",
+            "Copy or export them again, or take them out together with their images.",
         ),
         (
             "lossy",
@@ -129,20 +129,20 @@ def _check_sizes(surveyed: Surveyed) -> Iterator[Finding]:
     texts: dict[str, tuple[Severity, str, str]] = {
         "size-mismatch": (
             "error",
-            "of another size than the picture",
-            "Export them at the size of the picture, or resize them with nearest neighbour (any "
-            "other way invents classes). Check that picture and label belong together.",
+            "of another size than the image",
+            "Export them at the size of the image, or resize them with nearest neighbour (any "
+            "other way invents classes). Check that image and label belong together.",
         ),
         "exif-turned": (
             "error",
-            "drawn on pictures that a camera's EXIF orientation turns",
-            "Turn the pictures' pixels and drop the tag (`exiftran -ai *.jpg`, or Pillow's "
+            "drawn on images that a camera's EXIF orientation turns",
+            "Turn the images' pixels and drop the tag (`exiftran -ai *.jpg`, or Pillow's "
             "`ImageOps.exif_transpose`), then turn the labels the same way.",
         ),
         "exif-unclear": (
             "warning",
-            "of pictures with an EXIF orientation that leaves their size as it is",
-            "Sizes cannot tell whether the labels are turned with the pictures: look at the "
+            "of images with an EXIF orientation that leaves their size as it is",
+            "Sizes cannot tell whether the labels are turned with the images: look at the "
             "overlays, and drop the tag by turning the pixels.",
         ),
     }
@@ -159,7 +159,7 @@ def _compare_sizes(image: ImageFacts, label: LabelFacts) -> tuple[str, str]:
     assert label.size is not None
     (height, width), (rows, columns) = image.size, label.size
     orientation = image.header.orientation if image.header else 1
-    sizes = f"picture {height} x {width}, label {rows} x {columns} (height x width)"
+    sizes = f"image {height} x {width}, label {rows} x {columns} (height x width)"
     if (height, width) == (rows, columns):
         if orientation == 1 or (orientation >= 5 and height != width):
             return "", ""
@@ -183,7 +183,7 @@ def _check_contents(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "constant-image",
             "warning",
-            f"{number(len(constant), 'picture')} of `{surveyed.name}` of one colour only.",
+            f"{number(len(constant), 'image')} of `{surveyed.name}` of one colour only.",
             "Usually a failed export or download: copy them again or take them out.",
             constant,
         )

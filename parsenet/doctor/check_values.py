@@ -117,7 +117,7 @@ def _hides_background(totals: Sequence[Totals], taxonomy: Taxonomy) -> bool:
     if taxonomy.num_classes != _CONTEXT or taxonomy.names[0] != "aeroplane":
         return False
     labels = sum(one.labels for one in totals)
-    return sum(int(one.pictures[0]) for one in totals) > labels / 2
+    return sum(int(one.images[0]) for one in totals) > labels / 2
 
 
 def _looks_reduced(totals: Sequence[Totals], taxonomy: Taxonomy) -> bool:
@@ -127,13 +127,13 @@ def _looks_reduced(totals: Sequence[Totals], taxonomy: Taxonomy) -> bool:
     labels = sum(one.labels for one in totals)
     pixels = sum(int(one.pixels.sum()) for one in totals)
     void = sum(one.void for one in totals)
-    last, before = (sum(int(one.pictures[k]) for one in totals) for k in (count - 1, count - 2))
-    first = sum(int(one.pictures[0]) for one in totals)
+    last, before = (sum(int(one.images[k]) for one in totals) for k in (count - 1, count - 2))
+    first = sum(int(one.images[0]) for one in totals)
     return (
         last == 0
         and before > 0
         and void > _MANY_VOID * (pixels + void)
-        and first < labels / 2  # background is in most pictures wherever it is a class
+        and first < labels / 2  # background is in most images wherever it is a class
     )
 
 
@@ -166,7 +166,7 @@ def _range_fix(surveyed: Surveyed, taxonomy: Taxonomy, wrong: Counter[int], smea
     if smeared:
         return (
             "So many values come from blending: masks that were resized with interpolation, drawn "
-            "with soft edges or saved as JPEG, or pictures in the place of labels. Export them "
+            "with soft edges or saved as JPEG, or images in the place of labels. Export them "
             "again from the annotations."
         )
     values = {value for label in surveyed.labels for value in label.values}

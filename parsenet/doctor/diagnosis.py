@@ -81,7 +81,7 @@ def diagnose(
 
     Args:
         source: which data.
-        fast: leave the pixels of pictures alone; finds no broken and no similar pictures.
+        fast: leave the pixels of images alone; finds no broken and no similar images.
         workers: threads; 0 for one per core.
         progress: show a bar with the time left, on standard error.
 
@@ -107,8 +107,7 @@ def _check(source: Source, surveyed: Sequence[Surveyed], totals: Sequence[Totals
                 "same-split",
                 "warning",
                 f"Training and validation both use `{surveyed[0].name}`.",
-                "Scores will tell what was learnt by heart: set `data.val_split` to other "
-                "pictures.",
+                "Scores will tell what was learnt by heart: set `data.val_split` to other images.",
                 [Case(surveyed[0].name)],
             )
         )

@@ -1,4 +1,4 @@
-"""Small pictures of the cases of a finding: the picture under its label, wrong pixels marked."""
+"""Small images of the cases of a finding: the image under its label, wrong pixels marked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPACITY = 0.7
 
 
 def draw_case(split: Split, index: int, with_label: bool = True) -> list[Image.Image]:
-    """Draw the picture of a sample and its label, as far as they can be read.
+    """Draw the image of a sample and its label, as far as they can be read.
 
     Args:
         split: where it belongs.
@@ -27,7 +27,7 @@ def draw_case(split: Split, index: int, with_label: bool = True) -> list[Image.I
         with_label: draw the label too.
 
     Returns:
-        the picture, then the picture under the label (or the label alone where the sizes differ).
+        the image, then the image under the label (or the label alone where the sizes differ).
     """
     image = _image(split, index)
     label, wrong = _label(split, index) if with_label else (None, None)
@@ -45,7 +45,7 @@ def draw_case(split: Split, index: int, with_label: bool = True) -> list[Image.I
 def overlay(
     image: UInt8[np.ndarray, "h w 3"], label: UInt[np.ndarray, "h w"], taxonomy: Taxonomy
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay a label over its picture, with stripes where it is void.
+    """Lay a label over its image, with stripes where it is void.
 
     Args:
         image: RGB in [0, 255].
@@ -60,12 +60,12 @@ def overlay(
     return np.where(is_void[..., None], striped, shown)
 
 
-def shrink(picture: Image.Image, side: int = _SIDE) -> Image.Image:
-    """Scale a picture down to a longer side; small ones are enlarged, pixels kept as squares."""
-    factor = side / max(picture.size)
-    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+def shrink(image: Image.Image, side: int = _SIDE) -> Image.Image:
+    """Scale an image down to a longer side; small ones are enlarged, pixels kept as squares."""
+    factor = side / max(image.size)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     how = Image.Resampling.BOX if factor < 1 else Image.Resampling.NEAREST
-    return picture.resize(size, how)
+    return image.resize(size, how)
 
 
 def _image(split: Split, index: int) -> UInt8[np.ndarray, "h w 3"] | None:

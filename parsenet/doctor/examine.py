@@ -36,7 +36,7 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What was learnt of a picture."""
+    """What was learnt of an image."""
 
     error: str = ""
     size: tuple[int, int] | None = None
@@ -80,7 +80,7 @@ def examine(split: Split, index: int, fast: bool) -> Examined:
     Args:
         split: where it belongs.
         index: its position there.
-        fast: leave the pixels of the picture alone.
+        fast: leave the pixels of the image alone.
     """
     return Examined(_examine_image(split, index, fast), _examine_label(split, index))
 
@@ -131,9 +131,7 @@ def _explain(error: str, path: Path | None, header: Header | None, reading: Read
     """Find out why the loader refuses a label."""
     stored = read_stored(path) if path is not None and header is not None else None
     if path is None or header is None:
-        return LabelFacts(
-            "refused" if path is None or _is_no_picture(path) else "unreadable", error
-        )
+        return LabelFacts("refused" if path is None or _is_no_image(path) else "unreadable", error)
     if stored is None:
         return LabelFacts("unreadable", error, header=_slim(header))
     values = count_values(stored)
@@ -214,8 +212,8 @@ def _digest(path: Path | None) -> bytes:
         return b""
 
 
-def _is_no_picture(path: Path) -> bool:
-    """Tell whether a label is of another kind than pictures, such as a MATLAB file."""
+def _is_no_image(path: Path) -> bool:
+    """Tell whether a label is of another kind than images, such as a MATLAB file."""
     return path.suffix.lower() not in {".png", ".bmp", ".gif", ".tif", ".tiff", ".jpg", ".jpeg"}
 
 

@@ -72,7 +72,7 @@ def label_case(surveyed: Surveyed, index: int, detail: str = "") -> Case:
 
 
 def image_case(surveyed: Surveyed, index: int, detail: str = "") -> Case:
-    """Name the picture of a sample."""
+    """Name the image of a sample."""
     pair = surveyed.split.pairs[index]
     name = pair.id if pair.image is None else str(pair.image)
     return Case(name, detail, (Place(surveyed.name, index),))

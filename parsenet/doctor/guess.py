@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from parsenet.data.reading import is_picture
+from parsenet.data.reading import is_image
 from parsenet.errors import DataNotFoundError
 
 IMAGE_FOLDERS = (
-    "images", "image", "imgs", "img", "img_dir", "JPEGImages", "pictures", "photos", "rgb",
+    "images", "image", "imgs", "img", "img_dir", "JPEGImages", "images", "photos", "rgb",
     "leftImg8bit", "inputs", "input",
 )  # fmt: skip
 LABEL_FOLDERS = (
@@ -52,7 +52,7 @@ class Guess(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """Where pictures and labels of a split are, as folders below the root."""
+    """Where images and labels of a split are, as folders below the root."""
 
     images: str
     labels: str
@@ -114,7 +114,7 @@ def guess_layout(root: Path, hints: Hints = Hints()) -> Guess:
         hints: what is known already; it is taken as it is.
 
     Raises:
-        DataNotFoundError: nothing in the folder looks like pictures with labels.
+        DataNotFoundError: nothing in the folder looks like images with labels.
     """
     if not hints.is_given:
         guess = _guess_known(root, hints) or _guess_coco(root, hints)
@@ -139,7 +139,7 @@ def _guess_known(root: Path, hints: Hints) -> Guess | None:
 
 
 def _guess_coco(root: Path, hints: Hints) -> Guess | None:
-    """Look for annotation files named after folders of pictures."""
+    """Look for annotation files named after folders of images."""
     names = sorted((root / "annotations").glob("instances_*.json"))
     splits = [path.stem.removeprefix("instances_") for path in names]
     splits = [split for split in splits if (root / split).is_dir()]
@@ -171,7 +171,7 @@ def _guess_folder(root: Path, hints: Hints) -> Guess:
         "val_split": val if has_split else train,
     }
     names = f"classes from '{taxonomy}'" if taxonomy else "classes unknown"
-    told = f"Taken for a folder of pictures `{images}` with labels `{labels}`, {names}."
+    told = f"Taken for a folder of images `{images}` with labels `{labels}`, {names}."
     return Guess(section, told, has_split)
 
 
@@ -203,10 +203,10 @@ def _named_pairs(root: Path, template: str, hints: Hints) -> Iterator[tuple[str,
 
 
 def _find_splits(root: Path, shape: _Shape, hints: Hints) -> tuple[str, str] | None:
-    """Name the folders of training and validation; None where the pictures are not there."""
+    """Name the folders of training and validation; None where the images are not there."""
 
     def holds(split: str) -> bool:
-        return _has_pictures(root / shape.images.replace("{split}", split))
+        return _has_images(root / shape.images.replace("{split}", split))
 
     if "{split}" not in shape.images:
         return ("all", "all") if holds("") else None
@@ -218,9 +218,9 @@ def _find_splits(root: Path, shape: _Shape, hints: Hints) -> tuple[str, str] | N
 
 
 def _label_name(root: Path, shape: _Shape, split: str) -> str:
-    """Guess how a label is named after its picture: what most label names add to a stem."""
-    images = _pictures(root / shape.images.replace("{split}", split))
-    labels = list(_pictures(root / shape.labels.replace("{split}", split)))[:_LOOKED_AT]
+    """Guess how a label is named after its image: what most label names add to a stem."""
+    images = _images(root / shape.images.replace("{split}", split))
+    labels = list(_images(root / shape.labels.replace("{split}", split)))[:_LOOKED_AT]
     stems = {path.stem for path in images}
     forms: Counter[str] = Counter()
     for path in labels:
@@ -238,9 +238,9 @@ def _folders(root: Path) -> dict[str, Path]:
     return {path.name: path for path in root.iterdir() if path.is_dir()}
 
 
-def _has_pictures(folder: Path) -> bool:
-    return next(iter(_pictures(folder)), None) is not None
+def _has_images(folder: Path) -> bool:
+    return next(iter(_images(folder)), None) is not None
 
 
-def _pictures(folder: Path) -> Iterable[Path]:
-    return filter(is_picture, folder.iterdir()) if folder.is_dir() else ()
+def _images(folder: Path) -> Iterable[Path]:
+    return filter(is_image, folder.iterdir()) if folder.is_dir() else ()

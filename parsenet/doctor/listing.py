@@ -13,7 +13,7 @@ from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.labels import LabelMap
-from parsenet.data.reading import is_picture, read_image, read_index_label, read_mask
+from parsenet.data.reading import is_image, read_image, read_index_label, read_mask
 from parsenet.doctor.splits import Pair, Reading, Split
 from parsenet.errors import ConfigError, ParseNetError
 from parsenet.fetch.layout import read_ids
@@ -37,7 +37,7 @@ def list_splits(config: DataConfig, has_split: bool = True) -> list[Split]:
 
     Args:
         config: which data.
-        has_split: whether training and validation pictures are told apart.
+        has_split: whether training and validation images are told apart.
 
     Raises:
         ConfigError: the taxonomy or a template is wrong, or `root` is not set.
@@ -136,9 +136,9 @@ def _nothing(taxonomy: Taxonomy) -> Reading:
 def _list_folder(config: DataConfig, split: str) -> _Files:
     assert config.root is not None
     root, layout = config.root, config.folder
-    images = _pictures(root.glob(_fill(layout.images, "images", split, "*")))
+    images = _images(root.glob(_fill(layout.images, "images", split, "*")))
     named = {path: root / _fill(layout.labels, "labels", split, path.stem) for path in images}
-    there = _pictures(root.glob(_fill(layout.labels, "labels", split, "*")))
+    there = _images(root.glob(_fill(layout.labels, "labels", split, "*")))
     return _pair_up([(path.stem, path, named[path]) for path in images], set(there) - set(images))
 
 
@@ -156,7 +156,7 @@ def _list_voc(config: DataConfig, split: str) -> _Files | None:
                 for name in read_ids(path)
             ]
             images = {path.stem for path in (base / "JPEGImages").glob("*.jpg")}
-            labels = _pictures((base / folder).glob("*.png"))
+            labels = _images((base / folder).glob("*.png"))
             return _pair_up(files, {path for path in labels if path.stem not in images})
     return None
 
@@ -165,7 +165,7 @@ def _pair_up(files: Sequence[tuple[str, Path, Path]], labels: Iterable[Path]) ->
     """Sort files into pairs and what is left over.
 
     Args:
-        files: id, picture and label of every sample, there or not.
+        files: id, image and label of every sample, there or not.
         labels: all labels that lie there.
     """
     pairs, lone_images, expected, lone_labels, repeated = [], [], [], [], []
@@ -188,8 +188,8 @@ def _pair_up(files: Sequence[tuple[str, Path, Path]], labels: Iterable[Path]) ->
     return _Files(pairs, lone_images, expected, lone_labels, repeated)
 
 
-def _pictures(paths: Iterable[Path]) -> list[Path]:
-    return sorted(filter(is_picture, paths), key=natural_key)
+def _images(paths: Iterable[Path]) -> list[Path]:
+    return sorted(filter(is_image, paths), key=natural_key)
 
 
 def _fill(template: str, field: str, split: str, stem: str) -> str:

@@ -1,4 +1,4 @@
-"""How pictures look, in a few bytes each: to find one again that was scaled or saved anew."""
+"""How images look, in a few bytes each: to find one again that was scaled or saved anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64, UInt8, UInt64
 from PIL import Image
 
 MAX_DISTANCE = 4
-"""Bits of 64 in which the hashes of two similar pictures may differ."""
+"""Bits of 64 in which the hashes of two similar images may differ."""
 
 MAX_DIFFERENCE = 0.25
 """Mean difference of their thumbnails, as a share of the contrast of the weaker one."""
@@ -22,12 +22,12 @@ _PARTNERS = 8
 
 
 class Look(NamedTuple):
-    """What is kept of a picture."""
+    """What is kept of an image."""
 
     hash: int
     """dHash, 64 bits: whether each of 8 x 8 pixels is darker than its right neighbour."""
     mirrored: int
-    """The same of the mirrored picture."""
+    """The same of the mirrored image."""
     thumb: bytes
     """16 x 16 grey levels."""
     is_constant: bool
@@ -35,7 +35,7 @@ class Look(NamedTuple):
 
 
 def look_at(image: UInt8[np.ndarray, "h w 3"]) -> Look:
-    """Boil a picture down.
+    """Boil an image down.
 
     Source: difference hash, Neal Krawetz, "Kind of like that" (hackerfactor.com, 2013).
     """
@@ -57,19 +57,19 @@ def similar_pairs(
     thumbs: UInt8[np.ndarray, "n 256"],
     other_thumbs: UInt8[np.ndarray, "m 256"],
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Find the pairs of similar pictures, in much less time than it takes to compare all.
+    """Find the pairs of similar images, in much less time than it takes to compare all.
 
     Hashes that differ in at most four bits agree in one of five bands of bits at least. Only
-    pictures that share a band are compared.
+    images that share a band are compared.
 
     Args:
-        hashes: of the pictures.
-        others: of the pictures to compare them with.
-        thumbs: the pictures' grey levels.
+        hashes: of the images.
+        others: of the images to compare them with.
+        thumbs: the images' grey levels.
         other_thumbs: those of the others.
 
     Returns:
-        positions of one and other, sorted, each pair once; of many pictures that are similar to
+        positions of one and other, sorted, each pair once; of many images that are similar to
         one other, some of the nearest.
     """
     found = [np.empty((0, 2), np.int64)]
@@ -102,7 +102,7 @@ def _meetings(
 
 
 def _few_of_each(hashes: UInt64[np.ndarray, " n"]) -> Int64[np.ndarray, " kept"]:
-    """Return positions of the first pictures with each hash: a still video has thousands."""
+    """Return positions of the first images with each hash: a still video has thousands."""
     order = np.argsort(hashes, kind="stable")
     starts = np.searchsorted(hashes[order], hashes[order], side="left")
     return np.sort(order[np.arange(len(order)) - starts < _PARTNERS])
@@ -138,7 +138,7 @@ def _distance(
 def _difference(
     one: UInt8[np.ndarray, "n 256"], other: UInt8[np.ndarray, "n 256"]
 ) -> Float32[np.ndarray, " n"]:
-    """Return the mean difference of grey levels as a share of the weaker picture's contrast."""
+    """Return the mean difference of grey levels as a share of the weaker image's contrast."""
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(one), 1 << 16):
         block = slice(start, start + (1 << 16))

@@ -25,7 +25,7 @@ MAX_DRAWN = 3
 MAX_CLASSES = 40
 """Classes of a legend."""
 
-_PICTURES_ALONE = frozenset({"leak", "similar-leak", "duplicate", "similar"})
+_IMAGES_ALONE = frozenset({"leak", "similar-leak", "duplicate", "similar"})
 """Findings whose cases are drawn without labels."""
 
 _OWN_STYLE = """\
@@ -152,17 +152,17 @@ def _marked(text: str) -> str:
 
 def _figure(diagnosis: Diagnosis, finding: Finding, case: Case) -> str:
     splits = {one.name: one.split for one in diagnosis.surveyed}
-    with_label = finding.code not in _PICTURES_ALONE
-    pictures = [
-        picture
+    with_label = finding.code not in _IMAGES_ALONE
+    drawn = [
+        one
         for place in case.places
-        for picture in draw_case(splits[place.split], place.index, with_label)
+        for one in draw_case(splits[place.split], place.index, with_label)
     ]
-    if not pictures:
+    if not drawn:
         return ""
     images = "".join(
-        f'<img src="{data_uri(picture)}" alt="{escape(Path(case.file).name)}" loading="lazy">'
-        for picture in pictures
+        f'<img src="{data_uri(one)}" alt="{escape(Path(case.file).name)}" loading="lazy">'
+        for one in drawn
     )
     caption = f"<figcaption>{escape(str(case))}</figcaption>"
     return f'<figure class="pair">{images}{caption}</figure>'

@@ -17,20 +17,20 @@ from parsenet.data.sample import Key
 from parsenet.data.sampler import TrainSampler, repeat_factors
 from parsenet.doctor.drawings import overlay
 from parsenet.errors import ParseNetError
+from parsenet.inference.images import write_image
 from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
-from parsenet.inference.pictures import write_picture
 from parsenet.taxonomy import Taxonomy
 
 COLUMNS = 3
 ROWS = 4
 PANEL = 232
-"""Longer side of a picture on a sheet, in pixels."""
+"""Longer side of an image on a sheet, in pixels."""
 
 _ERROR = (176, 32, 42)
 
 
 class Shown(NamedTuple):
-    """A sample on a sheet; picture and label are None where it could not be loaded."""
+    """A sample on a sheet; image and label are None where it could not be loaded."""
 
     caption: str
     image: UInt8[np.ndarray, "h w 3"] | None
@@ -109,7 +109,7 @@ def write_sheets(
 
 
 def draw_sheet(samples: Sequence[Shown], taxonomy: Taxonomy) -> Image.Image:
-    """Draw one sheet: each picture beside itself under its label, and a legend below all.
+    """Draw one sheet: each image beside itself under its label, and a legend below all.
 
     Void, the padding of crops included, is striped.
 
@@ -134,7 +134,7 @@ def draw_sheet(samples: Sequence[Shown], taxonomy: Taxonomy) -> Image.Image:
 
 def _write(samples: Sequence[Shown], taxonomy: Taxonomy, folder: Path, name: str) -> Path:
     path = folder / f"{name}.png"
-    write_picture(path, draw_sheet(samples, taxonomy))
+    write_image(path, draw_sheet(samples, taxonomy))
     return path
 
 

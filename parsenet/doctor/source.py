@@ -25,7 +25,7 @@ class Source:
     """A sentence on where the options come from."""
     is_guessed: bool = False
     has_split: bool = True
-    """Whether training and validation pictures are told apart."""
+    """Whether training and validation images are told apart."""
     seed: int = 0
     """`seed_everything` of the config."""
 

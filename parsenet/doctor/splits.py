@@ -41,12 +41,12 @@ class Split:
     pairs: Sequence[Pair]
     reading: Reading
     lone_images: Sequence[Path] = ()
-    """Pictures whose label is missing."""
+    """Images whose label is missing."""
     lone_labels: Sequence[Path] = ()
-    """Labels whose picture is missing."""
+    """Labels whose image is missing."""
     expected: Sequence[Path] = ()
-    """Beside each lone picture, where its label should be."""
+    """Beside each lone image, where its label should be."""
     repeated: Sequence[tuple[Path, Path]] = ()
-    """Two pictures that would share a label."""
+    """Two images that would share a label."""
     refusal: str = ""
     """Why the loader refuses the whole split, in its own words; '' where it does not."""

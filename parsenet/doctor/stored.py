@@ -20,7 +20,7 @@ _COLOURED = frozenset({"RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "LA", "PA"}
 
 
 class Header(NamedTuple):
-    """What a picture file says about itself."""
+    """What an image file says about itself."""
 
     format: str
     mode: str
@@ -38,18 +38,18 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header | None:
-    """Read the header of a picture file; None where Pillow cannot."""
+    """Read the header of an image file; None where Pillow cannot."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path) as image:
             # Pillow decodes a whole PNG to look for EXIF behind its pixels.
-            has_exif = picture.format != "PNG" or "exif" in picture.info
-            orientation = int(picture.getexif().get(0x0112, 1)) if has_exif else 1
+            has_exif = image.format != "PNG" or "exif" in image.info
+            orientation = int(image.getexif().get(0x0112, 1)) if has_exif else 1
             return Header(
-                picture.format or "",
-                picture.mode,
-                (picture.height, picture.width),
+                image.format or "",
+                image.mode,
+                (image.height, image.width),
                 orientation if 1 <= orientation <= 8 else 1,
-                _palette(picture),
+                _palette(image),
             )
     except _BROKEN:
         return None
@@ -58,12 +58,12 @@ def read_header(path: Path) -> Header | None:
 def read_stored(path: Path) -> Integer[np.ndarray, "h w"] | None:
     """Read the numbers of a label file; colours as 65536 r + 256 g + b. None where it is broken."""
     try:
-        with Image.open(path) as picture:
-            step = GREY_STEPS.get(raw_mode(picture), 1)
-            if picture.mode in _COLOURED:
-                colours = np.asarray(picture.convert("RGB")).astype(np.int64)
+        with Image.open(path) as image:
+            step = GREY_STEPS.get(raw_mode(image), 1)
+            if image.mode in _COLOURED:
+                colours = np.asarray(image.convert("RGB")).astype(np.int64)
                 return (colours[..., 0] << 16) + (colours[..., 1] << 8) + colours[..., 2]
-            values = np.array(picture)
+            values = np.array(image)
     except _BROKEN:
         return None
     if values.dtype == np.bool_:
@@ -76,8 +76,8 @@ def colour_of(code: int) -> Colour:
     return (code >> 16, code >> 8 & 255, code & 255)
 
 
-def _palette(picture: Image.Image) -> tuple[Colour, ...]:
-    flat = picture.getpalette() if picture.mode == "P" else None
+def _palette(image: Image.Image) -> tuple[Colour, ...]:
+    flat = image.getpalette() if image.mode == "P" else None
     if not flat:
         return ()
     colours = [(r, g, b) for r, g, b in zip(flat[::3], flat[1::3], flat[2::3], strict=True)]

@@ -40,7 +40,7 @@ def survey(
 
     Args:
         splits: what to read.
-        fast: leave the pixels of pictures alone; labels are read all the same.
+        fast: leave the pixels of images alone; labels are read all the same.
         workers: threads; 0 for one per core.
         progress: show a bar with the time left, on standard error.
     """

@@ -54,7 +54,7 @@ def split_lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
             )
         yield (
             one.name,
-            f"{number(len(one.split.pairs), 'picture')} with labels{spread} (height x width), "
+            f"{number(len(one.split.pairs), 'image')} with labels{spread} (height x width), "
             f"{100 * sums.void_share:.1f} % void",
         )
 
@@ -83,14 +83,14 @@ def class_cells(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
     repeats = class_repeats(train, diagnosis.balance)
     heads = ["class"]
     for one in diagnosis.totals:
-        heads += [f"{one.name} %", f"{one.name} pictures"]
+        heads += [f"{one.name} %", f"{one.name} images"]
     heads += ["inverse", "median", "ENet", "repeat"]
     rows = []
     for index, name in enumerate(diagnosis.names):
         row = [f"{index} {name}"]
         for one in diagnosis.totals:
             share = 100 * one.pixels[index] / max(1, one.pixels.sum())
-            row += [f"{share:.2f}", f"{one.pictures[index]:,}"]
+            row += [f"{share:.2f}", f"{one.images[index]:,}"]
         row += [f"{values[index]:.3f}" for values in weights.values()]
         rows.append([*row, f"{repeats[index]:.2f}"])
     return heads, rows
@@ -117,7 +117,7 @@ def weights_yaml(diagnosis: Diagnosis) -> str:
         listed = ", ".join(f"{value:.4g}" for value in values[: len(diagnosis.names)])
         lines += [f"# {FORMULAS[name]}", f"{name}: [{listed}]"]
     lines.append(
-        f"# `repeat`: how often a picture of the class comes with `data.balance: "
+        f"# `repeat`: how often an image of the class comes with `data.balance: "
         f"{diagnosis.balance:g}`."
     )
     return "\n".join(lines)

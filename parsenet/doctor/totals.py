@@ -24,9 +24,9 @@ class Totals:
     pixels: Int64[np.ndarray, " c"]
     """Pixels of each class."""
     around: Int64[np.ndarray, " c"]
-    """Pixels, void left out, of the pictures that show each class."""
+    """Pixels, void left out, of the images that show each class."""
     present: Bool[np.ndarray, "n c"]
-    """Which classes each picture shows."""
+    """Which classes each image shows."""
     void: int
     values: dict[int, int]
     """Pixels by stored number, or by colour code where no label stores numbers."""
@@ -36,10 +36,10 @@ class Totals:
     """Whether the values are colours."""
 
     @property
-    def pictures(self) -> Int64[np.ndarray, " c"]:
-        """Pictures that show each class."""
-        pictures: Int64[np.ndarray, " c"] = self.present.sum(axis=0)
-        return pictures
+    def images(self) -> Int64[np.ndarray, " c"]:
+        """Images that show each class."""
+        images: Int64[np.ndarray, " c"] = self.present.sum(axis=0)
+        return images
 
     @property
     def void_share(self) -> float:
@@ -106,7 +106,7 @@ def describe(one: Totals, names: Sequence[str]) -> dict[str, Any]:
         "values": {_value_name(value, one): n for value, n in one.values.items()},
         "files": {_value_name(value, one): one.files[value] for value in one.values},
         "class_pixels": {name: int(one.pixels[i]) for i, name in enumerate(names)},
-        "class_pictures": {name: int(one.pictures[i]) for i, name in enumerate(names)},
+        "class_images": {name: int(one.images[i]) for i, name in enumerate(names)},
     }
 
 

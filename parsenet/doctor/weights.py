@@ -9,7 +9,7 @@ from parsenet.doctor.totals import Totals
 
 FORMULAS = {
     "inverse_frequency": "N / (C n_c)",
-    "median_frequency": "median(f) / f_c, f_c = n_c / pixels of the pictures that show c",
+    "median_frequency": "median(f) / f_c, f_c = n_c / pixels of the images that show c",
     "enet": "1 / ln(1.02 + n_c / N)",
 }
 """With n_c pixels of class c, N of all classes, and C classes that occur. Void counts nowhere."""
@@ -42,11 +42,11 @@ def class_weights(totals: Totals) -> dict[str, Float64[np.ndarray, " c"]]:
 
 
 def class_repeats(totals: Totals, threshold: float) -> Float64[np.ndarray, " c"]:
-    """Tell how many times as often pictures of each class come with `data.balance: threshold`.
+    """Tell how many times as often images of each class come with `data.balance: threshold`.
 
     Args:
         totals: of the training labels.
-        threshold: share of the pictures below which a class is rare.
+        threshold: share of the images below which a class is rare.
 
     Source: LVIS, arXiv:1908.03195, appendix; `parsenet.data.sampler.repeat_factors`.
     """
@@ -54,5 +54,5 @@ def class_repeats(totals: Totals, threshold: float) -> Float64[np.ndarray, " c"]
         return np.ones(len(totals.pixels))
     share = np.maximum(totals.present.mean(axis=0), 1e-9)
     repeats: Float64[np.ndarray, " c"] = np.maximum(1.0, np.sqrt(threshold / share))
-    repeats[totals.pictures == 0] = 1.0
+    repeats[totals.images == 0] = 1.0
     return repeats

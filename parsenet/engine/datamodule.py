@@ -56,7 +56,7 @@ class TrainLoader(DataLoader[Item]):
 
 
 class SegmentationDataModule(pl.LightningDataModule):
-    """Training, validation and test pictures of a config, shared between all processes.
+    """Training, validation and test images of a config, shared between all processes.
 
     Args:
         **options: the fields of `DataConfig`, so that the command line says `--data.root`, not
@@ -75,7 +75,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self._weights: Float64[np.ndarray, " n"] | None = None
 
     def setup(self, stage: str) -> None:
-        """Find the pictures, and read every label once before training."""
+        """Find the images, and read every label once before training."""
         config = self.config
         if stage == "fit":
             self._datasets["train"] = build_dataset(self._share(), config.train_split, train=True)
@@ -100,7 +100,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         )
         if len(sampler) < self.config.batch_size:
             raise ConfigError(
-                f"`data.batch_size` must be at most {len(sampler)}, the training pictures per "
+                f"`data.batch_size` must be at most {len(sampler)}, the training images per "
                 f"process, got {self.config.batch_size}."
             )
         progress = trainer.fit_loop.epoch_loop.batch_progress
@@ -115,15 +115,15 @@ class SegmentationDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Item]:
-        """Load validation pictures at native size, one at a time."""
+        """Load validation images at native size, one at a time."""
         return self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Item]:
-        """Load test pictures at native size, one at a time."""
+        """Load test images at native size, one at a time."""
         return self._eval_loader("test")
 
     def dataset(self, stage: str) -> SegmentationDataset:
-        """Return the pictures of `train`, `val` or `test`, after `setup`."""
+        """Return the images of `train`, `val` or `test`, after `setup`."""
         return self._datasets[stage]
 
     def _share(self) -> DataConfig:

@@ -46,7 +46,7 @@ class Guards(pl.Callback):
             hint = ", set `network.normalize: true`" if _fuses_raw(pl_module) else ""
             raise TrainingError(
                 f"The loss must be finite, got {float(loss)} at iteration {trainer.global_step} "
-                f"(pictures {', '.join(batch.id)}). Lower `optim.lr`{hint}, or train with "
+                f"(images {', '.join(batch.id)}). Lower `optim.lr`{hint}, or train with "
                 "`--trainer.precision 32-true`."
             )
 
@@ -59,11 +59,11 @@ class Guards(pl.Callback):
             predicted = np.flatnonzero(pl_module.result.counts.sum(0))
             if len(predicted) == 1 and pl_module.taxonomy.num_classes > 1:
                 _log.warning(
-                    "Only '%s' was predicted on all %d pictures: the network has collapsed or has "
+                    "Only '%s' was predicted on all %d images: the network has collapsed or has "
                     "not begun to learn. Likely causes: a learning rate too high or too low for "
                     "`optim.loss: %s`%s, or too few iterations so far (%d).",
                     pl_module.taxonomy.names[predicted[0]],
-                    pl_module.result.num_pictures,
+                    pl_module.result.num_images,
                     pl_module.optim.loss,
                     ", raw features of unlike magnitude" if _fuses_raw(pl_module) else "",
                     trainer.global_step,

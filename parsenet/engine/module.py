@@ -28,19 +28,19 @@ from parsenet.taxonomy import VOC2012, Taxonomy
 
 
 class Result(NamedTuple):
-    """What a pass over validation or test pictures gave, all processes together."""
+    """What a pass over validation or test images gave, all processes together."""
 
     stage: str
     """`val` or `test`."""
     images: ImageCounts
-    """Counts of every picture."""
+    """Counts of every image."""
     counts: Int64[np.ndarray, "c c"]
     """Pixels by (true class, predicted class)."""
     scores: Scores
 
     @property
-    def num_pictures(self) -> int:
-        """Pictures that were scored."""
+    def num_images(self) -> int:
+        """Images that were scored."""
         return len(self.images)
 
 
@@ -54,7 +54,7 @@ class SegmentationModule(pl.LightningModule):
 
     Attributes:
         seed: start of the dropout's randomness; the command line sets it from `seed_everything`.
-        result: scores of the last complete pass over the validation or test pictures.
+        result: scores of the last complete pass over the validation or test images.
     """
 
     def __init__(
@@ -104,19 +104,19 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count the pixels of a picture."""
+        """Count the pixels of an image."""
         self._count(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count the pixels of a picture."""
+        """Count the pixels of an image."""
         self._count(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Score the pictures seen."""
+        """Score the images seen."""
         self._score("val")
 
     def on_test_epoch_end(self) -> None:
-        """Score the pictures seen."""
+        """Score the images seen."""
         self._score("test")
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is not public
@@ -142,7 +142,7 @@ class SegmentationModule(pl.LightningModule):
         checkpoint[METADATA_KEY] = describe(self.network, self.config, self.taxonomy)
 
     def predict_label(self, batch: Batch) -> Tensor:
-        """Label the pictures of a batch; `max` picks the same class as `argmax`, faster."""
+        """Label the images of a batch; `max` picks the same class as `argmax`, faster."""
         return self.network(batch.image).max(dim=1).indices  # type: ignore[no-any-return]
 
     def _count(self, batch: Batch) -> None:
@@ -169,7 +169,7 @@ class SegmentationModule(pl.LightningModule):
 
 
 def _gather(images: ImageCounts) -> ImageCounts:
-    """Join the pictures of all processes; whole numbers, so nothing is rounded."""
+    """Join the images of all processes; whole numbers, so nothing is rounded."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return images
     parts: list[Any] = [None] * distributed.get_world_size()

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 
 from parsenet.files import write_bytes_atomically
+from parsenet.version import __version__
 
-PACKAGES = ("parsenet", "torch", "torchvision", "pytorch-lightning", "albumentations", "numpy")
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "albumentations", "numpy")
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """Return versions, git commit and hardware as plain values."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "parsenet": __version__}
     for package in PACKAGES:
         try:
             versions[package] = version(package)

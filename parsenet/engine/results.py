@@ -1,4 +1,4 @@
-"""What a scored run leaves behind: scores as JSON and CSV, sample pictures, the network."""
+"""What a scored run leaves behind: scores as JSON and CSV, sample images, the network."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from parsenet.data.sample import Item, collate
 from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.module import Result, SegmentationModule
 from parsenet.evaluation.record import Evaluation
-from parsenet.inference.pictures import Triple, draw_sample, write_picture, write_worst
+from parsenet.inference.images import Triple, draw_sample, write_image, write_worst
 from parsenet.metrics.protocol import hash_file
 from parsenet.taxonomy import Taxonomy
 
@@ -18,7 +18,7 @@ from parsenet.taxonomy import Taxonomy
 def write_metrics(
     out_dir: Path, result: Result, taxonomy: Taxonomy, data: DataConfig, checkpoint: Path | None
 ) -> Evaluation:
-    """Write the scores with their card, the confusion matrix, and the counts per picture.
+    """Write the scores with their card, the confusion matrix, and the counts per image.
 
     Args:
         out_dir: folder to write to.
@@ -48,13 +48,13 @@ def write_samples(
     evaluation: Evaluation,
     count: int = 8,
 ) -> None:
-    """Draw pictures spread evenly over the scored split, and the worst ones, beside the truth.
+    """Draw images spread evenly over the scored split, and the worst ones, beside the truth.
 
     Args:
-        out_dir: folder; the pictures go to `samples/` in it, named after their id, and `worst/`.
+        out_dir: folder; the images go to `samples/` in it, named after their id, and `worst/`.
         module: predicts.
         datamodule: holds the split that `module.result` belongs to.
-        evaluation: tells which pictures are the worst.
+        evaluation: tells which images are the worst.
         count: how many of each.
     """
     assert module.result is not None
@@ -63,7 +63,7 @@ def write_samples(
     for index in spread:
         item = dataset[index]
         sheet = draw_sample(*_predict(module, item), module.taxonomy)
-        write_picture(out_dir / "samples" / f"{item.id.replace('/', '_')}.png", sheet)
+        write_image(out_dir / "samples" / f"{item.id.replace('/', '_')}.png", sheet)
 
     def read(name: str) -> Triple:
         return _predict(module, dataset[dataset.ids.index(name)])
@@ -72,7 +72,7 @@ def write_samples(
 
 
 def _predict(module: SegmentationModule, item: Item) -> Triple:
-    """Return picture, truth and prediction."""
+    """Return image, truth and prediction."""
     batch = collate([item])
     device = next(module.parameters()).device
     with torch.inference_mode():

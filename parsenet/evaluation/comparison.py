@@ -27,7 +27,7 @@ class Scored:
     names: tuple[str, ...]
     """Names of the classes."""
     images: ImageCounts
-    """Counts per picture."""
+    """Counts per image."""
 
     @classmethod
     def load(cls, path: Path) -> Scored:
@@ -64,11 +64,11 @@ def compare_scored(one: Scored, other: Scored, how: Resampling, anyway: bool = F
         one: the first.
         other: the second.
         how: number of resamples, level and seed.
-        anyway: compare although the cards differ; the pictures must be the same all the same.
+        anyway: compare although the cards differ; the images must be the same all the same.
 
     Raises:
         ConfigError: the cards differ.
-        LabelError: the pictures or their ground truth differ.
+        LabelError: the images or their ground truth differ.
     """
     unlike = differences(one.card, other.card)
     if unlike and not anyway:
@@ -88,7 +88,7 @@ def comparison_record(
 ) -> dict[str, Any]:
     """Return a comparison as plain numbers in [0, 1]; what does not exist is None."""
     labels = [*SCORES, *(f"IoU_{name}" for name in names)]
-    num_pictures = [None] * len(SCORES) + result.num_pictures.tolist()
+    num_images = [None] * len(SCORES) + result.num_images.tolist()
     p_values = np.concatenate([result.p_value[: len(SCORES)], result.p_value_of_classes])
     record = {
         label: {
@@ -96,7 +96,7 @@ def comparison_record(
             "b": _plain(result.other, row),
             "difference": _plain(result.difference, row),
             "p_value": known(p_values[row]),
-            "num_pictures": num_pictures[row],
+            "num_images": num_images[row],
         }
         for row, label in enumerate(labels)
     }

@@ -29,7 +29,7 @@ from parsenet.taxonomy import Taxonomy
 def score_contours(
     pairs: Sequence[Pair], taxonomy: Taxonomy, workers: int | None = None
 ) -> dict[str, Any]:
-    """Score the pixels near the contours; counts are summed over the pictures, then divided.
+    """Score the pixels near the contours; counts are summed over the images, then divided.
 
     Args:
         pairs: label maps that `score_pairs` accepted.

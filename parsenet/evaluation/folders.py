@@ -1,6 +1,6 @@
 """Score a folder of predicted label maps against a folder of true ones, or say what is in the way.
 
-Nothing is scored in part: a picture that is missing or does not fit ends the run, with its name.
+Nothing is scored in part: an image that is missing or does not fit ends the run, with its name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pair:
-    """The two label maps of a picture."""
+    """The two label maps of an image."""
 
     id: str
     """Name of the files without ending, behind its subfolders if any."""
@@ -54,12 +54,12 @@ def score_pairs(
     workers: int | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Count the pixels of some pictures.
+    """Count the pixels of some images.
 
     Args:
         pairs: what `find_pairs` found.
         taxonomy: what the values mean.
-        split: name of the list of pictures, for the card.
+        split: name of the list of images, for the card.
         workers: threads that read; None for a few more than there are cores.
         progress: show a bar on standard error.
 
@@ -97,13 +97,13 @@ def find_pairs(pred_dir: Path, gt_dir: Path, split: Path | None = None) -> list[
     predictions, labels = _index(pred_dir, "pred"), _index(gt_dir, "gt")
     ids = _read_split(split, labels) if split else list(labels)
     _refuse_missing("labels", [name for name in ids if name not in labels], gt_dir, "")
-    hint = "" if split else " To score fewer pictures, list them in a file and give `--split FILE`."
+    hint = "" if split else " To score fewer images, list them in a file and give `--split FILE`."
     missing = [name for name in ids if name not in predictions]
     _refuse_missing("predictions", missing, pred_dir, hint)
     extra = sorted(set(predictions) - set(ids))
     if extra:
         _log.warning(
-            "%d predictions in '%s' are not of the %d pictures scored and were left out: %s",
+            "%d predictions in '%s' are not of the %d images scored and were left out: %s",
             len(extra),
             pred_dir,
             len(ids),
@@ -115,12 +115,12 @@ def find_pairs(pred_dir: Path, gt_dir: Path, split: Path | None = None) -> list[
 def reader(
     pairs: Sequence[Pair], taxonomy: Taxonomy, image_dir: Path | None
 ) -> Callable[[str], tuple[Pixels | None, LabelMap, LabelMap]]:
-    """Return a function from an id to picture, truth and prediction.
+    """Return a function from an id to image, truth and prediction.
 
     Args:
         pairs: what `find_pairs` found.
         taxonomy: what the values mean.
-        image_dir: folder of the pictures; None, or one without the picture, gives None for it.
+        image_dir: folder of the images; None, or one without the image, gives None for it.
     """
     by_id = {pair.id: pair for pair in pairs}
     paths = sorted(image_dir.rglob("*")) if image_dir else []
@@ -210,7 +210,7 @@ def _read_split(path: Path, labels: Mapping[str, Path]) -> list[str]:
     lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
     names = [x if x in labels else Path(x.split()[0]).stem for x in lines if x]
     if not names:
-        raise DataNotFoundError(f"'{path}' must name at least one picture, got none.")
+        raise DataNotFoundError(f"'{path}' must name at least one image, got none.")
     return list(dict.fromkeys(names))
 
 

@@ -1,4 +1,4 @@
-"""What a scored set of pictures leaves behind: its card, its scores, and the counts behind them."""
+"""What a scored set of images leaves behind: its card, its scores, and the counts behind them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from parsenet.taxonomy import Taxonomy
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The counts of some pictures, and everything that follows from them."""
+    """The counts of some images, and everything that follows from them."""
 
     images: ImageCounts
-    """Counts per picture."""
+    """Counts per image."""
     taxonomy: Taxonomy
     """What the classes are."""
     split: str
-    """Name of the list of pictures."""
+    """Name of the list of images."""
     checkpoint: str | None = None
     """Name of the file that was scored."""
     checkpoint_hash: str | None = None
@@ -39,12 +39,12 @@ class Evaluation:
 
     @cached_property
     def counts(self) -> Int64[np.ndarray, "c c"]:
-        """The confusion matrix of all pictures."""
+        """The confusion matrix of all images."""
         return self.images.total()
 
     @cached_property
     def scores(self) -> Scores:
-        """The scores of all pictures together."""
+        """The scores of all images together."""
         return scores(self.counts)
 
     @cached_property
@@ -55,7 +55,7 @@ class Evaluation:
         return Protocol(
             dataset=self.taxonomy.name,
             split=self.split,
-            num_pictures=len(self.images),
+            num_images=len(self.images),
             classes_counted=tuple(n for n, there in zip(names, present, strict=True) if there),
             classes_absent=tuple(n for n, there in zip(names, present, strict=True) if not there),
             checkpoint=self.checkpoint_hash,
@@ -66,7 +66,7 @@ class Evaluation:
         return {
             "dataset": self.card.dataset,
             "split": self.card.split,
-            "num_pictures": self.card.num_pictures,
+            "num_images": self.card.num_images,
             "protocol": str(self.card),
             "card": self.card.to_dict(),
             "checkpoint": self.checkpoint,
@@ -79,7 +79,7 @@ class Evaluation:
         }
 
     def write(self, out_dir: Path) -> None:
-        """Write `metrics.json`, tables for a spreadsheet, and the counts per picture.
+        """Write `metrics.json`, tables for a spreadsheet, and the counts per image.
 
         The tables are `per_class.csv`, `per_image.csv` and `confusion.csv` (rows are true classes).
 
@@ -91,19 +91,19 @@ class Evaluation:
         write_bytes_atomically(out_dir / "metrics.json", content)
         self.images.save(out_dir / FILE_NAME)
         _write_table(out_dir / "per_class.csv", self._classes())
-        _write_table(out_dir / "per_image.csv", self._pictures())
+        _write_table(out_dir / "per_image.csv", self._images())
         rows = zip(names, self.counts.tolist(), strict=True)
         confusion = [{"truth": name, **dict(zip(names, row, strict=True))} for name, row in rows]
         _write_table(out_dir / "confusion.csv", confusion)
 
     def worst(self, count: int = 8) -> list[tuple[str, float]]:
-        """List the pictures with the lowest mean IoU of their own, worst first.
+        """List the images with the lowest mean IoU of their own, worst first.
 
         Args:
             count: how many at most.
 
         Returns:
-            ids and mean IoU over the classes in the picture's ground truth.
+            ids and mean IoU over the classes in the image's ground truth.
         """
         known = [
             (name, value)
@@ -125,7 +125,7 @@ class Evaluation:
         }
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def _pictures(self) -> list[dict[str, Any]]:
+    def _images(self) -> list[dict[str, Any]]:
         each = image_scores(self.images)
         pixels = self.images.class_sums()[1].sum(axis=1).tolist()
         rows = zip(self.images.ids, pixels, each.pixel_accuracy, each.mean_iou, strict=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from parsenet.errors import ExportError
-from parsenet.export.pictures import Pixels, resize
+from parsenet.export.images import Pixels, resize
 from parsenet.fetch.bars import items_bar
 from parsenet.inference.segmenter import Box, Segmenter
 
@@ -19,17 +19,17 @@ LEAST_SHARE = 0.9999
 """Pixels whose labels must be equal; the others are ties that rounding decides."""
 
 _SIZES = ((97, 131), (64, 200), (33, 49))
-"""(height, width) that pictures are brought to: odd, even and flat, small."""
+"""(height, width) that images are brought to: odd, even and flat, small."""
 
 _EVERYWHERE = Box(-np.inf, np.inf, -np.inf, np.inf)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What became of some pictures' labels."""
+    """What became of some images' labels."""
 
     what: str
-    """Which pictures, such as `97 x 131`."""
+    """Which images, such as `97 x 131`."""
     pixels: int
     """Pixels compared."""
     same: int
@@ -43,26 +43,24 @@ class Agreement:
         return self.same / self.pixels
 
 
-def compare(
-    reference: Segmenter, exported: Segmenter, pictures: Sequence[Pixels]
-) -> list[Agreement]:
-    """Label pictures twice: at their own size and others, two at once, and as windows.
+def compare(reference: Segmenter, exported: Segmenter, images: Sequence[Pixels]) -> list[Agreement]:
+    """Label images twice: at their own size and others, two at once, and as windows.
 
     Args:
         reference: the network.
         exported: the same, in another form.
-        pictures: what to label.
+        images: what to label.
 
     Returns:
-        a line for each kind of picture.
+        a line for each kind of image.
     """
-    cases = list(_cases(pictures))
+    cases = list(_cases(images))
     found = []
     with items_bar() as bar:
         for what, batches in bar.track(cases, description="Checking"):
             found.append(_compare(what, reference, exported, batches, None))
         if reference.has_context:
-            # As a window of a larger picture: the context is that of something else.
+            # As a window of a larger image: the context is that of something else.
             what, batches = cases[1]
             found.append(_compare(f"{what}, context given", reference, exported, batches, batches))
     return found
@@ -72,7 +70,7 @@ def refuse_disagreement(agreements: Sequence[Agreement], name: str) -> None:
     """Refuse a file that gives other labels.
 
     Raises:
-        ExportError: fewer than 99.99 % of the pixels of one kind of picture have equal labels.
+        ExportError: fewer than 99.99 % of the pixels of one kind of image have equal labels.
     """
     worst = min(agreements, key=lambda agreement: agreement.share)
     if worst.share < LEAST_SHARE:
@@ -83,12 +81,12 @@ def refuse_disagreement(agreements: Sequence[Agreement], name: str) -> None:
         )
 
 
-def _cases(pictures: Sequence[Pixels]) -> Iterator[tuple[str, list[UInt8[Tensor, "n 3 h w"]]]]:
-    yield "own size", [_batch([image]) for image in pictures]
+def _cases(images: Sequence[Pixels]) -> Iterator[tuple[str, list[UInt8[Tensor, "n 3 h w"]]]]:
+    yield "own size", [_batch([image]) for image in images]
     for size in _SIZES:
         name = f"{size[0]} x {size[1]}"
-        yield name, [_batch([resize(image, size)]) for image in pictures]
-    pairs = zip(pictures, [*pictures[1:], pictures[0]], strict=True)
+        yield name, [_batch([resize(image, size)]) for image in images]
+    pairs = zip(images, [*images[1:], images[0]], strict=True)
     yield (
         f"{_SIZES[0][0]} x {_SIZES[0][1]}, two at once",
         [_batch([resize(image, _SIZES[0]) for image in pair]) for pair in pairs],

@@ -14,7 +14,7 @@ _NO_SCORE = (
     "with `parsenet validate`, or give `--scores`."
 )
 _NO_LICENCE = (
-    "Not stated. Give `--licence`. The weights learned from pictures whose terms may bind them too."
+    "Not stated. Give `--licence`. The weights learned from images whose terms may bind them too."
 )
 
 
@@ -31,8 +31,8 @@ def write_card(
         name: of the file.
         record: what the file says about itself.
         agreements: what its check found.
-        checked: what pictures it was checked on.
-        losses: `pictures`, and mean IoU of the `checkpoint` and of the `file`, where it was scored.
+        checked: what images it was checked on.
+        losses: `images`, and mean IoU of the `checkpoint` and of the `file`, where it was scored.
     """
     network, taxonomy = record["network"], record["taxonomy"]
     parts = {
@@ -59,7 +59,7 @@ def _describe_interface(record: Mapping[str, Any], name: str) -> str:
     interface = record.get("interface")
     if interface is None:
         return (
-            "Weights by name, read by this toolkit. RGB pictures in [0, 255] of any size; "
+            "Weights by name, read by this toolkit. RGB images in [0, 255] of any size; "
             f"preprocessing (`{record['preprocess']}`) is inside the network."
         )
     if interface["preprocess_inside"]:
@@ -73,15 +73,15 @@ def _describe_interface(record: Mapping[str, Any], name: str) -> str:
     # torch.export keeps the sizes of a deep trunk open from 17 pixels on only.
     smallest = "17x17" if name.endswith(".pt2") else "1x1"
     lines = [
-        f"- `image`: {image} Any number of pictures of any one size from {smallest} up.",
+        f"- `image`: {image} Any number of images of any one size from {smallest} up.",
         f"- `scores`: float32 (N, {len(record['taxonomy']['names'])}, H, W), before the softmax; "
         "the label is the class of the largest.",
     ]
     if channels := interface["context_channels"]:
         lines += [
             f"- `pool6`: float32 (1, {channels}, 1, 1), global context to use. nan, the default in "
-            "ONNX, takes the picture's own.",
-            f"- `fc7`: float32 (N, {channels}, h, w), whose mean over a picture is its `pool6`.",
+            "ONNX, takes the image's own.",
+            f"- `fc7`: float32 (N, {channels}, h, w), whose mean over an image is its `pool6`.",
         ]
     lines.append(f"- Computes in {interface['precision']}.")
     return "\n".join(lines)
@@ -105,12 +105,12 @@ def _describe_check(
     rows = [
         [x.what, f"{x.pixels:,}", f"{100 * x.share:.4f}", f"{x.difference:.2g}"] for x in agreements
     ]
-    heads = ["pictures", "pixels", "labels equal, %", "largest difference of a score"]
+    heads = ["images", "pixels", "labels equal, %", "largest difference of a score"]
     text = f"Against the checkpoint in float32, on {checked}.\n\n"
     text += markdown_table(heads, rows, "lrrr")
     if losses is not None:
         text += (
-            f"\nMean IoU on {losses['pictures']:.0f} labelled pictures: "
+            f"\nMean IoU on {losses['images']:.0f} labelled images: "
             f"{percent(losses['checkpoint'])} % by the checkpoint, {percent(losses['file'])} % by "
             f"this file ({100 * (losses['file'] - losses['checkpoint']):+.2f} points)."
         )

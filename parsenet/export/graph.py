@@ -24,7 +24,7 @@ from parsenet.models.preprocess import Preprocess
 _OLDEST = (2, 9)
 """Version of torch."""
 _EXAMPLE = (2, 75, 91)
-"""Pictures, height and width to trace with: all different, none a multiple of a stride."""
+"""Images, height and width to trace with: all different, none a multiple of a stride."""
 
 
 class ExportedGraph(nn.Module):
@@ -32,12 +32,12 @@ class ExportedGraph(nn.Module):
 
     Args:
         network: the trained network.
-        preprocess_inside: take pictures as decoders give them.
+        preprocess_inside: take images as decoders give them.
 
     Shape:
         `image`: (N, H, W, 3) uint8 RGB where preprocessing is inside, else (N, 3, H, W) float32 in
         the trunk's order and scale. `pool6`: (1, C, 1, 1), global context to use; nan, which a
-        runtime with defaults need not be given, takes the picture's own. Networks without context
+        runtime with defaults need not be given, takes the image's own. Networks without context
         lack it. Output: scores (N, K, H, W) before the softmax and, with context, fc7 (N, C, h, w),
         which pool6 is the mean of.
     """
@@ -80,9 +80,9 @@ def describe_interface(segmenter: NetworkSegmenter, preprocess_inside: bool) -> 
 
 
 def trace(network: ParseNet, interface: Interface) -> ExportedProgram:
-    """Trace a network by torch.export: any number of pictures of any size.
+    """Trace a network by torch.export: any number of images of any size.
 
-    Run as it is, the trace of a deep trunk guards against pictures under 17 pixels a side; the ONNX
+    Run as it is, the trace of a deep trunk guards against images under 17 pixels a side; the ONNX
     file that is made of it has no guards and takes 1x1 too.
 
     Args:

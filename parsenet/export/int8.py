@@ -24,16 +24,16 @@ _WARNINGS, _ERRORS = 2, 3
 """Severities of ONNX Runtime's log; the first is its default."""
 
 
-def quantize(path: Path, out: Path, pictures: Callable[[], Iterator[Tensor]]) -> None:
+def quantize(path: Path, out: Path, images: Callable[[], Iterator[Tensor]]) -> None:
     """Write an ONNX model whose trunk computes with integers of 8 bits.
 
     Weights have a scale per output channel, activations one per map, from the smallest and largest
-    value met while labelling some pictures.
+    value met while labelling some images.
 
     Args:
         path: model of `save_onnx`.
         out: file to write, with the same inputs, outputs and record.
-        pictures: gives the pictures to measure activations on, as the model takes them.
+        images: gives the images to measure activations on, as the model takes them.
 
     Raises:
         ParseNetError: ONNX Runtime is not installed.
@@ -54,13 +54,13 @@ def quantize(path: Path, out: Path, pictures: Callable[[], Iterator[Tensor]]) ->
         ) from error
 
     class Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
-        """Hands the pictures out one by one."""
+        """Hands the images out one by one."""
 
         def __init__(self) -> None:
-            self._pictures = pictures()
+            self._images = images()
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            image = next(self._pictures, None)
+            image = next(self._images, None)
             return None if image is None else {"image": image.numpy()}
 
     with tempfile.TemporaryDirectory() as folder, _quiet():

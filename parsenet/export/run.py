@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parsenet.box import box_path
 from parsenet.data.reading import read_image, read_mask
 from parsenet.errors import ConfigError, DataNotFoundError
 from parsenet.evaluation.folders import Pair
@@ -23,8 +22,8 @@ from parsenet.export.agreement import Agreement, compare, refuse_disagreement
 from parsenet.export.card import write_card
 from parsenet.export.formats import SUFFIXES, save_onnx, save_program
 from parsenet.export.graph import describe_interface, trace
+from parsenet.export.images import Pixels, draw_images, find_in, find_labelled, read_small
 from parsenet.export.int8 import quantize
-from parsenet.export.pictures import Pixels, draw_pictures, find_in, find_labelled, read_small
 from parsenet.fetch.bars import items_bar
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.exported import Interface
@@ -33,11 +32,12 @@ from parsenet.inference.segmenter import NetworkSegmenter, Segmenter
 from parsenet.metrics.counting import count
 from parsenet.metrics.scores import scores
 from parsenet.models.checkpoint import LoadedNetwork, load_network, portable_record, save_network
+from parsenet.pretrained import bundled_path
 
 _LOGGER = logging.getLogger(__name__)
 
 _NUM_CALIBRATED = 32
-"""Pictures to measure activations on; more change the ranges little."""
+"""Images to measure activations on; more change the ranges little."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class ExportConfig:
     format: str
     """`onnx`, `torch-export` or `safetensors`."""
     preprocess_inside: bool = False
-    """Take uint8 RGB pictures (N, H, W, 3)."""
-    pictures: Path | None = None
-    """Folder of pictures to check with; None draws some."""
-    num_pictures: int = 8
+    """Take uint8 RGB images (N, H, W, 3)."""
+    images: Path | None = None
+    """Folder of images to check with; None draws some."""
+    num_images: int = 8
     """How many of them."""
     calibrate: Path | None = None
-    """Folder of pictures to measure activations on, for integers of 8 bits; None stays in float."""
+    """Folder of images to measure activations on, for integers of 8 bits; None stays in float."""
     labels: Path | None = None
-    """Folder of the true label maps of `pictures`, to score with."""
+    """Folder of the true label maps of `images`, to score with."""
     scores: Path | None = None
     """`metrics.json` of the checkpoint; None looks beside it."""
     licence: str = ""
@@ -76,8 +76,8 @@ class ExportConfig:
                 f"`out` must end in {suffix} for `format` {self.format}, got '{self.out}'. The "
                 "ending tells how to run it."
             )
-        if self.num_pictures < 1:
-            raise ConfigError(f"`num_pictures` must be at least 1, got {self.num_pictures}.")
+        if self.num_images < 1:
+            raise ConfigError(f"`num_images` must be at least 1, got {self.num_images}.")
         if self.preprocess_inside and self.format == "safetensors":
             raise ConfigError(
                 "`preprocess_inside` must be left out for `format` safetensors: this toolkit runs "
@@ -87,8 +87,8 @@ class ExportConfig:
             raise ConfigError(
                 f"`int8` must go with `format` onnx, got '{self.format}'. Use `--format onnx`."
             )
-        if self.labels is not None and self.pictures is None:
-            raise ConfigError("`labels` must come with `pictures`, got none. Give both folders.")
+        if self.labels is not None and self.images is None:
+            raise ConfigError("`labels` must come with `images`, got none. Give both folders.")
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class Exported:
     agreements: list[Agreement]
     """What the check found."""
     checked: str
-    """What pictures it was made on."""
+    """What images it was made on."""
     losses: dict[str, float] | None
-    """Mean IoU of `checkpoint` and `file` on so many `pictures`, where there were labels."""
+    """Mean IoU of `checkpoint` and `file` on so many `images`, where there were labels."""
 
 
 def export(checkpoint: Path | None, config: ExportConfig) -> Exported:
@@ -113,17 +113,17 @@ def export(checkpoint: Path | None, config: ExportConfig) -> Exported:
     A file in integers gives others, by its nature: how many is reported.
 
     Args:
-        checkpoint: `.safetensors` or `.ckpt`; None for the model in the box.
+        checkpoint: `.safetensors` or `.ckpt`; None for the bundled model.
         config: what to make of it.
 
     Raises:
         ConfigError: the file would replace the checkpoint.
         WeightsError: the checkpoint cannot be read.
-        DataNotFoundError: a folder holds no pictures, or scores are not where they should be.
+        DataNotFoundError: a folder holds no images, or scores are not where they should be.
         ExportError: the file gives other labels; it is not written.
         ParseNetError: a package that this needs is not installed.
     """
-    source = box_path() if checkpoint is None else checkpoint
+    source = bundled_path() if checkpoint is None else checkpoint
     if config.out.resolve() == source.resolve():
         raise ConfigError(
             f"`out` must be another file than the checkpoint, got '{config.out}' for both. Give a "
@@ -133,17 +133,17 @@ def export(checkpoint: Path | None, config: ExportConfig) -> Exported:
     reference = NetworkSegmenter(
         loaded.network, loaded.taxonomy, torch.device("cpu"), "32-true", loaded.record
     )
-    pictures, checked = _gather_pictures(config)
+    images, checked = _gather_images(config)
     pairs = []
-    if config.pictures is not None and config.labels is not None:
-        pairs = find_labelled(config.pictures, config.labels)
+    if config.images is not None and config.labels is not None:
+        pairs = find_labelled(config.images, config.labels)
     record = _describe(source, loaded, config)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", config.out.parent) as folder:
         path = Path(folder) / config.out.name
         record = _write(path, reference, loaded, record, config)
         exported = LOADERS[path.suffix](path, "cpu", "auto" if "interface" in record else "32-true")
-        agreements = compare(reference, exported, pictures)
+        agreements = compare(reference, exported, images)
         if config.calibrate is None:
             refuse_disagreement(agreements, config.out.name)
         losses = _score_both(reference, exported, pairs) if pairs else None
@@ -186,7 +186,7 @@ def _write(
 def _calibration(
     config: ExportConfig, interface: Interface, reference: NetworkSegmenter
 ) -> Iterator[Tensor]:
-    """Give the pictures to measure activations on, as the file takes them."""
+    """Give the images to measure activations on, as the file takes them."""
     assert config.calibrate is not None
     paths = find_in(config.calibrate, "calibrate", _NUM_CALIBRATED)
     with items_bar() as bar:
@@ -197,13 +197,13 @@ def _calibration(
             yield image
 
 
-def _gather_pictures(config: ExportConfig) -> tuple[list[Pixels], str]:
-    if config.pictures is None:
-        return list(draw_pictures(config.num_pictures)), (
-            f"{config.num_pictures} drawn pictures (gradients under noise, no photographs)"
+def _gather_images(config: ExportConfig) -> tuple[list[Pixels], str]:
+    if config.images is None:
+        return list(draw_images(config.num_images)), (
+            f"{config.num_images} drawn images (gradients under noise, no photographs)"
         )
-    paths = find_in(config.pictures, "pictures", config.num_pictures)
-    return [read_small(path) for path in paths], f"{len(paths)} pictures of `--pictures`"
+    paths = find_in(config.images, "images", config.num_images)
+    return [read_small(path) for path in paths], f"{len(paths)} images of `--images`"
 
 
 def _describe(source: Path, loaded: LoadedNetwork, config: ExportConfig) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def _read_score(source: Path, digest: str, given: Path | None) -> dict[str, Any]
 
 
 def _score_both(reference: Segmenter, exported: Segmenter, pairs: list[Pair]) -> dict[str, float]:
-    """Score both on labelled pictures, at their own size."""
+    """Score both on labelled images, at their own size."""
     taxonomy = reference.taxonomy
     predictors = {"checkpoint": reference, "file": exported}
     size = (taxonomy.num_classes, taxonomy.num_classes)
@@ -251,4 +251,4 @@ def _score_both(reference: Segmenter, exported: Segmenter, pairs: list[Pair]) ->
                 label = Predictor(segmenter, taxonomy)(image)
                 counts[name] += count(label, truth, taxonomy.num_classes, taxonomy.void)
     found = {name: scores(matrix).mean_iou for name, matrix in counts.items()}
-    return {"pictures": float(len(pairs))} | found
+    return {"images": float(len(pairs))} | found

@@ -13,7 +13,7 @@ def read_ids(path: Path) -> list[str]:
     """Read the names of a split's list, without folder and suffix; a missing list has none.
 
     Args:
-        path: one name, or picture and label path as in DeepLab's and SegNet's lists, per line.
+        path: one name, or image and label path as in DeepLab's and SegNet's lists, per line.
             Backslashes of Windows are read as slashes.
     """
     if not path.is_file():

@@ -1,1 +1,1 @@
-"""The paper's figures, drawn from a network and pictures at hand."""
+"""The paper's figures, drawn from a network and images at hand."""

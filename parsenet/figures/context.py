@@ -1,4 +1,4 @@
-"""Figures 1, 4 and 5: the same pictures with and without global context."""
+"""Figures 1, 4 and 5: the same images with and without global context."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from parsenet.metrics.scores import image_scores
 
 @dataclass(frozen=True)
 class Gain:
-    """What context did to one picture."""
+    """What context did to one image."""
 
     index: int
     """Position in the data set."""
     id: str
-    """Name of the picture."""
+    """Name of the image."""
     with_context: float
-    """Mean IoU of the picture by itself, in [0, 1]."""
+    """Mean IoU of the image by itself, in [0, 1]."""
     without: float
     """The same without context."""
 
@@ -42,24 +42,24 @@ class Gain:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two networks, and what it said about the pictures."""
+    """One of the two networks, and what it said about the images."""
 
     checkpoint: Path
     """Its file."""
     sha256: str
     """The file's hash."""
     images: ImageCounts
-    """Counts per picture."""
+    """Counts per image."""
     labels: Path
     """Folder of its label maps, see `label_path`."""
 
 
 def label_path(labels: Path, sample: Sample) -> Path:
-    """Name the label map of a picture; one of the same name in other data has another.
+    """Name the label map of an image; one of the same name in other data has another.
 
     Args:
         labels: folder of label maps.
-        sample: the picture.
+        sample: the image.
     """
     digest = hashlib.sha256(sample.image.tobytes()).hexdigest()
     return labels / f"{sample.id}_{digest[:8]}.png"
@@ -72,12 +72,12 @@ def score_side(
     folder: Path,
     device: str = "auto",
 ) -> Side:
-    """Label pictures and count; label maps that an interrupted call left are taken up.
+    """Label images and count; label maps that an interrupted call left are taken up.
 
     Args:
         checkpoint: network to use.
-        dataset: pictures with labels, untransformed.
-        indices: positions of the pictures.
+        dataset: images with labels, untransformed.
+        indices: positions of the images.
         folder: where the label maps go, to a folder that is named after the checkpoint's hash.
         device: where to run.
 
@@ -109,7 +109,7 @@ def score_side(
 def gains_of(
     dataset: SegmentationDataset, with_context: ImageCounts, without: ImageCounts
 ) -> list[Gain]:
-    """Sort pictures by what context gained, most first; pictures without a counted pixel left out.
+    """Sort images by what context gained, most first; images without a counted pixel left out.
 
     Args:
         dataset: tells the positions.

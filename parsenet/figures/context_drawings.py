@@ -1,4 +1,4 @@
-"""A picture as it is, its truth, without context, with context: drawn side by side."""
+"""An image as it is, its truth, without context, with context: drawn side by side."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from parsenet.inference.writers import blend
 from parsenet.taxonomy import Taxonomy
 
 PANEL = 300
-"""Longer side of a picture, in pixels."""
+"""Longer side of an image, in pixels."""
 
 _OPACITY = 0.75
 
 
 class Panels(NamedTuple):
-    """The four views of one picture."""
+    """The four views of one image."""
 
     titles: tuple[str, ...]
     layers: tuple[Image.Image, ...]
@@ -32,10 +32,10 @@ class Panels(NamedTuple):
 
 
 def panels_of(dataset: SegmentationDataset, gain: Gain, sides: tuple[Side, Side]) -> Panels:
-    """Lay truth and predictions over a picture; what is void in the truth is void in all of them.
+    """Lay truth and predictions over an image; what is void in the truth is void in all of them.
 
     Args:
-        dataset: the pictures.
+        dataset: the images.
         gain: which one.
         sides: with context, and without.
     """
@@ -56,10 +56,10 @@ def panels_of(dataset: SegmentationDataset, gain: Gain, sides: tuple[Side, Side]
 
 
 def draw_sheet(panels: Sequence[Panels], taxonomy: Taxonomy) -> Image.Image:
-    """Draw a row per picture, and the classes that are seen below.
+    """Draw a row per image, and the classes that are seen below.
 
     Args:
-        panels: the pictures, in order; at least one.
+        panels: the images, in order; at least one.
         taxonomy: names and colours.
     """
     rows = [_draw_row(one) for one in panels]

@@ -14,8 +14,8 @@ from parsenet.evaluation.record import Evaluation
 from parsenet.figures.context import Gain, Side, gains_of
 from parsenet.figures.context_drawings import PANEL, Panels, draw_sheet, panels_of
 from parsenet.files import write_bytes_atomically
+from parsenet.inference.images import write_image
 from parsenet.inference.legend import name_of
-from parsenet.inference.pictures import write_picture
 from parsenet.metrics.statistics import Resampling
 from parsenet.reports.comparison import comparison_cells, comparison_note, comparison_table
 from parsenet.reports.html import data_uri, html_table, page
@@ -24,8 +24,8 @@ from parsenet.taxonomy import VOID_COLOUR, Taxonomy
 
 _TITLE = "What global context gains"
 _SECTIONS = {
-    "gained": ("Pictures that gained most", "No picture is better with context."),
-    "cost": ("Pictures that lost most", "No picture is worse with context."),
+    "gained": ("Images that gained most", "No image is better with context."),
+    "cost": ("Images that lost most", "No image is worse with context."),
 }
 _STYLE = f"""\
 .four {{ display: grid; grid-template-columns: repeat(4, 1fr); gap: .6rem; align-items: end; }}
@@ -44,14 +44,14 @@ def write_context(
     sides: tuple[Side, Side],
     shown: int = 6,
 ) -> list[Path]:
-    """Write scores, the table of classes, and what context gained and cost picture by picture.
+    """Write scores, the table of classes, and what context gained and cost image by image.
 
     Args:
         out_dir: folder of the results; scores of the two go to `with` and `without` in it.
-        dataset: the pictures.
+        dataset: the images.
         split: their name.
         sides: with context, and without.
-        shown: pictures that gained most, and that lost most.
+        shown: images that gained most, and that lost most.
 
     Returns:
         `context.html`, `context.md`, `context.json`, and the sheets.
@@ -79,12 +79,12 @@ def write_context(
         path = out_dir / f"context_{title}.png"
         path.unlink(missing_ok=True)
         if some:
-            write_picture(path, draw_sheet(some, dataset.taxonomy))
+            write_image(path, draw_sheet(some, dataset.taxonomy))
             sheets.append(path)
-    pictures = [
+    images = [
         {"id": g.id, "with": g.with_context, "without": g.without, "gain": g.gain} for g in gains
     ]
-    content = json.dumps(record | {"pictures": pictures}, indent=1) + "\n"
+    content = json.dumps(record | {"images": images}, indent=1) + "\n"
     heads = [
         f"A, without context, {_name(sides[1])}: {scored[1].card}.",
         f"B, with context, {_name(sides[0])}: {scored[0].card}.",
@@ -112,8 +112,8 @@ def markdown_page(
     Args:
         record: what `comparison_record` returns, A without context and B with it.
         heads: a sentence on each of the two.
-        gains: all pictures.
-        sheets: pictures in the same folder.
+        gains: all images.
+        sheets: images in the same folder.
     """
     parts = [f"# {_TITLE}", *heads, comparison_table(record), _summary(gains)]
     parts += [f"![{path.stem}]({path.name})" for path in sheets]
@@ -127,13 +127,13 @@ def html_page(
     panels: Mapping[str, Sequence[Panels]],
     taxonomy: Taxonomy,
 ) -> str:
-    """Write a page with everything in it: scores, classes by gain, pictures side by side.
+    """Write a page with everything in it: scores, classes by gain, images side by side.
 
     Args:
         record: what `comparison_record` returns, A without context and B with it.
         heads: a sentence on each of the two.
-        gains: all pictures, most gained first.
-        panels: the pictures that are shown, `gained` and `cost`.
+        gains: all images, most gained first.
+        panels: the images that are shown, `gained` and `cost`.
         taxonomy: names and colours.
     """
     scores = {name: entry for name, entry in record["scores"].items() if name in SUMMARY}
@@ -143,7 +143,7 @@ def html_page(
     sections += [f'<p class="quiet">{escape(head)}</p>' for head in heads]
     for title, some in (("Scores", scores), ("Classes, by gain", ranked)):
         _, rows = comparison_cells({"scores": some})
-        table = html_table(["", "without", "with", "gain", "p", "pictures"], rows)
+        table = html_table(["", "without", "with", "gain", "p", "images"], rows)
         sections += [f"<h2>{title}</h2>", f'<div class="wide">{table}</div>']
     sections.append(f'<p class="quiet">Per cent. {escape(comparison_note(record))}</p>')
     for kind, (title, nothing) in _SECTIONS.items():
@@ -151,8 +151,8 @@ def html_page(
     rows = [
         [g.id, percent(g.without), percent(g.with_context), f"{100 * g.gain:+.2f}"] for g in gains
     ]
-    table = html_table(["picture", "without", "with", "gain"], rows)
-    sections.append(f"<details><summary>All pictures, by gain</summary>{table}</details>")
+    table = html_table(["image", "without", "with", "gain"], rows)
+    sections.append(f"<details><summary>All images, by gain</summary>{table}</details>")
     return page(_TITLE, sections, _STYLE)
 
 
@@ -180,7 +180,7 @@ def _shown(panels: Sequence[Panels], taxonomy: Taxonomy, nothing: str) -> list[s
         + "</div>"
         for one in panels
     ]
-    note = "Mean IoU over the classes of the picture's own ground truth, per cent."
+    note = "Mean IoU over the classes of the image's own ground truth, per cent."
     return [
         f'<p class="quiet">{note} What is void in the truth does not count.</p>',
         f'<p class="legend">{"".join(swatches)}</p>',
@@ -192,6 +192,6 @@ def _summary(gains: Sequence[Gain]) -> str:
     better = sum(gain.gain > 0 for gain in gains)
     worse = sum(gain.gain < 0 for gain in gains)
     return (
-        f"Of {len(gains):,} pictures {better:,} are better with context and {worse:,} worse, by "
+        f"Of {len(gains):,} images {better:,} are better with context and {worse:,} worse, by "
         "the mean IoU over the classes of their own ground truth."
     )

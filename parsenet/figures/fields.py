@@ -13,13 +13,13 @@ from parsenet.models.build import TRUNKS
 from parsenet.models.trunk import Trunk
 
 _SIDE = 64
-"""Pixels of the picture that is followed through; any size gives the same fields."""
+"""Pixels of the image that is followed through; any size gives the same fields."""
 
 
 class Field(NamedTuple):
     """What the cells of a map can see: cell i the pixels [first + i * stride, last + i * stride].
 
-    Rows and columns alike, at the top left; beyond the picture is padding.
+    Rows and columns alike, at the top left; beyond the image is padding.
     """
 
     first: int
@@ -36,7 +36,7 @@ class Field(NamedTuple):
 
         Args:
             cell: row or column of the map.
-            length: rows or columns of the picture.
+            length: rows or columns of the image.
         """
         first, last = self.first + cell * self.stride, self.last + cell * self.stride
         return min(max(0, first), length), min(max(0, last + 1), length)

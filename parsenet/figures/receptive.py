@@ -1,4 +1,4 @@
-"""Figure 2: what an activation could see of a picture, and what moves it in fact."""
+"""Figure 2: what an activation could see of an image, and what moves it in fact."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ Noise = Literal["uniform", "gaussian", "grey"]
 
 @dataclass(frozen=True)
 class Probe:
-    """How a picture is disturbed, and what counts as a change. PAPER gives no values: ours."""
+    """How an image is disturbed, and what counts as a change. PAPER gives no values: ours."""
 
     patch: int = 32
     """Side of the patch in pixels."""
     stride: int = 16
     """Pixels between two positions of the patch; the heat map has a cell for each."""
     noise: Noise = "uniform"
-    """What the patch holds: `uniform` in 0..255, the picture with `gaussian` noise (standard
+    """What the patch holds: `uniform` in 0..255, the image with `gaussian` noise (standard
     deviation 64), or flat `grey` (128)."""
     threshold: float = 0.1
     """A cell counts where the activation changes by this share of the greatest change."""
     batch: int = 8
-    """Disturbed pictures that run together."""
+    """Disturbed images that run together."""
     seed: int = 0
     """Start of the noise: the same patch at every position."""
     at: tuple[int, int] | None = None
@@ -67,14 +67,14 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What one activation of a tap sees of a picture."""
+    """What one activation of a tap sees of an image."""
 
     tap: str
     """The map."""
     unit: Unit
     """The activation."""
     activation: float
-    """Its value on the picture as it is."""
+    """Its value on the image as it is."""
     field: Field
     """The theoretical receptive field of the tap."""
     heat: Float32[np.ndarray, "h w"]
@@ -84,17 +84,17 @@ class Seen:
     stride: int
     """Pixels between two positions."""
     size: tuple[int, int]
-    """(height, width) of the picture."""
+    """(height, width) of the image."""
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """First row, end row, first column, end column of the theoretical field in the picture."""
+        """First row, end row, first column, end column of the theoretical field in the image."""
         rows = self.field.span(self.unit.row, self.size[0])
         return *rows, *self.field.span(self.unit.column, self.size[1])
 
     @property
     def theoretical_share(self) -> float:
-        """Share of the picture's area that the theoretical field covers."""
+        """Share of the image's area that the theoretical field covers."""
         top, bottom, left, right = self.box
         return (bottom - top) * (right - left) / (self.size[0] * self.size[1])
 
@@ -118,14 +118,14 @@ class Seen:
         }
 
 
-def probe_picture(
+def probe_image(
     subject: Subject,
     image: UInt8[np.ndarray, "h w 3"],
     probe: Probe = Probe(),
     taps: Sequence[str] = ("fc7",),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Seen]:
-    """Slide a patch of noise over a picture and watch one activation of every tap.
+    """Slide a patch of noise over an image and watch one activation of every tap.
 
     The activation is the greatest of its map, as in the paper's figure, unless the probe names a
     place or a channel. One pass serves all taps; patches that lie outside of every theoretical
@@ -175,14 +175,14 @@ def probe_picture(
     return seen
 
 
-def mean_shares(pictures: Mapping[str, Sequence[Seen]]) -> list[dict[str, Any]]:
-    """Average the shares of every tap over pictures.
+def mean_shares(images: Mapping[str, Sequence[Seen]]) -> list[dict[str, Any]]:
+    """Average the shares of every tap over images.
 
     Args:
-        pictures: what was seen of each, by name.
+        images: what was seen of each, by name.
     """
     rows: dict[str, list[Seen]] = {}
-    for seen in (one for parts in pictures.values() for one in parts):
+    for seen in (one for parts in images.values() for one in parts):
         rows.setdefault(seen.tap, []).append(seen)
     return [
         {
@@ -190,36 +190,36 @@ def mean_shares(pictures: Mapping[str, Sequence[Seen]]) -> list[dict[str, Any]]:
             "theoretical_size": seen[0].field.size,
             "theoretical_share": float(np.mean([one.theoretical_share for one in seen])),
             "empirical_share": float(np.mean([one.empirical_share for one in seen])),
-            "pictures": len(seen),
+            "images": len(seen),
         }
         for tap, seen in rows.items()
     ]
 
 
 def write_fields(
-    out_dir: Path, subject: Subject, probe: Probe, pictures: Mapping[str, Sequence[Seen]]
+    out_dir: Path, subject: Subject, probe: Probe, images: Mapping[str, Sequence[Seen]]
 ) -> Path:
-    """Write `receptive_field.json`: the mean shares, and everything of every picture.
+    """Write `receptive_field.json`: the mean shares, and everything of every image.
 
     Args:
         out_dir: folder; made if it is missing.
         subject: the network.
-        probe: how the pictures were disturbed.
-        pictures: what was seen of each, by name.
+        probe: how the images were disturbed.
+        images: what was seen of each, by name.
     """
     path = out_dir / "receptive_field.json"
     record = {
         "network": subject.name,
         "probe": asdict(probe),
-        "mean": mean_shares(pictures),
-        "pictures": {name: [one.to_dict() for one in seen] for name, seen in pictures.items()},
+        "mean": mean_shares(images),
+        "images": {name: [one.to_dict() for one in seen] for name, seen in images.items()},
     }
     write_bytes_atomically(path, (json.dumps(record) + "\n").encode())
     return path
 
 
 def draw_fields(path: Path, image: UInt8[np.ndarray, "h w 3"], seen: Sequence[Seen]) -> None:
-    """Draw the picture under the heat map of every tap.
+    """Draw the image under the heat map of every tap.
 
     The white frame is the theoretical field, the cross the watched activation's place, the yellow
     line the threshold.
@@ -266,7 +266,7 @@ def _draw_panel(axes: Axes, image: UInt8[np.ndarray, "h w 3"], one: Seen) -> Non
 
 
 class _Disturber:
-    """Puts the patch over a copy of the picture."""
+    """Puts the patch over a copy of the image."""
 
     def __init__(self, pixels: Tensor, probe: Probe) -> None:
         self.pixels, self.probe = pixels, probe
@@ -286,12 +286,12 @@ class _Disturber:
         return cell[0] * self.probe.stride + inset, cell[1] * self.probe.stride + inset
 
     def reaches(self, cell: tuple[int, int], box: tuple[int, int, int, int]) -> bool:
-        """Tell whether the patch overlaps a part of the picture."""
+        """Tell whether the patch overlaps a part of the image."""
         (top, left), patch = self.corner(cell), self.probe.patch
         return top < box[1] and top + patch > box[0] and left < box[3] and left + patch > box[2]
 
     def __call__(self, cell: tuple[int, int]) -> Tensor:
-        """Return the picture with the patch at a cell; what sticks out falls away."""
+        """Return the image with the patch at a cell; what sticks out falls away."""
         probe, (height, width) = self.probe, self.pixels.shape[1:]
         result = self.pixels.clone()
         top, left = self.corner(cell)
@@ -334,6 +334,6 @@ def _refuse_unknown(
     at = probe.at
     if at is not None and not (0 <= at[0] < size[0] and 0 <= at[1] < size[1]):
         raise ConfigError(
-            f"`at` must be a pixel (row, column) of the picture of {size[0]} x {size[1]}, got "
+            f"`at` must be a pixel (row, column) of the image of {size[0]} x {size[1]}, got "
             f"{at[0]}, {at[1]}."
         )

@@ -26,14 +26,14 @@ _BINS_PER_DECADE = 20
 
 @dataclass(frozen=True)
 class Scale:
-    """How large a feature is over some pictures."""
+    """How large a feature is over some images."""
 
     feature: str
     """Tap, or pool6."""
     normalized: bool
     """After L2Norm, its learned factors included."""
     pixels: int
-    """Cells of the map in all pictures; pool6 has one per picture."""
+    """Cells of the map in all images; pool6 has one per image."""
     mean_norm: float
     """Mean L2 norm over channels."""
     mean_abs: float
@@ -64,7 +64,7 @@ class ScaleCounter:
         self._sums: dict[tuple[str, bool], tuple[float, int]] = {}
 
     def add(self, image: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Run a picture through the network.
+        """Run an image through the network.
 
         Args:
             image: RGB in [0, 255].
@@ -113,7 +113,7 @@ class ScaleCounter:
 
 
 def measure_scales(subject: Subject, images: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> ScaleCounter:
-    """Run pictures through a network and collect the scale of its features.
+    """Run images through a network and collect the scale of its features.
 
     Args:
         subject: the network.

@@ -1,1 +1,1 @@
-"""From checkpoint and pictures to label maps and the files that hold them."""
+"""From checkpoint and images to label maps and the files that hold them."""

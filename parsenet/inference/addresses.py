@@ -1,4 +1,4 @@
-"""A picture from an http or https address, with a limit on everything a server can choose."""
+"""An image from an http or https address, with a limit on everything a server can choose."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPMessage, HTTPResponse
-from importlib.metadata import version
 from typing import Any
 
 from parsenet.errors import ImageError
+from parsenet.version import __version__
 
 MAX_BYTES = 64 * 2**20
 """Bytes above which an answer is cut off and refused."""
@@ -44,13 +44,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch_picture(
+def fetch_image(
     address: str,
     max_bytes: int = MAX_BYTES,
     timeout: float = TIMEOUT,
     deadline: float = DEADLINE,
 ) -> bytes:
-    """Fetch what an address holds; whether it is a picture shows when it is decoded.
+    """Fetch what an address holds; whether it is an image shows when it is decoded.
 
     Args:
         address: starts with http:// or https://.
@@ -61,7 +61,7 @@ def fetch_picture(
     Raises:
         ImageError: the server cannot be reached, answers with an error, too much or too slowly.
     """
-    headers = {"User-Agent": f"parsenet/{version('parsenet')}", "Accept": "image/*"}
+    headers = {"User-Agent": f"parsenet/{__version__}", "Accept": "image/*"}
     end = time.monotonic() + deadline
     try:
         request = urllib.request.Request(address, headers=headers)
@@ -70,7 +70,7 @@ def fetch_picture(
     except urllib.error.HTTPError as error:
         error.close()
         raise ImageError(
-            f"'{address}' must give a picture, got the answer {error.code} ({error.reason}). Open "
+            f"'{address}' must give an image, got the answer {error.code} ({error.reason}). Open "
             "it in a browser."
         ) from None
     except (OSError, HTTPException, ValueError) as error:

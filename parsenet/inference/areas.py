@@ -1,4 +1,4 @@
-"""How much of a picture each class covers, and the tables that say so."""
+"""How much of an image each class covers, and the tables that say so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from parsenet.inference.legend import name_of
 from parsenet.taxonomy import Taxonomy
 
 _BAND = 2**20
-"""Pixels counted at once: numpy widens them eightfold, which a huge picture has no room for."""
+"""Pixels counted at once: numpy widens them eightfold, which a huge image has no room for."""
 
 
 def measure_areas(label: LabelMap) -> dict[int, int]:
@@ -58,7 +58,7 @@ def describe_areas(entry: Mapping[str, Any], taxonomy: Taxonomy) -> list[dict[st
 
 
 def write_areas(out_dir: Path, entries: Iterable[Mapping[str, Any]], taxonomy: Taxonomy) -> None:
-    """Write `areas.csv`, a line per picture and class in it, and the same as `areas.json`.
+    """Write `areas.csv`, a line per image and class in it, and the same as `areas.json`.
 
     Args:
         out_dir: folder of both files.
@@ -67,14 +67,14 @@ def write_areas(out_dir: Path, entries: Iterable[Mapping[str, Any]], taxonomy: T
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["picture", "index", "class", "pixels", "share"])
+    table.writerow(["image", "index", "class", "pixels", "share"])
     records = []
     for entry in entries:
         areas = describe_areas(entry, taxonomy)
         height, width = entry["size"]
         for area in areas:
             table.writerow([entry["name"], *area.values()])
-        record = {"picture": entry["name"], "source": entry["source"]}
+        record = {"image": entry["name"], "source": entry["source"]}
         record |= {"height": height, "width": width, "classes": areas}
         records.append(json.dumps(record, ensure_ascii=False))
     # File names that are no Unicode become escapes.

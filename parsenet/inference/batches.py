@@ -1,4 +1,4 @@
-"""Pictures of equal size together, as far as a look ahead finds them."""
+"""Images of equal size together, as far as a look ahead finds them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from parsenet.inference.frames import AHEAD_PIXELS, Frame
 
 _AHEAD = 4
-"""Batches' worth of pictures that may wait for others of their size."""
+"""Batches' worth of images that may wait for others of their size."""
 
 _AUTO_PIXELS = 8 * 2**20
 _AUTO_MOST = 32
@@ -16,15 +16,15 @@ _AUTO_MOST = 32
 def form_batches(
     frames: Iterable[Frame], size: int | None, device_type: str
 ) -> Iterator[list[Frame]]:
-    """Group pictures by size; a group goes when it is full, or when it has waited too long.
+    """Group images by size; a group goes when it is full, or when it has waited too long.
 
-    Which pictures go together depends on their order alone, never on how fast they were read: on
-    some hardware a picture's scores differ in the last digit with its company, and a run must
+    Which images go together depends on their order alone, never on how fast they were read: on
+    some hardware an image's scores differ in the last digit with its company, and a run must
     give the same labels twice.
 
     Args:
-        frames: with pictures, all of them.
-        size: pictures in a batch, None to choose: one on a CPU, where more gain nothing, else as
+        frames: with images, all of them.
+        size: images in a batch, None to choose: one on a CPU, where more gain nothing, else as
             many as make 8 megapixels, up to 32.
         device_type: where the network runs, such as `cpu`.
     """

@@ -6,9 +6,9 @@ import threading
 
 
 class PixelBudget:
-    """Places for pictures, counted in pixels; who asks for too many waits.
+    """Places for images, counted in pixels; who asks for too many waits.
 
-    A picture that is larger than the whole budget gets its place when nobody else holds one.
+    An image that is larger than the whole budget gets its place when nobody else holds one.
 
     Args:
         limit: pixels held at once.
@@ -22,7 +22,7 @@ class PixelBudget:
         self._changed = threading.Condition()
 
     def take(self, pixels: int) -> None:
-        """Wait until there is room for a picture."""
+        """Wait until there is room for an image."""
         with self._changed:
             self._changed.wait_for(lambda: self._fits(pixels))
             self._held += pixels

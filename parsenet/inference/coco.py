@@ -1,6 +1,6 @@
-"""Label maps as a COCO results file: one entry per picture and class.
+"""Label maps as a COCO results file: one entry per image and class.
 
-A semantic label has no instances, so all pixels of a class in a picture are one entry, as in
+A semantic label has no instances, so all pixels of a class in an image are one entry, as in
 COCO-Stuff. `COCO("coco_images.json").loadRes("coco.json")` reads both files.
 """
 
@@ -60,11 +60,11 @@ def encode_regions(
 def write_coco(
     out_dir: Path, entries: Iterable[Mapping[str, Any]], form: CocoForm, taxonomy: Taxonomy
 ) -> None:
-    """Write `coco.json`, the results, and `coco_images.json`, the pictures and classes they name.
+    """Write `coco.json`, the results, and `coco_images.json`, the images and classes they name.
 
     Args:
         out_dir: folder of both files.
-        entries: lines of the journal in the order of the pictures; those without regions of that
+        entries: lines of the journal in the order of the images; those without regions of that
             form are left out.
         form: of the regions.
         taxonomy: gives the categories.
@@ -78,7 +78,7 @@ def write_coco(
         images.append({"file_name": Path(entry["source"]).name, "height": height, "width": width})
         # As text, an entry takes a tenth of the memory of its lists of numbers.
         regions += [(len(images) - 1, json.dumps(region)[1:]) for region in entry[form]]
-    ids = number_pictures(names)
+    ids = number_images(names)
     images = [{"id": number, **image} for number, image in zip(ids, images, strict=True)]
     results = ",\n".join(f'{{"image_id": {ids[at]}, {region}' for at, region in regions)
     categories = [{"id": index, "name": name} for index, name in _categories(taxonomy).items()]
@@ -88,8 +88,8 @@ def write_coco(
     write_bytes_atomically(out_dir / "coco_images.json", json.dumps(skeleton).encode("ascii"))
 
 
-def number_pictures(names: Sequence[str]) -> list[int]:
-    """Give every picture the id that COCO's own files have: the number that its name is.
+def number_images(names: Sequence[str]) -> list[int]:
+    """Give every image the id that COCO's own files have: the number that its name is.
 
     Where a name is no number, or two are the same number, all are counted from 1.
 

@@ -1,6 +1,6 @@
 """One run shared by several GPUs or processes; Lightning starts them and says who has which device.
 
-Every process labels each n-th picture and writes its own files. What is one file for all is written
+Every process labels each n-th image and writes its own files. What is one file for all is written
 at the end by the process that started the others, from the journals that they leave.
 """
 
@@ -13,7 +13,6 @@ import os
 import signal
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from parsenet.inference.journal import Journal
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.report import Report
 from parsenet.taxonomy import Taxonomy
+from parsenet.version import __version__
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -41,7 +41,7 @@ class Loading:
     """How each process loads the network."""
 
     path: Path | None
-    """Checkpoint; None for the model in the box."""
+    """Checkpoint; None for the bundled model."""
     device: str
     """`auto`, `cpu` or `cuda`; which GPU is up to the process."""
     precision: str
@@ -59,7 +59,7 @@ class Loading:
         settings = {"scales": list(config.scales), "flip": config.flip, "context": config.context}
         settings |= {"window": config.window, "overlap": config.overlap}
         if self.path is None:
-            return {"model": f"in the box of {version('parsenet')}"} | settings
+            return {"model": f"bundled with {__version__}"} | settings
         if not self.path.is_file():
             return settings  # loading says so in a moment
         with self.path.open("rb") as file:
@@ -68,7 +68,7 @@ class Loading:
 
 
 def predict_on_devices(loading: Loading, job: Job, taxonomy: Taxonomy, devices: int) -> Report:
-    """Write the results of every picture into a folder, by several processes.
+    """Write the results of every image into a folder, by several processes.
 
     Args:
         loading: how each process loads the network.

@@ -42,9 +42,9 @@ class Interface:
     """Pixels per cell of fc7."""
     context_channels: int
     """Channels of `pool6`, the second input, and of `fc7`, the second output; 0 where there is
-    neither, because the network does not look at the whole picture."""
+    neither, because the network does not look at the whole image."""
     bytes_per_pixel: int
-    """Bytes of activations per pixel of a picture at the worst moment."""
+    """Bytes of activations per pixel of an image at the worst moment."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -55,7 +55,7 @@ Run: TypeAlias = Callable[
     [Shaped[Tensor, "n _ _ _"], Float[Tensor, "1 c 1 1"] | None],
     tuple[Float[Tensor, "n k H W"], Float[Tensor, "n c h w"] | None],
 ]
-"""Runs a file: (image, pool6) to (scores, fc7). A `pool6` of nan has it take the picture's own;
+"""Runs a file: (image, pool6) to (scores, fc7). A `pool6` of nan has it take the image's own;
 networks without context take None and give None."""
 
 
@@ -95,7 +95,7 @@ class ExportedSegmenter(Segmenter):
     def bands(
         self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "1 c 1 1"] | None = None
     ) -> Iterator[Float[Tensor, "n k H W"]]:
-        """Score pictures, all rows in one band: that is how the file was made."""
+        """Score images, all rows in one band: that is how the file was made."""
         yield self._score(images, pool6)[0]
 
     def pool6_sum(
@@ -154,7 +154,7 @@ def load_onnx(path: Path, device: str = "auto", precision: str = "auto") -> Segm
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors only: it warns of shapes that it could not infer
-    # Blocks double in size otherwise: a picture larger than all before took twice its memory.
+    # Blocks double in size otherwise: an image larger than all before took twice its memory.
     providers = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
     try:
         session = ort.InferenceSession(path, options, providers=providers)

@@ -1,4 +1,4 @@
-"""Predict many pictures into a folder; one bad picture never ends the run."""
+"""Predict many images into a folder; one bad image never ends the run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunConfig:
     overwrite: bool = False
     """Replace results that exist; otherwise they are kept, and only what is missing is made."""
     batch_size: int | None = None
-    """Pictures of equal size that go through the network together; null chooses."""
+    """Images of equal size that go through the network together; null chooses."""
     threads: int = 2
     """Threads that encode and write."""
     progress: bool = True
@@ -57,15 +57,15 @@ def predict_all(
     reading: ReadConfig = ReadConfig(),
     run: RunConfig = RunConfig(),
 ) -> Report:
-    """Write the results of every picture into a folder.
+    """Write the results of every image into a folder.
 
     Every file appears whole or not at all, and `journal.jsonl` remembers what was made, so an
     interrupted run (Ctrl-C) goes on where it stopped when it is started again. `failed.json` tells
     what went wrong, also after Ctrl-C.
 
     Args:
-        predictor: labels the pictures.
-        sources: pictures and the names of their results.
+        predictor: labels the images.
+        sources: images and the names of their results.
         out_dir: folder of the results; made if it is missing.
         saving: which results, and how they look.
         reading: limits on what is read.
@@ -83,7 +83,7 @@ class Job:
     """All that a run needs to know but the network; processes get a copy each."""
 
     sources: tuple[Source, ...]
-    """Pictures and the names of their results."""
+    """Images and the names of their results."""
     out_dir: Path
     """Folder of the results."""
     saving: SaveConfig
@@ -135,7 +135,7 @@ class Job:
         report: Report,
         share: slice = slice(None),
     ) -> None:
-        """Label the pictures, or a process's share of them; the report is filled on the way.
+        """Label the images, or a process's share of them; the report is filled on the way.
 
         Raises:
             ConfigError: there is no room for results.
@@ -154,10 +154,10 @@ class Job:
                     for source in group:
                         pipeline.run_stream(source)
                 else:
-                    pipeline.run_pictures(list(group))
+                    pipeline.run_images(list(group))
 
     def finish(self, journal: Journal, taxonomy: Taxonomy, report: Report) -> None:
-        """Write the files that are one for all pictures, of all that the journal knows."""
+        """Write the files that are one for all images, of all that the journal knows."""
         report.failed |= self.wrong
         report.write_failures(self.out_dir)
         if self.saving.wants("areas"):

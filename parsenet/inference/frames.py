@@ -1,7 +1,7 @@
 """What there is to label, one frame after another, read ahead of the network by threads.
 
-Memory stays flat: pictures that are decoded but not yet taken hold at most a fixed number of pixels
-(or are a single picture). A place is given out in the order of the pictures, so that the one that
+Memory stays flat: images that are decoded but not yet taken hold at most a fixed number of pixels
+(or are a single image). A place is given out in the order of the images, so that the one that
 is waited for never waits itself.
 """
 
@@ -24,13 +24,13 @@ from jaxtyping import UInt8
 
 from parsenet.data.reading import MAX_PIXELS, read_frames, read_size
 from parsenet.errors import ConfigError, ImageError, ParseNetError
-from parsenet.inference.addresses import MAX_BYTES, TIMEOUT, fetch_picture
+from parsenet.inference.addresses import MAX_BYTES, TIMEOUT, fetch_image
 from parsenet.inference.budget import PixelBudget
 from parsenet.inference.sources import Source
 from parsenet.inference.video import FrameReader
 
 AHEAD_PIXELS = 64 * 2**20
-"""Pixels that may wait decoded (192 MiB); a single larger picture is let through alone."""
+"""Pixels that may wait decoded (192 MiB); a single larger image is let through alone."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class ReadConfig:
     """How inputs become frames, and what is refused."""
 
     frames: Literal["first", "all"] = "first"
-    """Of an animated picture: its first frame, or all."""
+    """Of an animated image: its first frame, or all."""
     every: int = 1
     """Of videos and cameras take each n-th frame."""
     max_frames: int | None = None
     """Of videos, cameras and animations take at most so many frames."""
     max_pixels: int = MAX_PIXELS
-    """Larger pictures are refused as decompression bombs."""
+    """Larger images are refused as decompression bombs."""
     max_bytes: int = MAX_BYTES
     """Larger downloads are refused."""
     timeout: float = TIMEOUT
@@ -66,7 +66,7 @@ class ReadConfig:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture to label, or the sentence that says why it cannot be."""
+    """One image to label, or the sentence that says why it cannot be."""
 
     source: Source
     name: str
@@ -74,7 +74,7 @@ class Frame:
     image: UInt8[np.ndarray, "h w 3"] | None = None
     """RGB in [0, 255]."""
     error: str | None = None
-    """Why there is no picture."""
+    """Why there is no image."""
 
     @property
     def title(self) -> str:
@@ -83,7 +83,7 @@ class Frame:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels, 0 where there is no picture."""
+        """Number of pixels, 0 where there is no image."""
         return 0 if self.image is None else self.image.shape[0] * self.image.shape[1]
 
 
@@ -99,13 +99,13 @@ class Stream:
 
 
 def read_ahead(sources: Sequence[Source], config: ReadConfig) -> Generator[Frame]:
-    """Decode pictures in threads, and yield them in their order as soon as they are there.
+    """Decode images in threads, and yield them in their order as soon as they are there.
 
-    A picture that cannot be read gives a frame with an error. Closing the generator stops the
+    An image that cannot be read gives a frame with an error. Closing the generator stops the
     threads.
 
     Args:
-        sources: pictures, of which the first frame is read.
+        sources: images, of which the first frame is read.
         config: limits and threads.
     """
     budget = PixelBudget(AHEAD_PIXELS)
@@ -120,7 +120,7 @@ def read_ahead(sources: Sequence[Source], config: ReadConfig) -> Generator[Frame
                     return
                 pixels, frame = waiting.popleft().result()
                 yield frame
-                # Only now: a huge picture is not joined by a second one while it is labelled.
+                # Only now: a huge image is not joined by a second one while it is labelled.
                 budget.give_back(pixels)
         finally:
             budget.close()
@@ -141,7 +141,7 @@ def open_stream(source: Source, config: ReadConfig) -> Stream:
     if source.kind not in ("video", "camera"):
         return Stream(_in_thread(_read_animation(source, config), AHEAD_PIXELS), None, 10.0)
     reader = FrameReader(source.path, config.every, config.max_frames)
-    # What lies waiting of a camera is what the picture lags behind.
+    # What lies waiting of a camera is what the image lags behind.
     ahead = AHEAD_PIXELS if source.kind == "video" else 1
     return Stream(_in_thread(_read_video(source, reader), ahead), reader.count, reader.rate)
 
@@ -149,7 +149,7 @@ def open_stream(source: Source, config: ReadConfig) -> Stream:
 def _read_in_turn(
     turn: int, source: Source, config: ReadConfig, budget: PixelBudget
 ) -> tuple[int, Frame]:
-    """Read one picture when there is room for it; return the pixels of its place too."""
+    """Read one image when there is room for it; return the pixels of its place too."""
     pixels, error = 0, None
     try:
         with _explained(source):
@@ -170,7 +170,7 @@ def _read_in_turn(
 
 
 def _read_animation(source: Source, config: ReadConfig) -> Generator[Frame]:
-    """Yield all frames; a picture that has one only keeps its plain name."""
+    """Yield all frames; an image that has one only keeps its plain name."""
     count = 0
     try:
         with _explained(source), closing(_images(source, _fetch(source, config), config)) as images:
@@ -225,13 +225,13 @@ def _in_thread(frames: Generator[Frame], ahead: int) -> Generator[Frame]:
 
 
 def _fetch(source: Source, config: ReadConfig) -> bytes | None:
-    """Return the encoded picture of what is no file."""
+    """Return the encoded image of what is no file."""
     if source.kind == "address":
-        return fetch_picture(str(source.path), config.max_bytes, config.timeout)
+        return fetch_image(str(source.path), config.max_bytes, config.timeout)
     if source.kind == "stdin":
         content = sys.stdin.buffer.read(config.max_bytes + 1)
         if not content:
-            raise ImageError("`-` must get a picture on standard input, got nothing. Pipe one in.")
+            raise ImageError("`-` must get an image on standard input, got nothing. Pipe one in.")
         if len(content) > config.max_bytes:
             raise ImageError(
                 f"`-` must get at most {config.max_bytes} bytes, got more. Give the file instead."

@@ -1,4 +1,4 @@
-"""What was made so far, a line of JSON per picture: how a stopped run knows where to go on."""
+"""What was made so far, a line of JSON per image: how a stopped run knows where to go on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parsenet.files import write_bytes_atomically
 from parsenet.inference.sources import natural_key
 
 JOURNAL_NAME = "journal.jsonl"
-"""File in the output folder; the first line tells the settings, each other one a picture."""
+"""File in the output folder; the first line tells the settings, each other one an image."""
 
 Entry = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Journal:
             path.unlink(missing_ok=True)
 
     def add(self, entry: Entry) -> None:
-        """Note what was made of a picture; safe from any thread."""
+        """Note what was made of an image; safe from any thread."""
         line = json.dumps(entry) + "\n"
         with self._lock, self._path.open("ab") as file:
             self._remember(entry, file.tell())
@@ -94,7 +94,7 @@ class Journal:
 
 
 def read_entry(out_dir: Path, name: str) -> Entry | None:
-    """Look up a picture in the journal of a folder, None where it is not noted."""
+    """Look up an image in the journal of a folder, None where it is not noted."""
     entries = (entry for _, entry in _read(out_dir / JOURNAL_NAME) if entry.get("name") == name)
     return next(reversed(list(entries)), None)
 

@@ -1,4 +1,4 @@
-"""Pictures beyond the memory budget: their windows, and the context that these share."""
+"""Images beyond the memory budget: their windows, and the context that these share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from parsenet.inference.windows import Span, split
 
 _WINDOW_SHARE = 0.125
 """Part of the budget that a window takes. Larger ones are hardly faster, and where windows are
-needed the picture and its label want memory too."""
+needed the image and its label want memory too."""
 
 ReadWindow = Callable[[Span, Span], UInt8[Tensor, "1 3 h w"]]
 """Gives the pixels of a window, RGB in [0, 255]."""
@@ -25,7 +25,7 @@ def count_pixels(segmenter: Segmenter, config: InferenceConfig) -> int:
     """Count the pixels, one at least, that the memory budget lets through at once.
 
     Averaged views cost more: the largest one's activations, and in float32 the probabilities of
-    all classes twice in its size and twice in the picture's.
+    all classes twice in its size and twice in the image's.
     """
     area = max(config.scales) ** 2
     cost = segmenter.bytes_per_pixel * max(1.0, area)
@@ -35,7 +35,7 @@ def count_pixels(segmenter: Segmenter, config: InferenceConfig) -> int:
 
 
 def covered_pixels(segmenter: Segmenter, size: tuple[int, int]) -> int:
-    """Count the pixels of a picture's cells: a row of one pixel costs as much as a row of cells."""
+    """Count the pixels of an image's cells: a row of one pixel costs as much as a row of cells."""
     height, width = (-(-length // segmenter.stride) * segmenter.stride for length in size)
     return height * width
 
@@ -43,12 +43,12 @@ def covered_pixels(segmenter: Segmenter, size: tuple[int, int]) -> int:
 def place_windows(
     segmenter: Segmenter, config: InferenceConfig, size: tuple[int, int]
 ) -> tuple[list[Span], list[Span]]:
-    """Cut a picture into windows: one, when it fits into the memory budget.
+    """Cut an image into windows: one, when it fits into the memory budget.
 
     Args:
         segmenter: what will score them.
         config: gives the budget, or the windows' side.
-        size: (height, width) of the picture in pixels.
+        size: (height, width) of the image in pixels.
 
     Returns:
         windows from top to bottom, and from left to right.
@@ -69,13 +69,13 @@ def share_context(
     view: View,
     tick: Callable[[], None],
 ) -> Float[Tensor, "1 c 1 1"]:
-    """Pool the whole picture, window by window: every cell once, from where it lies deepest.
+    """Pool the whole image, window by window: every cell once, from where it lies deepest.
 
     Args:
         segmenter: what pools.
         read: gives the pixels of a window.
         windows: windows from top to bottom, and from left to right.
-        view: how the picture is looked at.
+        view: how the image is looked at.
         tick: called after each window.
     """
     sums, num_cells = [], 0

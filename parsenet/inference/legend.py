@@ -1,4 +1,4 @@
-"""A legend under a picture: swatches and names of the classes in it, row by row."""
+"""A legend under an image: swatches and names of the classes in it, row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a predictor says about a picture, and how it is put together from parts."""
+"""What a predictor says about an image, and how it is put together from parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SMALLEST = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a predictor says about one picture."""
+    """What a predictor says about one image."""
 
     label: LabelMap
     """Class indices 0..K-1."""
@@ -28,10 +28,10 @@ class Prediction:
 
 
 class Maps:
-    """The maps of some pictures of one size, filled part by part.
+    """The maps of some images of one size, filled part by part.
 
     Args:
-        shape: number of pictures, height, width.
+        shape: number of images, height, width.
         num_classes: classes.
         probabilities: keep the probability of each class.
         entropy: keep the uncertainty.
@@ -74,7 +74,7 @@ class Maps:
             self._entropy[part] = (-surprise / self._most).clamp_(0, 1).cpu().numpy()
 
     def split(self) -> list[Prediction]:
-        """Return the prediction of each picture."""
+        """Return the prediction of each image."""
         return [
             Prediction(
                 label,

@@ -22,13 +22,13 @@ Labelled: TypeAlias = tuple[Frame, Prediction]
 
 
 class Pipeline:
-    """Labels pictures and streams, and hands them to a writer.
+    """Labels images and streams, and hands them to a writer.
 
     Args:
-        predictor: labels the pictures.
+        predictor: labels the images.
         writer: says what is missing, and takes predictions.
         reading: limits and threads.
-        batch_size: pictures of equal size that go through the network together, None to choose.
+        batch_size: images of equal size that go through the network together, None to choose.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class Pipeline:
         self._reading = reading
         self._batch_size = batch_size
 
-    def run_pictures(self, sources: Sequence[Source]) -> None:
-        """Label the first frame of each picture whose results are missing.
+    def run_images(self, sources: Sequence[Source]) -> None:
+        """Label the first frame of each image whose results are missing.
 
         Raises:
             ConfigError: there is no room for results.
@@ -108,7 +108,7 @@ class Pipeline:
                 yield frame
 
     def _label_batch(self, batch: Sequence[Frame]) -> Iterator[Labelled]:
-        """Label a batch; when it fails, its pictures are tried one by one."""
+        """Label a batch; when it fails, its images are tried one by one."""
         config = self._writer.folder.config
         try:
             predictions = self._predictor.predict(
@@ -117,7 +117,7 @@ class Pipeline:
                 entropy=config.wants("entropy"),
                 progress=self._writer.watch.note,
             )
-        # Anything a picture can cause, running out of memory among them, costs that picture only.
+        # Anything an image can cause, running out of memory among them, costs that image only.
         except Exception as error:
             if len(batch) > 1:
                 for frame in batch:

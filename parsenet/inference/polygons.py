@@ -20,7 +20,7 @@ def trace_polygons(mask: Bool[np.ndarray, "h w"]) -> list[list[int]]:
         mask: True inside.
 
     Returns:
-        polygons as [x0, y0, x1, y1, ...] in pixels, (0, 0) the picture's corner. Parts that touch
+        polygons as [x0, y0, x1, y1, ...] in pixels, (0, 0) the image's corner. Parts that touch
         in a corner only are apart.
     """
     polygons: list[list[int]] = []

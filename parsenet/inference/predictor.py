@@ -1,4 +1,4 @@
-"""A picture in, a label map out."""
+"""An image in, a label map out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from parsenet.box import box_path
 from parsenet.config import InferenceConfig
 from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image
@@ -26,11 +25,12 @@ from parsenet.inference.tta import View, average, views_of
 from parsenet.inference.windows import Span, merge
 from parsenet.models.checkpoint import load_network
 from parsenet.models.parsenet import ParseNet
+from parsenet.pretrained import bundled_path
 from parsenet.taxonomy import Taxonomy
 
-__all__ = ["LOADERS", "Picture", "Prediction", "Predictor"]
+__all__ = ["LOADERS", "ImageLike", "Prediction", "Predictor"]
 
-Picture: TypeAlias = Path | str | Image.Image | UInt8[np.ndarray, "_ _ 3"]
+ImageLike: TypeAlias = Path | str | Image.Image | UInt8[np.ndarray, "_ _ 3"]
 """A file, a Pillow image, or RGB values in [0, 255]."""
 
 _CONVERTIBLE = frozenset({"RGB", "L", "P", "1", "CMYK"})
@@ -38,7 +38,7 @@ _CONVERTIBLE = frozenset({"RGB", "L", "P", "1", "CMYK"})
 
 
 class Predictor:
-    """Labels pictures of any size, at their native size.
+    """Labels images of any size, at their native size.
 
     Example:
         predictor = Predictor.load("model.safetensors")
@@ -98,30 +98,30 @@ class Predictor:
         Raises:
             WeightsError: the file is missing, damaged, or of an unknown kind.
         """
-        path = box_path() if path is None else Path(path)
+        path = bundled_path() if path is None else Path(path)
         load = LOADERS.get(path.suffix.lower(), _load_checkpoint)
         segmenter = load(path, device, precision)
         predictor = cls(segmenter, segmenter.taxonomy, device, precision, config)
         predictor.name = path.name
         return predictor
 
-    def __call__(self, image: Picture) -> LabelMap:
-        """Label every pixel of a picture.
+    def __call__(self, image: ImageLike) -> LabelMap:
+        """Label every pixel of an image.
 
         Args:
             image: a file (turned as its EXIF orientation says), a Pillow image as it stands, or an
                 array of RGB values in [0, 255].
 
         Returns:
-            class indices 0..C-1, as large as the picture.
+            class indices 0..C-1, as large as the image.
 
         Raises:
-            ImageError: the picture cannot be read, or an array is not RGB in uint8.
+            ImageError: the image cannot be read, or an array is not RGB in uint8.
         """
         return self.predict([image])[0].label
 
-    def batch(self, images: Sequence[Picture]) -> list[UInt8[np.ndarray, "_ _"]]:
-        """Label pictures; those of equal size go through the network together.
+    def batch(self, images: Sequence[ImageLike]) -> list[UInt8[np.ndarray, "_ _"]]:
+        """Label images; those of equal size go through the network together.
 
         Args:
             images: as for a call.
@@ -130,31 +130,31 @@ class Predictor:
 
     def predict(
         self,
-        images: Sequence[Picture],
+        images: Sequence[ImageLike],
         probabilities: bool = False,
         entropy: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Prediction]:
-        """Label pictures and say how sure that is; pictures of equal size run together.
+        """Label arrays and say how sure that is; images of equal size run together.
 
         Args:
             images: as for a call.
             probabilities: return the probability of each class.
             entropy: return the uncertainty of each pixel.
-            progress: called with the number of windows done and their total, for pictures that are
+            progress: called with the number of windows done and their total, for arrays that are
                 cut into windows.
 
         Returns:
-            a prediction for each picture, in their order.
+            a prediction for each image, in their order.
 
         Raises:
             ImageError: see a call.
-            ConfigError: a picture's probabilities do not fit into memory.
+            ConfigError: an image's probabilities do not fit into memory.
         """
-        pictures = [_to_rgb(image) for image in images]
+        arrays = [_to_rgb(image) for image in images]
         by_size: dict[tuple[int, int], list[int]] = {}
-        for index, picture in enumerate(pictures):
-            by_size.setdefault((picture.shape[0], picture.shape[1]), []).append(index)
+        for index, array in enumerate(arrays):
+            by_size.setdefault((array.shape[0], array.shape[1]), []).append(index)
         predictions: dict[int, Prediction] = {}
         for size, indices in by_size.items():
             windows = place_windows(self.segmenter, self.config, size)
@@ -167,15 +167,15 @@ class Predictor:
                 maps = Maps((len(chosen), *size), self.taxonomy.num_classes, probabilities, entropy)
                 with torch.inference_mode():
                     if len(windows[0]) * len(windows[1]) == 1:
-                        self._score_whole([pictures[i] for i in chosen], maps)
+                        self._score_whole([arrays[i] for i in chosen], maps)
                     else:
-                        self._score_windows(pictures[chosen[0]], windows, maps, progress)
+                        self._score_windows(arrays[chosen[0]], windows, maps, progress)
                 predictions |= zip(chosen, maps.split(), strict=True)
-        return [predictions[index] for index in range(len(pictures))]
+        return [predictions[index] for index in range(len(arrays))]
 
-    def _score_whole(self, pictures: list[np.ndarray], maps: Maps) -> None:
-        """Score pictures of one size, each in one piece."""
-        images = self._upload(pictures)
+    def _score_whole(self, arrays: list[np.ndarray], maps: Maps) -> None:
+        """Score arrays of one size, each in one piece."""
+        images = self._upload(arrays)
         views, top = views_of(self.config), 0
         if views == (View(),):
             bands = self.segmenter.bands(images)
@@ -187,19 +187,19 @@ class Predictor:
 
     def _score_windows(
         self,
-        picture: np.ndarray,
+        image: np.ndarray,
         windows: tuple[list[Span], list[Span]],
         maps: Maps,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        """Score a picture that is too large to be scored in one piece."""
+        """Score an image that is too large to be scored in one piece."""
         views, (rows, columns) = views_of(self.config), windows
         shares = self.config.context == "whole" and self.segmenter.has_context
         number = len(rows) * len(columns)
         counter = _Counter(number * (1 + shares * len(views)), progress)
 
         def read(row: Span, column: Span) -> Tensor:
-            return self._upload([picture[row.start : row.stop, column.start : column.stop]])
+            return self._upload([image[row.start : row.stop, column.start : column.stop]])
 
         contexts: dict[View, Tensor | None] = dict.fromkeys(views)
         for view in views if shares else ():
@@ -212,9 +212,9 @@ class Predictor:
         for patch in merge(score, rows, columns):
             maps.put(patch.top, patch.left, patch.probabilities, is_probability=True)
 
-    def _upload(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        """Bring pictures of one size to the device: (N, 3, H, W), channels last in memory."""
-        pixels = np.stack(pictures) if len(pictures) > 1 else pictures[0][None]
+    def _upload(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Bring images of one size to the device: (N, 3, H, W), channels last in memory."""
+        pixels = np.stack(images) if len(images) > 1 else images[0][None]
         # A view of the user's own array where torch takes it; others are copied.
         if not (pixels.flags.c_contiguous and pixels.flags.writeable):
             pixels = pixels.copy()
@@ -263,11 +263,11 @@ def _refuse_too_many(size: tuple[int, int], num_classes: int) -> None:
         raise ConfigError(
             f"`probabilities` must fit into the free memory of {free / 2**30:.1f} GiB, got "
             f"{needed / 2**30:.1f} GiB for {size[0]} x {size[1]} pixels and {num_classes} classes. "
-            "Leave them out, or cut the picture."
+            "Leave them out, or cut the image."
         )
 
 
-def _to_rgb(image: Picture) -> UInt8[np.ndarray, "h w 3"]:
+def _to_rgb(image: ImageLike) -> UInt8[np.ndarray, "h w 3"]:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ImageError(

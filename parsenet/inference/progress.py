@@ -69,7 +69,7 @@ class Watch:
             print(self._sentence(now - self._start), file=sys.stderr, flush=True)  # noqa: T201
 
     def note(self, done: int, total: int) -> None:
-        """Show how far the picture is that is cut into windows."""
+        """Show how far the image is that is cut into windows."""
         self._bar.update(self._task, note="" if done >= total else f"window {done} of {total}")
 
     def _sentence(self, seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What became of every picture of a run."""
+"""What became of every image of a run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from parsenet.files import write_bytes_atomically
 
 FAILED_NAME = "failed.json"
-"""File in the output folder that says which pictures failed, and why; absent when none did."""
+"""File in the output folder that says which images failed, and why; absent when none did."""
 
 
 @dataclass
 class Report:
-    """Pictures by their path as it was typed; of a video, its frames."""
+    """Images by their path as it was typed; of a video, its frames."""
 
     done: list[str] = field(default_factory=list)
-    """Pictures whose results were written."""
+    """Images whose results were written."""
     skipped: list[str] = field(default_factory=list)
-    """Pictures whose results all existed already."""
+    """Images whose results all existed already."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Pictures without results, and a sentence that says why."""
+    """Images without results, and a sentence that says why."""
 
     def add(self, others: Iterable[Report]) -> None:
         """Take over what other processes report."""

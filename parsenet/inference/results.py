@@ -1,4 +1,4 @@
-"""The files that a picture's results become: which there are, their names, what is in them."""
+"""The files that an image's results become: which there are, their names, what is in them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from parsenet.taxonomy import Taxonomy
 
 KINDS = {
     "label": "NAME.png, class indices with the palette of the data set",
-    "overlay": "overlay/NAME.jpg, the picture under its labels with a legend",
+    "overlay": "overlay/NAME.jpg, the image under its labels with a legend",
     "probabilities": "probabilities/NAME.npz, of every class, as float16",
     "probability-maps": "probabilities/NAME/CLASS.png, grey, 255 for 1",
     "entropy": "entropy/NAME.png, grey, 255 where it is as good as guessing",
     "areas": "areas.csv and areas.json, pixels and share of each class",
     "coco": "coco.json, a COCO results file, and coco_images.json",
-    "sheet": "sheet/01.png, ..., small overlays of all pictures",
+    "sheet": "sheet/01.png, ..., small overlays of all images",
     "video": "video/NAME.mp4, frames beside their overlays (of videos and cameras)",
 }
 """What can be saved, and where it goes."""
@@ -40,11 +40,11 @@ class SaveConfig:
     """Which files are written, and how they look."""
 
     kinds: tuple[str, ...] = ("label",)
-    """Results of pictures, any of `KINDS`; `video` means nothing for them."""
+    """Results of images, any of `KINDS`; `video` means nothing for them."""
     stream_kinds: tuple[str, ...] = ("video",)
     """Results of videos and cameras; all but `video` are of each frame."""
     opacity: float = 0.5
-    """Of the colours in overlays: 0 shows the picture alone, 1 the colours alone."""
+    """Of the colours in overlays: 0 shows the image alone, 1 the colours alone."""
     legend: bool = True
     """Add names and areas below overlays."""
     coco_form: CocoForm = "rle"
@@ -64,7 +64,7 @@ class SaveConfig:
             )
 
     def kinds_of(self, is_stream: bool) -> frozenset[str]:
-        """Return what is saved of a picture, or of a video or camera."""
+        """Return what is saved of an image, or of a video or camera."""
         return frozenset(self.stream_kinds) if is_stream else frozenset(self.kinds) - {"video"}
 
     def wants(self, *kinds: str) -> bool:
@@ -92,7 +92,7 @@ class ResultFolder:
         self.config = config
 
     def files(self, kind: str, name: str) -> list[Path]:
-        """Return the files of one kind that belong to one picture."""
+        """Return the files of one kind that belong to one image."""
         if kind == "probability-maps":
             folder = self.path / "probabilities" / name
             classes = enumerate(self.taxonomy.names)
@@ -112,7 +112,7 @@ class ResultFolder:
         return {"areas": "areas", "coco": self.config.coco_form}.get(kind)
 
     def write(self, kind: str, frame: Frame, prediction: Prediction) -> None:
-        """Write one kind of result of one picture; kinds that are one file for all do nothing."""
+        """Write one kind of result of one image; kinds that are one file for all do nothing."""
         image, label = frame.image, prediction.label
         assert image is not None
         paths = self.files(kind, frame.name)
@@ -133,7 +133,7 @@ class ResultFolder:
                 write_share(path, values)
 
     def describe(self, frame: Frame, prediction: Prediction) -> dict[str, Any]:
-        """Return what the journal keeps of a picture."""
+        """Return what the journal keeps of an image."""
         entry = {
             "name": frame.name,
             "source": str(frame.source.path),

@@ -18,7 +18,7 @@ from parsenet.taxonomy import Taxonomy
 
 
 class Box(NamedTuple):
-    """A part of a picture in pixels, edges between pixels; the far edges do not belong to it."""
+    """A part of an image in pixels, edges between pixels; the far edges do not belong to it."""
 
     top: float
     bottom: float
@@ -27,7 +27,7 @@ class Box(NamedTuple):
 
 
 class Segmenter(ABC):
-    """Scores the pixels of pictures: a network of ours, or an exported file in its runtime.
+    """Scores the pixels of images: a network of ours, or an exported file in its runtime.
 
     The attributes are what a predictor has to know to feed it.
     """
@@ -35,7 +35,7 @@ class Segmenter(ABC):
     taxonomy: Taxonomy
     """What the class indices mean."""
     device: torch.device
-    """Where pictures must lie, and scores will."""
+    """Where images must lie, and scores will."""
     precision: str
     """What it computes with, such as `32-true`."""
     record: dict[str, Any]
@@ -43,19 +43,19 @@ class Segmenter(ABC):
     stride: int
     """Pixels per cell of its coarsest map; windows start at multiples of it."""
     bytes_per_pixel: int
-    """Bytes of activations per pixel of a picture at the worst moment."""
+    """Bytes of activations per pixel of an image at the worst moment."""
     has_context: bool
-    """Whether it looks at the whole picture, so that a window needs to be told about the rest."""
+    """Whether it looks at the whole image, so that a window needs to be told about the rest."""
 
     @abstractmethod
     def bands(
         self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
     ) -> Iterator[Float[Tensor, "n k rows W"]]:
-        """Score pictures, a band of rows at a time from top to bottom, together all H rows.
+        """Score images, a band of rows at a time from top to bottom, together all H rows.
 
         Args:
             images: RGB in [0, 255].
-            pool6: global context of the pictures that `images` are windows of; None takes their
+            pool6: global context of the images that `images` are windows of; None takes their
                 own.
 
         Returns:
@@ -115,7 +115,7 @@ class NetworkSegmenter(Segmenter):
     def bands(
         self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
     ) -> Iterator[Float[Tensor, "n k rows W"]]:
-        """Score pictures, a band of rows at a time."""
+        """Score images, a band of rows at a time."""
         bands = self.network.bands(images, pool6)
         while True:
             # The contexts must end before `yield`: they would hold for the caller's code too.
@@ -146,7 +146,7 @@ def sum_cells(
     Args:
         fc7: the map.
         stride: pixels per cell.
-        box: part of the picture.
+        box: part of the image.
 
     Returns:
         the sum and the number of cells.

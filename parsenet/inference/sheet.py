@@ -1,4 +1,4 @@
-"""Contact sheets: small overlays of all pictures of a run, page by page."""
+"""Contact sheets: small overlays of all images of a run, page by page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 
 from parsenet.data.labels import LabelMap
 from parsenet.files import write_bytes_atomically
+from parsenet.inference.images import write_image
 from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
-from parsenet.inference.pictures import write_picture
 from parsenet.inference.writers import blend
 from parsenet.taxonomy import Taxonomy
 
@@ -33,22 +33,22 @@ def write_thumbnail(
     taxonomy: Taxonomy,
     opacity: float,
 ) -> None:
-    """Write a picture with its labels, small; pages are made of them at the end of a run.
+    """Write an image with its labels, small; pages are made of them at the end of a run.
 
     Args:
         path: JPEG to write.
         image: RGB in [0, 255].
         label: class indices.
         taxonomy: gives the colours.
-        opacity: 0 shows the picture alone, 1 the colours alone.
+        opacity: 0 shows the image alone, 1 the colours alone.
     """
     factor = min(1.0, THUMBNAIL / max(label.shape))
     size = tuple(max(1, round(side * factor)) for side in reversed(label.shape))
     small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     classes = np.asarray(Image.fromarray(label).resize(size, Image.Resampling.NEAREST))
     content = io.BytesIO()
-    picture = Image.fromarray(blend(small, classes, taxonomy, opacity))
-    picture.save(content, "JPEG", quality=_QUALITY)
+    blended = Image.fromarray(blend(small, classes, taxonomy, opacity))
+    blended.save(content, "JPEG", quality=_QUALITY)
     write_bytes_atomically(path, content.getvalue())
 
 
@@ -73,7 +73,7 @@ def write_sheets(out_dir: Path, entries: Iterable[Mapping[str, Any]], taxonomy: 
     digits = max(2, len(str(-(-len(thumbnails) // page))))
     for number, first in enumerate(range(0, len(thumbnails), page), start=1):
         sheet = _draw_page(thumbnails[first : first + page], present, taxonomy)
-        write_picture(out_dir / "sheet" / f"{number:0{digits}d}.png", sheet)
+        write_image(out_dir / "sheet" / f"{number:0{digits}d}.png", sheet)
 
 
 def _draw_page(
@@ -94,16 +94,16 @@ def _draw_page(
 
 def _draw_row(thumbnails: Sequence[tuple[str, Path]], columns: int) -> Image.Image:
     """Draw thumbnails side by side, as high as the highest, with their titles below."""
-    pictures = []
+    images = []
     for _, path in thumbnails:
         with Image.open(path) as stored:
-            pictures.append(stored.convert("RGB"))
-    height = max(picture.height for picture in pictures)
+            images.append(stored.convert("RGB"))
+    height = max(image.height for image in images)
     row = Image.new("RGB", (columns * (THUMBNAIL + GAP) + GAP, height + LINE + GAP), PAPER)
     draw = ImageDraw.Draw(row)
     for index, (title, _) in enumerate(thumbnails):
-        left, picture = GAP + index * (THUMBNAIL + GAP), pictures[index]
-        row.paste(picture, (left + (THUMBNAIL - picture.width) // 2, height - picture.height))
+        left, image = GAP + index * (THUMBNAIL + GAP), images[index]
+        row.paste(image, (left + (THUMBNAIL - image.width) // 2, height - image.height))
         draw.text((left, height + 2), _shorten(title), TEXT, font())
     return row
 

@@ -1,7 +1,7 @@
 """From what was typed to the list of things to label, each with a name for its results.
 
 Files, folders, globs and list files, in natural order; `-`, addresses, videos and cameras. Whatever
-is wrong is collected as a sentence; finding the inputs never raises, and opens no picture.
+is wrong is collected as a sentence; finding the inputs never raises, and opens no image.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
-from parsenet.data.reading import PICTURE_SUFFIXES, is_picture
+from parsenet.data.reading import IMAGE_SUFFIXES, is_image
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-"""Endings, in lower case, that make a named file a video; folders give pictures only."""
+"""Endings, in lower case, that make a named file a video; folders give images only."""
 
 RESULT_FOLDERS = ("entropy", "overlay", "probabilities", "sheet", "thumbnails", "video")
-"""Folders beside the label maps; no picture's results may take their names."""
+"""Folders beside the label maps; no image's results may take their names."""
 
-Kind = Literal["picture", "video", "camera", "address", "stdin"]
+Kind = Literal["image", "video", "camera", "address", "stdin"]
 
 
 class Source(NamedTuple):
@@ -36,7 +36,7 @@ class Source(NamedTuple):
     """The file; the text that was typed where there is none."""
     name: str
     """Name of the results without ending: the file's stem, behind its subfolders if any."""
-    kind: Kind = "picture"
+    kind: Kind = "image"
     """What has to be opened."""
 
     @property
@@ -64,20 +64,20 @@ class Sources:
     """Inputs that cannot be used: what was given, and a sentence that says why."""
 
 
-def find_pictures(
+def find_images(
     inputs: Iterable[str | Path], recursive: bool = False, exclude: Path | None = None
 ) -> Sources:
     """Expand files, folders, globs and lists, and name the results.
 
     Besides those an input can be `@FILE` (a list of inputs, one per line; `@-` reads it from
-    standard input), `-` (a picture on standard input), `http://` or `https://`, a video file, or
+    standard input), `-` (an image on standard input), `http://` or `https://`, a video file, or
     `camera:0`. Results are named after the file's stem, behind subfolders that were looked into.
     Where two would share a name the later one gets its folder in front (`b_x`), or its ending
     behind (`x_png`), or a number. A file that is named twice is labelled once.
 
     Args:
         inputs: what the user typed.
-        recursive: take pictures of subfolders too.
+        recursive: take images of subfolders too.
         exclude: folder whose files are no inputs: the one that results are written to.
     """
     sources = Sources()
@@ -85,20 +85,20 @@ def find_pictures(
     files: set[str] = set()
     for given in _read_lists(map(str, inputs), sources):
         try:
-            pictures = _expand(given, recursive, exclude)
-            if not pictures:
+            images = _expand(given, recursive, exclude)
+            if not images:
                 sources.wrong[given] = _explain_nothing(given, recursive, exclude)
         except OSError as error:
-            pictures = []
+            images = []
             sources.wrong[given] = (
                 f"'{given}' must be readable, got '{error.strerror}'. Check its name and rights."
             )
-        for picture in pictures:
-            if picture.file not in files:
-                files.add(picture.file)
-                name = next(x for x in _names(picture) if os.path.normcase(x) not in names)
+        for image in images:
+            if image.file not in files:
+                files.add(image.file)
+                name = next(x for x in _names(image) if os.path.normcase(x) not in names)
                 names.add(os.path.normcase(name))
-                sources.found.append(picture._replace(name=name))
+                sources.found.append(image._replace(name=name))
     return sources
 
 
@@ -139,19 +139,19 @@ def _beside(entry: str, list_path: Path) -> str:
         return entry
 
 
-def _names(picture: Source) -> Iterator[str]:
-    """Yield the names that a picture's results can have, the best first."""
-    folders, slash, stem = picture.name.rpartition("/")
+def _names(image: Source) -> Iterator[str]:
+    """Yield the names that an image's results can have, the best first."""
+    folders, slash, stem = image.name.rpartition("/")
     first, *others = folders.split("/")
     folders = "/".join([f"{first}_" if first in RESULT_FOLDERS else first, *others])
     whole = f"{folders}{slash}{stem}"
     yield whole
-    if isinstance(picture.path, Path):
-        parent = picture.path.absolute().parent.name
+    if isinstance(image.path, Path):
+        parent = image.path.absolute().parent.name
         if parent and not folders:
             yield f"{parent}_{stem}"
-        if picture.path.suffix:
-            yield f"{whole}_{picture.path.suffix[1:]}"
+        if image.path.suffix:
+            yield f"{whole}_{image.path.suffix[1:]}"
     yield from (f"{whole}_{number}" for number in itertools.count(2))
 
 
@@ -169,7 +169,7 @@ def _expand(given: str, recursive: bool, exclude: Path | None) -> list[Source]:
     return [
         Source(path, path.relative_to(root).with_name(path.stem).as_posix())
         for path in sorted(root.glob("**/*" if recursive else "*"), key=natural_key)
-        if is_picture(path) and path.is_file() and not (inner and path.is_relative_to(inner))
+        if is_image(path) and path.is_file() and not (inner and path.is_relative_to(inner))
     ]
 
 
@@ -180,14 +180,14 @@ def _expand_special(given: str) -> Source | None:
     if re.match(r"https?://", given, re.IGNORECASE):
         path = re.sub(r"https?://[^/?#]*|[?#].*", "", given, flags=re.IGNORECASE)
         stem = re.sub(r"[^\w.-]+", "_", Path(unquote(path)).stem).strip(".")
-        return Source(given, stem or "picture", "address")
+        return Source(given, stem or "image", "address")
     if match := re.fullmatch(r"camera:(\d+)", given):
         return Source(given, f"camera{match[1]}", "camera")
     return None
 
 
 def _file(path: Path) -> Source:
-    return Source(path, path.stem, "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture")
+    return Source(path, path.stem, "video" if path.suffix.lower() in VIDEO_SUFFIXES else "image")
 
 
 def _inside(exclude: Path | None, root: Path) -> Path | None:
@@ -207,10 +207,10 @@ def _explain_nothing(given: str, recursive: bool, exclude: Path | None) -> str:
         way_out = "Put some there, or name another folder."
         if deeper:
             way_out = f"Add `--recursive` for the {len(deeper):,} in its subfolders."
-        return f"'{given}' must hold pictures ({', '.join(PICTURE_SUFFIXES)}), got none. {way_out}"
+        return f"'{given}' must hold images ({', '.join(IMAGE_SUFFIXES)}), got none. {way_out}"
     if glob.has_magic(given):
         return f"'{given}' must match a file, got none. Check the pattern."
     siblings = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
     close = difflib.get_close_matches(root.name, siblings, n=1)
     way_out = f"Did you mean '{root.with_name(close[0])}'?" if close else "Check the spelling."
-    return f"'{given}' must be a picture, a folder or a pattern, got nothing there. {way_out}"
+    return f"'{given}' must be an image, a folder or a pattern, got nothing there. {way_out}"

@@ -1,4 +1,4 @@
-"""Test-time augmentation: a picture in several sizes and mirrored, its probabilities averaged."""
+"""Test-time augmentation: an image in several sizes and mirrored, its probabilities averaged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from parsenet.inference.segmenter import Box, Segmenter
 
 
 class View(NamedTuple):
-    """A way to look at a picture."""
+    """A way to look at an image."""
 
     scale: float = 1.0
-    """Size, 1 for the picture's own."""
+    """Size, 1 for the image's own."""
     flip: bool = False
     """Mirrored, left for right."""
 
@@ -30,7 +30,7 @@ def views_of(config: InferenceConfig) -> tuple[View, ...]:
 
 
 def look(images: UInt8[Tensor, "n 3 h w"], view: View) -> UInt8[Tensor, "n 3 H W"]:
-    """Scale (bilinear, with a wider kernel to shrink) and mirror pictures.
+    """Scale (bilinear, with a wider kernel to shrink) and mirror images.
 
     Args:
         images: RGB in [0, 255].
@@ -46,12 +46,12 @@ def look(images: UInt8[Tensor, "n 3 h w"], view: View) -> UInt8[Tensor, "n 3 H W
 def look_at_part(
     rows: tuple[float, float], columns: tuple[float, float], size: tuple[int, int], view: View
 ) -> Box:
-    """Find where a part of a picture is in a view of it.
+    """Find where a part of an image is in a view of it.
 
     Args:
-        rows: its upper and lower edge in the picture, in pixels; may be infinite.
+        rows: its upper and lower edge in the image, in pixels; may be infinite.
         columns: its left and right edge.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
         view: how it is looked at.
     """
     height, width = (max(1, round(view.scale * length)) for length in size)
@@ -69,7 +69,7 @@ def average(
     images: UInt8[Tensor, "n 3 h w"],
     contexts: Mapping[View, Float[Tensor, "n c 1 1"] | None],
 ) -> Iterator[Float[Tensor, "n k _ w"]]:
-    """Average the probabilities of some views, each brought back to the pictures' own pixels.
+    """Average the probabilities of some views, each brought back to the images' own pixels.
 
     Args:
         segmenter: what scores the views.

@@ -1,4 +1,4 @@
-"""Frames out of videos and cameras, and pairs of pictures into a video; OpenCV does the coding."""
+"""Frames out of videos and cameras, and pairs of images into a video; OpenCV does the coding."""
 
 from __future__ import annotations
 
@@ -96,18 +96,18 @@ class VideoWriter:
         finally:
             self._part.unlink(missing_ok=True)
 
-    def add(self, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Append a frame of RGB values; pictures of another size are scaled to the first one's.
+    def add(self, image: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Append a frame of RGB values; images of another size are scaled to the first one's.
 
         Raises:
             ConfigError: OpenCV is not installed, or cannot write MP4 here.
         """
         cv2 = import_cv2()
         if self._writer is None:
-            self._open(cv2, picture.shape[1], picture.shape[0])
-        if (picture.shape[1], picture.shape[0]) != self._size:
-            picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
-        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))  # type: ignore[attr-defined]
+            self._open(cv2, image.shape[1], image.shape[0])
+        if (image.shape[1], image.shape[0]) != self._size:
+            image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
+        self._writer.write(np.ascontiguousarray(image[..., ::-1]))  # type: ignore[attr-defined]
 
     def _open(self, cv2: ModuleType, width: int, height: int) -> None:
         factor = min(1.0, _MAX_WIDTH / width)

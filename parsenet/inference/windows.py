@@ -19,9 +19,9 @@ class Span(NamedTuple):
     stop: int
     """First pixel behind it."""
     head: int
-    """Pixels shared with the window before; 0 where the picture begins."""
+    """Pixels shared with the window before; 0 where the image begins."""
     tail: int
-    """Pixels shared with the next window; 0 where the picture ends."""
+    """Pixels shared with the next window; 0 where the image ends."""
 
     @property
     def length(self) -> int:
@@ -32,7 +32,7 @@ class Span(NamedTuple):
     def own(self) -> tuple[float, float]:
         """Part, from `start`, that lies deeper in this window than in any other.
 
-        It is endless where the picture ends: a map's last cell may have its centre outside.
+        It is endless where the image ends: a map's last cell may have its centre outside.
         """
         first = self.head / 2 if self.head else -math.inf
         return first, self.length - self.tail / 2 if self.tail else math.inf
@@ -50,7 +50,7 @@ def split(length: int, window: int, overlap: int, stride: int) -> list[Span]:
     """Cut an axis into the fewest windows, as equal in length as the stride allows.
 
     Neighbours share exactly the overlap, and no pixel lies in three windows. All cuts are at
-    multiples of the stride, so that a window's cells are cells of the whole picture.
+    multiples of the stride, so that a window's cells are cells of the whole image.
 
     Args:
         length: pixels of the axis.
@@ -96,7 +96,7 @@ def merge(
     rows: Sequence[Span],
     columns: Sequence[Span],
 ) -> Iterator[Patch]:
-    """Fade the windows of a picture into one another, and give every pixel out once.
+    """Fade the windows of an image into one another, and give every pixel out once.
 
     Windows are scored in reading order. What is kept of them is what later ones still change: the
     overlap to the right, and the overlap below over the whole width.

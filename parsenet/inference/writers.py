@@ -22,7 +22,7 @@ _JPEG_QUALITY = 90
 _PNG_LEVEL = 3
 _MIN_LEGEND = 160
 _LEGEND_SCALE = 900
-"""Pixels of a picture's longer side for which the letters of its legend have 14."""
+"""Pixels of an image's longer side for which the letters of its legend have 14."""
 
 
 def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
@@ -36,13 +36,13 @@ def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
         label: class indices.
         taxonomy: gives the palette.
     """
-    picture = Image.fromarray(label.astype(taxonomy.label_type, copy=False))
+    image = Image.fromarray(label.astype(taxonomy.label_type, copy=False))
     if taxonomy.label_type == "uint8":  # a palette has no more than 256 colours
-        picture.putpalette(taxonomy.pillow_palette())
+        image.putpalette(taxonomy.pillow_palette())
     content = io.BytesIO()
     # Labels are runs of equal values: looking only for runs takes less than half of the time of
     # zlib's default, and files are a fifth larger.
-    picture.save(content, "PNG", compress_type=zlib.Z_RLE)
+    image.save(content, "PNG", compress_type=zlib.Z_RLE)
     write_bytes_atomically(path, content.getvalue())
 
 
@@ -54,28 +54,28 @@ def write_overlay(
     opacity: float = 0.5,
     legend: bool = False,
 ) -> None:
-    """Write a picture with its label map's colours over it, as PNG or JPEG by the file's name.
+    """Write an image with its label map's colours over it, as PNG or JPEG by the file's name.
 
     Args:
         path: file to write, ending in `.png`, `.jpg` or `.jpeg`.
         image: RGB in [0, 255].
         label: class indices.
         taxonomy: gives the colours.
-        opacity: 0 shows the picture alone, 1 the colours alone.
-        legend: add the names of the classes in the picture and their areas below it.
+        opacity: 0 shows the image alone, 1 the colours alone.
+        legend: add the names of the classes in the image and their areas below it.
     """
     is_jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
-    picture = Image.fromarray(blend(image, label, taxonomy, opacity))
+    blended = Image.fromarray(blend(image, label, taxonomy, opacity))
     if legend:
-        picture = add_legend(picture, measure_areas(label), taxonomy)
-    write_bytes_atomically(path, _encode(picture, "JPEG" if is_jpeg else "PNG"))
+        blended = add_legend(blended, measure_areas(label), taxonomy)
+    write_bytes_atomically(path, _encode(blended, "JPEG" if is_jpeg else "PNG"))
 
 
-def add_legend(picture: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy) -> Image.Image:
-    """Add a legend below a picture; narrow pictures get a white margin at their right.
+def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy) -> Image.Image:
+    """Add a legend below an image; narrow images get a white margin at their right.
 
     Args:
-        picture: RGB picture.
+        image: RGB image.
         areas: pixels by class index, in the order in which they are shown.
         taxonomy: gives names and colours.
     """
@@ -84,12 +84,12 @@ def add_legend(picture: Image.Image, areas: Mapping[int, int], taxonomy: Taxonom
         index: f"{name_of(index, taxonomy)} {_per_cent(pixels / total)}"
         for index, pixels in areas.items()
     }
-    width = max(picture.width, _MIN_LEGEND)
-    # As large on a screen that shows the whole picture, however many pixels that has.
-    below = draw_legend(entries, taxonomy, width, scale=max(1.0, max(picture.size) / _LEGEND_SCALE))
-    sheet = Image.new("RGB", (width, picture.height + below.height), PAPER)
-    sheet.paste(picture)
-    sheet.paste(below, (0, picture.height))
+    width = max(image.width, _MIN_LEGEND)
+    # As large on a screen that shows the whole image, however many pixels that has.
+    below = draw_legend(entries, taxonomy, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
+    sheet = Image.new("RGB", (width, image.height + below.height), PAPER)
+    sheet.paste(image)
+    sheet.paste(below, (0, image.height))
     return sheet
 
 
@@ -98,7 +98,7 @@ def write_probabilities(
 ) -> None:
     """Write probabilities as `.npz`: `probabilities` (float16), and `classes`, the names.
 
-    Stored as it is: packing takes a second for a VOC picture and saves little.
+    Stored as it is: packing takes a second for a VOC image and saves little.
 
     Args:
         path: file to write, ending in `.npz`.
@@ -128,15 +128,15 @@ def blend(
     taxonomy: Taxonomy,
     opacity: float = 0.5,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay the colours of a label map over a picture; a class drawn black leaves it as it is.
+    """Lay the colours of a label map over an image; a class drawn black leaves it as it is.
 
-    Black is what VOC gives to background, which would only darken the picture.
+    Black is what VOC gives to background, which would only darken the image.
 
     Args:
         image: RGB in [0, 255].
         label: class indices.
         taxonomy: gives the colours.
-        opacity: 0 shows the picture alone, 1 the colours alone.
+        opacity: 0 shows the image alone, 1 the colours alone.
 
     Raises:
         ConfigError: the opacity is not in [0, 1].
@@ -153,10 +153,10 @@ def _per_cent(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
-def _encode(picture: Image.Image, kind: str) -> bytes:
+def _encode(image: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "JPEG":
-        picture.save(buffer, kind, quality=_JPEG_QUALITY)
+        image.save(buffer, kind, quality=_JPEG_QUALITY)
     else:
-        picture.save(buffer, kind, compress_level=_PNG_LEVEL)
+        image.save(buffer, kind, compress_level=_PNG_LEVEL)
     return buffer.getvalue()

@@ -19,7 +19,7 @@ from parsenet.inference.results import ResultFolder
 from parsenet.inference.sources import Source
 
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""Errors of a file system that the next picture would meet as well."""
+"""Errors of a file system that the next image would meet as well."""
 
 
 class Manner(NamedTuple):
@@ -39,7 +39,7 @@ class ResultWriter:
     Args:
         folder: where results go, and which.
         journal: what was made before, and is now.
-        report: what becomes of every picture.
+        report: what becomes of every image.
         watch: shows how far it is.
         manner: overwriting and threads.
     """
@@ -72,7 +72,7 @@ class ResultWriter:
             self._stop_if_hopeless()
 
     def wants(self, source: Source, name: str) -> bool:
-        """Tell whether a picture has to be labelled; if not, the report says why.
+        """Tell whether an image has to be labelled; if not, the report says why.
 
         Args:
             source: where it comes from.
@@ -122,7 +122,7 @@ class ResultWriter:
         self.watch.advance()
 
     def submit(self, frame: Frame, prediction: Prediction) -> None:
-        """Write a picture's results soon; waits while too many are not written yet.
+        """Write an image's results soon; waits while too many are not written yet.
 
         Raises:
             ConfigError: there is no room for results.
@@ -145,7 +145,7 @@ class ResultWriter:
             self._report.done.append(frame.title)
         except ParseNetError as error:
             self._report.failed[frame.title] = str(error)
-        # Anything a picture can cause, running out of memory among them, costs that picture only.
+        # Anything an image can cause, running out of memory among them, costs that image only.
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _HOPELESS:
                 self._hopeless = error
@@ -157,7 +157,7 @@ class ResultWriter:
             self.watch.advance()
 
     def _missing(self, source: Source, name: str) -> list[str]:
-        """Return the kinds of results that a picture or frame still lacks."""
+        """Return the kinds of results that an image or frame still lacks."""
         known = self._journal.known.get(name)
         missing = []
         for kind in sorted(self.folder.config.kinds_of(source.is_stream) - {"video"}):

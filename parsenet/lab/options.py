@@ -32,18 +32,18 @@ _TRAINER_OF_THIS_MACHINE = ("accelerator", "devices")
 class Scoring:
     """What a finished run is scored on."""
 
-    pictures: int | None = None
-    """Validation pictures, spread evenly over the split; null for all."""
+    images: int | None = None
+    """Validation images, spread evenly over the split; null for all."""
     samples: int = 4
-    """Of these, pictures whose predicted labels are kept to be looked at."""
+    """Of these, images whose predicted labels are kept to be looked at."""
     inference: InferenceConfig = InferenceConfig()
-    """How they are labelled; `scales: [0.5]` looks at half-size pictures."""
+    """How they are labelled; `scales: [0.5]` looks at half-size images."""
 
     def __post_init__(self) -> None:
-        if self.samples < 0 or (self.pictures is not None and self.pictures < 1):
+        if self.samples < 0 or (self.images is not None and self.images < 1):
             raise ConfigError(
-                "`scoring.pictures` must be at least 1 and `scoring.samples` at least 0, got "
-                f"{self.pictures} and {self.samples}."
+                "`scoring.images` must be at least 1 and `scoring.samples` at least 0, got "
+                f"{self.images} and {self.samples}."
             )
 
 
@@ -93,7 +93,7 @@ class Options:
             "optim": _changed(self.optim),
             "data": _changed(self.data),
             "scoring": {
-                "pictures": self.scoring.pictures,
+                "pictures": self.scoring.images,  # the word in recorded keys
                 "inference": _changed(self.scoring.inference),
             },
             "trainer": {

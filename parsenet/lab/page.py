@@ -36,7 +36,7 @@ def html_page(
         summary: what `summarise` returns.
         tables: heads, rows and sides of every table, by title.
         charts: SVG elements by name.
-        samples_dir: folder with the labels of the runs, `picture/` and `truth/`.
+        samples_dir: folder with the labels of the runs, `image/` and `truth/`.
     """
     sections = [f"<h1>{escape(summary['title'])}</h1>", f"<p>{escape(headline(summary))}</p>"]
     sections.append(f'<p class="quiet">{escape(how_to_read(summary))}</p>')
@@ -58,9 +58,9 @@ def html_page(
 
 
 def _samples(summary: Summary, samples_dir: Path) -> str:
-    """Show the same pictures for all cells: a row of the table per picture."""
+    """Show the same images for all cells: a row of the table per image."""
     shown = [cell for cell in summary["cells"] if "shown" in cell]
-    columns = [("picture", samples_dir / "picture"), ("truth", samples_dir / "truth")]
+    columns = [("image", samples_dir / "image"), ("truth", samples_dir / "truth")]
     columns += [(f"{cell['row']}, {cell['column']}", samples_dir / cell["shown"]) for cell in shown]
     names = sorted({name for cell in shown for name in cell["samples"]})
     rows = [

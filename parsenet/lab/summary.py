@@ -93,7 +93,7 @@ def _summarise_cell(grid: Grid, stand: Standing) -> Summary:
         record[metric] = _plain(estimate(values)) | {"paper": None}
         if metric in paper:
             record[metric]["paper"] = paper[metric] / 100
-    if runs:  # the first seed's run stands for the cell in curves and pictures
+    if runs:  # the first seed's run stands for the cell in curves and images
         shown = runs[0]
         record |= {"shown": shown["key"], "samples": shown["samples"]}
         record |= {name: shown[name] for name in ("curve", "norms", "scales")}

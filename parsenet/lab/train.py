@@ -56,8 +56,8 @@ class Place:
     """Seconds between two writings of a run's state."""
 
 
-class Pictures:
-    """Training and validation pictures, kept from one run to the next.
+class Images:
+    """Training and validation images, kept from one run to the next.
 
     Args:
         config: which data.
@@ -101,7 +101,7 @@ class Bench:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._pictures: Pictures | None = None
+        self._images: Images | None = None
 
     def run(self, options: Options) -> Result:
         """Train and score, from the state that a killed run left, if there is one.
@@ -115,13 +115,13 @@ class Bench:
             ParseNetError: something the user can mend.
         """
         started, clock = now(), time.monotonic()
-        pictures = self._find_pictures(options.data)
+        images = self._find_images(options.data)
         pl.seed_everything(options.seed, verbose=False)
-        module = SegmentationModule(options.network, options.optim, pictures.taxonomy)
+        module = SegmentationModule(options.network, options.optim, images.taxonomy)
         module.seed = options.seed
-        trainer, watch = self._train(module, options, pictures)
+        trainer, watch = self._train(module, options, images)
         trained = time.monotonic()
-        scored = self._score(module, options, pictures, trainer.precision)
+        scored = self._score(module, options, images, trainer.precision)
         losses = watch.losses()
         known = [loss for loss in losses if np.isfinite(loss)]
         return {
@@ -142,18 +142,18 @@ class Bench:
             **judge(watch.diverged, scored),
         }
 
-    def _find_pictures(self, config: DataConfig) -> Pictures:
-        """Keep the pictures while runs are on the same data; others take their place."""
-        if self._pictures is None or self._pictures.config != config:
-            self._pictures = None  # two caches at once may be too much
-            self._pictures = Pictures(config)
-        return self._pictures
+    def _find_images(self, config: DataConfig) -> Images:
+        """Keep the images while runs are on the same data; others take their place."""
+        if self._images is None or self._images.config != config:
+            self._images = None  # two caches at once may be too much
+            self._images = Images(config)
+        return self._images
 
     def _train(
-        self, module: SegmentationModule, options: Options, pictures: Pictures
+        self, module: SegmentationModule, options: Options, images: Images
     ) -> tuple[pl.Trainer, Watch]:
         given = dict(options.trainer)
-        loader = pictures.load(
+        loader = images.load(
             options.seed, lambda: trainer.fit_loop.epoch_loop.batch_progress.current.ready
         )
         per_epoch = max(1, len(loader) // int(given.get("accumulate_grad_batches", 1)))
@@ -197,20 +197,20 @@ class Bench:
         return trainer, watch
 
     def _score(
-        self, module: SegmentationModule, options: Options, pictures: Pictures, precision: object
+        self, module: SegmentationModule, options: Options, images: Images, precision: object
     ) -> Result:
         scoring = options.scoring
         known = "bf16-mixed" if precision == "bf16-mixed" else "32-true"
         predictor = Predictor(
-            module.network, pictures.taxonomy, str(self.place.device), known, scoring.inference
+            module.network, images.taxonomy, str(self.place.device), known, scoring.inference
         )
         folder = self.place.out_dir / "samples" / options.key
-        counts, samples = _count(predictor, pictures.val, scoring, folder)
+        counts, samples = _count(predictor, images.val, scoring, folder)
         result = scores(counts.total())
         predicted = counts.total().sum(0)
-        names = pictures.taxonomy.names
+        names = images.taxonomy.names
         return {
-            "num_pictures": len(counts),
+            "num_images": len(counts),
             "scores": {
                 "pixel_accuracy": result.pixel_accuracy,
                 "mean_accuracy": result.mean_accuracy,
@@ -242,8 +242,8 @@ def _can_resume(state: Path, options: Options) -> bool:
 def _count(
     predictor: Predictor, dataset: SegmentationDataset, scoring: Scoring, folder: Path
 ) -> tuple[ImageCounts, list[str]]:
-    """Label and count pictures spread over a split; keep the labels of some."""
-    chosen = _spread(len(dataset), scoring.pictures)
+    """Label and count images spread over a split; keep the labels of some."""
+    chosen = _spread(len(dataset), scoring.images)
     kept = {chosen[i] for i in _spread(len(chosen), min(scoring.samples, len(chosen)))}
     taxonomy = predictor.taxonomy
     counter = ImageCounter(taxonomy.num_classes, taxonomy.void)
@@ -259,7 +259,7 @@ def _count(
             _keep(folder / f"{name}.png", label, taxonomy)
             shared = folder.parent
             if not (shared / "truth" / f"{name}.png").is_file():
-                _keep_picture(shared / "picture" / f"{name}.png", Image.fromarray(image))
+                _keep_image(shared / "image" / f"{name}.png", Image.fromarray(image))
                 _keep(shared / "truth" / f"{name}.png", truth.numpy(), taxonomy)
     return counter.to_counts(), samples
 
@@ -272,16 +272,16 @@ def _spread(total: int, count: int | None) -> list[int]:
 
 
 def _keep(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
-    _keep_picture(path, Image.fromarray(taxonomy.colourise(label)), Image.Resampling.NEAREST)
+    _keep_image(path, Image.fromarray(taxonomy.colourise(label)), Image.Resampling.NEAREST)
 
 
-def _keep_picture(
-    path: Path, picture: Image.Image, how: Image.Resampling = Image.Resampling.LANCZOS
+def _keep_image(
+    path: Path, image: Image.Image, how: Image.Resampling = Image.Resampling.LANCZOS
 ) -> None:
-    factor = min(1.0, _LONGEST_SIDE / max(picture.size))
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    factor = min(1.0, _LONGEST_SIDE / max(image.size))
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     content = io.BytesIO()
-    picture.resize(size, how).save(content, "PNG", optimize=True)
+    image.resize(size, how).save(content, "PNG", optimize=True)
     write_bytes_atomically(path, content.getvalue())
 
 

@@ -1,7 +1,7 @@
-"""Per picture and class, the three pixel sums that every score is made of: right, true, predicted.
+"""Per image and class, the three pixel sums that every score is made of: right, true, predicted.
 
 A confusion matrix has C x C numbers, but all the scores in use need only its diagonal and its two
-margins. Over many pictures that is a third of a table, small enough to resample thousands of times.
+margins. Over many images that is a third of a table, small enough to resample thousands of times.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from parsenet.metrics.per_image import ImageCounts
 
 @dataclass(frozen=True)
 class ClassAreas:
-    """Pixels by picture and class; whole numbers, in float64 (exact below 2^53) unless said."""
+    """Pixels by image and class; whole numbers, in float64 (exact below 2^53) unless said."""
 
     right: Float[np.ndarray, "*n c"]
     """Pixels of the class that were predicted as such."""
@@ -32,21 +32,21 @@ class ClassAreas:
         return union
 
     def total(self) -> ClassAreas:
-        """Sum over the pictures."""
+        """Sum over the images."""
         return ClassAreas(self.right.sum(0), self.truth.sum(0), self.found.sum(0))
 
     def weighted(self, weights: Integer[np.ndarray, "r n"]) -> ClassAreas:
-        """Sum over the pictures, each taken so many times.
+        """Sum over the images, each taken so many times.
 
         Args:
-            weights: how often each picture is taken, one row per sum.
+            weights: how often each image is taken, one row per sum.
         """
         times = weights.astype(np.float64)
         return ClassAreas(times @ self.right, times @ self.truth, times @ self.found)
 
 
 def class_areas(counts: ImageCounts) -> ClassAreas:
-    """Add up the confusion counts of each picture by class."""
+    """Add up the confusion counts of each image by class."""
     return ClassAreas(*(sums.astype(np.float64) for sums in counts.class_sums()))
 
 

@@ -25,7 +25,7 @@ from parsenet.metrics.counting import count
 from parsenet.taxonomy import IGNORE_INDEX
 
 RATIO = 0.02
-"""Width of the boundary strip as a share of the picture's diagonal, the paper's choice."""
+"""Width of the boundary strip as a share of the image's diagonal, the paper's choice."""
 
 WIDTHS = (1, 2, 4, 8, 16, 32)
 """Widths of the trimap's bands, in pixels."""
@@ -33,7 +33,7 @@ WIDTHS = (1, 2, 4, 8, 16, 32)
 
 @dataclass(frozen=True)
 class BoundaryAreas:
-    """Strip pixels by class, summed over pictures: add them up, divide at the end."""
+    """Strip pixels by class, summed over images: add them up, divide at the end."""
 
     both: Int64[np.ndarray, " c"]
     """In the strip of the truth and in that of the prediction."""
@@ -67,10 +67,10 @@ def boundary_areas(
     void: int = IGNORE_INDEX,
     ratio: float = RATIO,
 ) -> BoundaryAreas:
-    """Count the strip pixels of one picture.
+    """Count the strip pixels of one image.
 
     A pixel of a class is in the class's strip when a pixel of another label, or the outside of the
-    picture, is at most d pixels away in rows and columns; d is `ratio` of the diagonal.
+    image, is at most d pixels away in rows and columns; d is `ratio` of the diagonal.
 
     Args:
         prediction: predicted classes 0..C-1.
@@ -100,11 +100,11 @@ def trimap_counts(
     void: int = IGNORE_INDEX,
     widths: Sequence[int] = WIDTHS,
 ) -> Int64[np.ndarray, "b c c"]:
-    """Count the pixels of one picture within bands around the true contours.
+    """Count the pixels of one image within bands around the true contours.
 
     A pixel is in the band of width w when a pixel of another label, void being one, is at most w
-    pixels away in rows and columns. Add the counts up over pictures; `scores.scores` of each width
-    then draws the trimap curve, which ends at the score of the whole pictures.
+    pixels away in rows and columns. Add the counts up over images; `scores.scores` of each width
+    then draws the trimap curve, which ends at the score of the whole images.
 
     Args:
         prediction: predicted classes 0..C-1.
@@ -144,7 +144,7 @@ def _running(
 ) -> UInt[np.ndarray, "h w"]:
     """Take the smallest or largest of 2 * radius + 1 neighbours along an axis.
 
-    Windows double: that of 2s pixels is made of two of s. At the picture's edge the last pixel is
+    Windows double: that of 2s pixels is made of two of s. At the image's edge the last pixel is
     repeated, which adds no label to a window.
     """
     around = [(0, 0), (0, 0)]

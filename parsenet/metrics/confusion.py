@@ -1,7 +1,7 @@
 """Confusion counts of torch tensors: how often true class i was predicted as class j.
 
 Counts are int64, so a data set of any size is exact, and void pixels are left out of rows and
-columns alike (PAPER 4b). Scores of single pictures are never averaged.
+columns alike (PAPER 4b). Scores of single images are never averaged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import IGNORE_INDEX
 
 _BLOCK = 64
-"""Pictures whose counts a GPU keeps before they are fetched; it waits once for so many."""
+"""Images whose counts a GPU keeps before they are fetched; it waits once for so many."""
 
 
 class ConfusionMatrix:
@@ -45,7 +45,7 @@ class ConfusionMatrix:
     def update(
         self, prediction: Integer[Tensor, "*batch h w"], label: Integer[Tensor, "*batch H W"]
     ) -> None:
-        """Add the pixels of one or more pictures.
+        """Add the pixels of one or more images.
 
         Tensors on a GPU are counted there without synchronising; their labels are checked when
         the counts are read.
@@ -104,7 +104,7 @@ class ConfusionMatrix:
 
 
 class ImageCounter:
-    """Counts pixels by (picture, true class, predicted class), a batch at a time.
+    """Counts pixels by (image, true class, predicted class), a batch at a time.
 
     Args:
         num_classes: number of classes C; labels and predictions are 0..C-1.
@@ -124,15 +124,15 @@ class ImageCounter:
         label: Integer[Tensor, "n H W"],
         ids: Sequence[str],
     ) -> None:
-        """Count the pixels of some pictures.
+        """Count the pixels of some images.
 
-        Tensors on a GPU are counted there; it is waited for once in 64 pictures, when their counts
+        Tensors on a GPU are counted there; it is waited for once in 64 images, when their counts
         are fetched and their labels checked.
 
         Args:
             prediction: predicted classes 0..C-1.
             label: true classes 0..C-1, or void.
-            ids: one name per picture.
+            ids: one name per image.
 
         Raises:
             LabelError: the two differ in size, or a value is not among those above.

@@ -1,4 +1,4 @@
-"""Count the pixels of a picture by (true class, predicted class): exact, and quick in numpy alone.
+"""Count the pixels of an image by (true class, predicted class): exact, and quick in numpy alone.
 
 Every label value of 8 bits (of more, with more than 255 classes) has a row of its own while
 counting: a wrong label is then found by looking at the counts, without a second pass over the

@@ -1,8 +1,8 @@
 """The same predictions in the words of ten codebases: what each would report, and why it differs.
 
 All of them count pixels by true and predicted class. They part where a class has no pixels, where
-pictures are averaged instead of summed, and where classes are pooled. From the stored counts of
-every picture each rule can be followed exactly, without running anything again.
+images are averaged instead of summed, and where classes are pooled. From the stored counts of
+every image each rule can be followed exactly, without running anything again.
 
 Sources: score.py (shelhamer/fcn.berkeleyvision.org); wl_evaluateSegment.m (weiliu89/caffe, branch
 fcn; PAPER 4b); VOCevalseg.m (VOC development kit 2012); mmseg/evaluation/metrics/iou_metric.py
@@ -40,7 +40,7 @@ class Dialect:
 
     name: str
     read: Callable[[ClassAreas], Reading]
-    """From the areas of every picture to what would be printed."""
+    """From the areas of every image to what would be printed."""
     reason: str
     """One sentence: in what it differs from ours."""
 
@@ -49,7 +49,7 @@ def in_all_dialects(counts: ImageCounts) -> list[tuple[Dialect, Reading]]:
     """Score the same counts by every rule; the first entry is our own.
 
     Args:
-        counts: confusion counts of every picture, void left out.
+        counts: confusion counts of every image, void left out.
     """
     areas = class_areas(counts)
     with np.errstate(divide="ignore", invalid="ignore"):  # absent classes are the subject here
@@ -57,7 +57,7 @@ def in_all_dialects(counts: ImageCounts) -> list[tuple[Dialect, Reading]]:
 
 
 def _ours(areas: ClassAreas) -> Reading:
-    """Leave classes without ground truth out, after summing over the pictures."""
+    """Leave classes without ground truth out, after summing over the images."""
     return _over_present_classes(areas.total())
 
 
@@ -141,7 +141,7 @@ def _one_when_empty(ratio: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
 
 
 def _add_in_float32(areas: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
-    """Sum picture after picture with 24 significant bits, as float32 state does."""
+    """Sum image after image with 24 significant bits, as float32 state does."""
     sums: Float[np.ndarray, "n c"] = np.cumsum(areas, axis=0, dtype=np.float32)
     last: Float[np.ndarray, " c"] = sums[-1]
     return last
@@ -159,7 +159,7 @@ DIALECTS = (
     Dialect(
         "ParseNet authors' Matlab (ours)",
         _ours,
-        "Counts are summed over all pictures, and classes without ground truth leave the means.",
+        "Counts are summed over all images, and classes without ground truth leave the means.",
     ),
     Dialect(
         "FCN score.py",
@@ -184,8 +184,8 @@ DIALECTS = (
     Dialect(
         "torchmetrics segmentation.MeanIoU",
         _torchmetrics_mean_iou,
-        "One IoU per picture and class that occurs in it, all averaged: a class of ten pixels "
-        "weighs as much as one that fills the picture; void must be masked by hand.",
+        "One IoU per image and class that occurs in it, all averaged: a class of ten pixels "
+        "weighs as much as one that fills the image; void must be masked by hand.",
     ),
     Dialect(
         "smp iou_score, micro",
@@ -200,12 +200,12 @@ DIALECTS = (
     Dialect(
         "smp iou_score, micro-imagewise",
         _smp_micro_imagewise,
-        "Classes are pooled in each picture, then pictures are averaged, whatever their size.",
+        "Classes are pooled in each image, then images are averaged, whatever their size.",
     ),
     Dialect(
         "smp iou_score, macro-imagewise",
         _smp_macro_imagewise,
-        "All classes of each picture are averaged, and the many that are not in it count as 1.",
+        "All classes of each image are averaged, and the many that are not in it count as 1.",
     ),
     Dialect(
         "Hugging Face evaluate mean_iou",

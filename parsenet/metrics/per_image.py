@@ -1,7 +1,7 @@
-"""Confusion counts of every picture, kept sparse: what every other figure can be made of later.
+"""Confusion counts of every image, kept sparse: what every other figure can be made of later.
 
-A picture shows few classes, so most of its C x C counts are zero. Only the others are kept, about
-ten entries of a dozen bytes for a VOC picture.
+An image shows few classes, so most of its C x C counts are zero. Only the others are kept, about
+ten entries of a dozen bytes for a VOC image.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _FIELDS = ("images", "truth", "prediction", "pixels")
 
 @dataclass(frozen=True, eq=False)
 class ImageCounts:
-    """Pixels by (picture, true class, predicted class), void left out; only counts above zero.
+    """Pixels by (image, true class, predicted class), void left out; only counts above zero.
 
-    Entry k says that picture `ids[images[k]]` has `pixels[k]` pixels of class `truth[k]` that were
+    Entry k says that image `ids[images[k]]` has `pixels[k]` pixels of class `truth[k]` that were
     predicted as `prediction[k]`. Entries are sorted, and every combination comes once.
     """
 
     ids: tuple[str, ...]
-    """One unique name per picture, pictures without a counted pixel among them."""
+    """One unique name per image, images without a counted pixel among them."""
     images: Int32[np.ndarray, " k"]
-    """Position of the picture in `ids`."""
+    """Position of the image in `ids`."""
     truth: UInt[np.ndarray, " k"]
     """True class."""
     prediction: UInt[np.ndarray, " k"]
@@ -56,11 +56,11 @@ class ImageCounts:
     def of(
         cls, ids: Sequence[str], counts: Integer[np.ndarray, "n c c"], num_classes: int
     ) -> ImageCounts:
-        """Take the entries above zero out of the confusion counts of some pictures.
+        """Take the entries above zero out of the confusion counts of some images.
 
         Args:
-            ids: name of every picture.
-            counts: pixels by (picture, true class, predicted class).
+            ids: name of every image.
+            counts: pixels by (image, true class, predicted class).
             num_classes: number of classes C.
         """
         images, truth, prediction = np.nonzero(counts)
@@ -78,11 +78,11 @@ class ImageCounts:
         """Put parts of a data set together, sorted by id: the order they came in leaves no trace.
 
         Args:
-            parts: counts of disjoint pictures.
+            parts: counts of disjoint images.
             num_classes: number of classes C of all of them.
 
         Raises:
-            LabelError: a picture comes twice, or the classes differ.
+            LabelError: an image comes twice, or the classes differ.
         """
         parts = list(parts)
         for part in parts:
@@ -107,7 +107,7 @@ class ImageCounts:
         for one, other in pairwise(order):
             if ids[one] == ids[other]:
                 raise LabelError(
-                    f"Every picture must be counted once, got '{ids[one]}' twice. Give each a name "
+                    f"Every image must be counted once, got '{ids[one]}' twice. Give each a name "
                     "of its own."
                 )
         return whole.subset(order)
@@ -127,7 +127,7 @@ class ImageCounts:
         return parts if len(parts) < _LOOSE else [cls.join(parts, part.num_classes)]
 
     def subset(self, positions: Sequence[int] | Integer[np.ndarray, " m"]) -> ImageCounts:
-        """Return the counts of some pictures, each at most once, in the order given.
+        """Return the counts of some images, each at most once, in the order given.
 
         Args:
             positions: positions in `ids`.
@@ -137,7 +137,7 @@ class ImageCounts:
         place[chosen] = np.arange(len(chosen))
         moved = place[self.images]
         kept = np.flatnonzero(moved >= 0)
-        # Stable: within a picture the entries stay sorted by class.
+        # Stable: within an image the entries stay sorted by class.
         kept = kept[np.argsort(moved[kept], kind="stable")]
         return ImageCounts(
             ids=tuple(self.ids[index] for index in chosen.tolist()),
@@ -149,11 +149,11 @@ class ImageCounts:
         )
 
     def total(self) -> Int64[np.ndarray, "c c"]:
-        """Add up all pictures: the data set's confusion matrix."""
+        """Add up all images: the data set's confusion matrix."""
         return self._fill(slice(None))
 
     def dense(self, position: int) -> Int64[np.ndarray, "c c"]:
-        """Return the confusion matrix of one picture.
+        """Return the confusion matrix of one image.
 
         Args:
             position: position in `ids`.
@@ -164,7 +164,7 @@ class ImageCounts:
     def class_sums(
         self,
     ) -> tuple[Int64[np.ndarray, "n c"], Int64[np.ndarray, "n c"], Int64[np.ndarray, "n c"]]:
-        """Return (right, true, predicted) pixels by picture and class."""
+        """Return (right, true, predicted) pixels by image and class."""
         is_right = self.truth == self.prediction
         sums = []
         for classes, weights in (
@@ -206,7 +206,7 @@ class ImageCounts:
                 return cls(ids=ids, num_classes=int(file["num_classes"]), **arrays)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise DataNotFoundError(
-                f"'{path}' must hold counts per picture, got {type(error).__name__}. Make it by "
+                f"'{path}' must hold counts per image, got {type(error).__name__}. Make it by "
                 "`parsenet score` or `parsenet validate`."
             ) from error
 

@@ -21,9 +21,9 @@ class Protocol:
     dataset: str
     """Name of the taxonomy, such as `voc2012`."""
     split: str
-    """Name of the list of pictures."""
-    num_pictures: int
-    """Pictures counted."""
+    """Name of the list of images."""
+    num_images: int
+    """Images counted."""
     classes_counted: tuple[str, ...]
     """Classes that the means go over."""
     classes_absent: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Protocol:
     absent_rule: str = ABSENT_RULE
     """What happens to classes without ground truth."""
     augmentation: str = "none"
-    """Test-time augmentation; `none` is the whole picture once, at one scale."""
+    """Test-time augmentation; `none` is the whole image once, at one scale."""
     checkpoint: str | None = None
     """SHA-256 of the file that was scored; None where only its predictions are known."""
 
@@ -44,7 +44,7 @@ class Protocol:
         absent = f" (without {', '.join(self.classes_absent)})" if self.classes_absent else ""
         hashed = f"sha256 {self.checkpoint[:12]}" if self.checkpoint else "not known"
         return (
-            f"{self.dataset} {self.split}, {self.num_pictures:,} pictures, {self.resolution} size; "
+            f"{self.dataset} {self.split}, {self.num_images:,} images, {self.resolution} size; "
             f"{self.void_rule}; {self.absent_rule}; means over {len(self.classes_counted)} of "
             f"{total} classes{absent}; test-time augmentation {self.augmentation}; checkpoint "
             f"{hashed}"

@@ -52,12 +52,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class ImageScores:
-    """What every picture scored by itself; nan for a picture without a counted pixel."""
+    """What every image scored by itself; nan for an image without a counted pixel."""
 
     pixel_accuracy: tuple[float, ...]
     """Share of the pixels that are right."""
     mean_iou: tuple[float, ...]
-    """Intersection over union, averaged over the classes in the picture's ground truth."""
+    """Intersection over union, averaged over the classes in the image's ground truth."""
 
 
 def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
@@ -87,10 +87,10 @@ def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
 
 
 def image_scores(images: ImageCounts) -> ImageScores:
-    """Score every picture by itself, to find the bad ones; their mean is not the data set's score.
+    """Score every image by itself, to find the bad ones; their mean is not the data set's score.
 
     Args:
-        images: counts per picture.
+        images: counts per image.
     """
     right, truth, predicted = (part.astype(np.float64) for part in images.class_sums())
     present = truth > 0

@@ -1,12 +1,12 @@
 """How far a score can be trusted: intervals, and a paired test between two checkpoints.
 
-A score is a ratio of sums over pictures, and pictures are what is drawn at random; pixels of one
-picture are not independent. So pictures are resampled, never pixels: a confidence interval holds
-the scores of data sets made by drawing pictures with replacement (percentile bootstrap), and a
-difference is judged by swapping the two checkpoints' counts in random pictures, which changes
+A score is a ratio of sums over images, and images are what is drawn at random; pixels of one
+image are not independent. So images are resampled, never pixels: a confidence interval holds
+the scores of data sets made by drawing images with replacement (percentile bootstrap), and a
+difference is judged by swapping the two checkpoints' counts in random images, which changes
 nothing if neither is better (paired permutation test).
 
-What is covered is the choice of pictures. How much a score moves from one training run to the next
+What is covered is the choice of images. How much a score moves from one training run to the next
 is another question, which only more runs answer.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 15.
@@ -28,7 +28,7 @@ SCORES = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou
 """The scores at the head of every table here; the IoU of every class follows them."""
 
 _CHUNK = 2**22
-"""Numbers in a block of resamples: 32 MB, whatever the number of pictures."""
+"""Numbers in a block of resamples: 32 MB, whatever the number of images."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Intervals:
     """Scores with their limits; the four of `SCORES` first, then the IoU of every class."""
 
     value: Float64[np.ndarray, " s"]
-    """Score of the pictures themselves, nan where there is none."""
+    """Score of the images themselves, nan where there is none."""
     low: Float64[np.ndarray, " s"]
     """Lower limit."""
     high: Float64[np.ndarray, " s"]
@@ -65,15 +65,15 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two checkpoints on the same pictures; differences are `other` minus `one`."""
+    """Two checkpoints on the same images; differences are `other` minus `one`."""
 
     one: Intervals
     other: Intervals
     difference: Intervals
     p_value: Float64[np.ndarray, " s"]
     """Chance of a difference as large when swapping the two changes nothing; two-sided."""
-    num_pictures: Int64[np.ndarray, " c"]
-    """Pictures that show each class; from few of them, limits are too narrow."""
+    num_images: Int64[np.ndarray, " c"]
+    """Images that show each class; from few of them, limits are too narrow."""
 
     @property
     def p_value_of_classes(self) -> Float64[np.ndarray, " c"]:
@@ -88,7 +88,7 @@ def table(areas: ClassAreas, whole: ClassAreas | None = None) -> Float64[np.ndar
         areas: sums of several data sets, one per row; a class without ground truth leaves its
             row's means.
         whole: sums of the set that the rows were drawn from. Where a row happens to hold no
-            picture of a class, the class enters the row's means with its ratio in the whole set,
+            image of a class, the class enters the row's means with its ratio in the whole set,
             so that all rows average the same classes.
     """
     right, truth, union = areas.right, areas.truth, areas.union
@@ -111,10 +111,10 @@ def table(areas: ClassAreas, whole: ClassAreas | None = None) -> Float64[np.ndar
 
 
 def intervals(counts: ImageCounts, how: Resampling = Resampling()) -> Intervals:
-    """Bound every score by the bootstrap over pictures.
+    """Bound every score by the bootstrap over images.
 
     Args:
-        counts: confusion counts of every picture.
+        counts: confusion counts of every image.
         how: number of resamples, level and seed.
     """
     areas = class_areas(counts)
@@ -124,15 +124,15 @@ def intervals(counts: ImageCounts, how: Resampling = Resampling()) -> Intervals:
 
 
 def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()) -> Comparison:
-    """Bound the scores of two checkpoints and test their difference, picture by picture.
+    """Bound the scores of two checkpoints and test their difference, image by image.
 
     Args:
         one: counts of the first.
-        other: counts of the second on the same pictures, in any order.
+        other: counts of the second on the same images, in any order.
         how: number of resamples, level and seed.
 
     Raises:
-        LabelError: the pictures, or their ground truth, are not the same.
+        LabelError: the images, or their ground truth, are not the same.
     """
     first, second = _pair(one, other)
     draws = [
@@ -156,11 +156,11 @@ def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()
 
 
 def _pair(one: ImageCounts, other: ImageCounts) -> tuple[ClassAreas, ClassAreas]:
-    """Bring two sets of counts into the same order of pictures."""
+    """Bring two sets of counts into the same order of images."""
     if set(one.ids) != set(other.ids):
         single = sorted(set(one.ids) ^ set(other.ids))
         raise LabelError(
-            f"`other` must have the pictures of `one`, got {len(single)} that only one of them "
+            f"`other` must have the images of `one`, got {len(single)} that only one of them "
             f"has, such as '{single[0]}'. Score both on the same split."
         )
     place = {name: index for index, name in enumerate(other.ids)}
@@ -169,29 +169,29 @@ def _pair(one: ImageCounts, other: ImageCounts) -> tuple[ClassAreas, ClassAreas]
     if different.size:
         raise LabelError(
             f"`other` must have the ground truth of `one`, got other counts in {different.size} "
-            f"pictures, such as '{one.ids[different[0]]}'. Score both at the same size."
+            f"images, such as '{one.ids[different[0]]}'. Score both at the same size."
         )
     return first, second
 
 
-def _resamples(num_pictures: int, how: Resampling) -> Iterator[Int64[np.ndarray, "r n"]]:
-    """Draw pictures with replacement: how often each was drawn, block after block."""
+def _resamples(num_images: int, how: Resampling) -> Iterator[Int64[np.ndarray, "r n"]]:
+    """Draw images with replacement: how often each was drawn, block after block."""
     random = np.random.default_rng([how.seed, 0])
-    for size in _blocks(num_pictures, how.resamples):
-        drawn = random.integers(0, num_pictures, (size, num_pictures))
-        drawn += np.arange(size)[:, None] * num_pictures
-        times = np.bincount(drawn.ravel(), minlength=size * num_pictures)
-        yield times.reshape(size, num_pictures)
+    for size in _blocks(num_images, how.resamples):
+        drawn = random.integers(0, num_images, (size, num_images))
+        drawn += np.arange(size)[:, None] * num_images
+        times = np.bincount(drawn.ravel(), minlength=size * num_images)
+        yield times.reshape(size, num_images)
 
 
 def _permutation_test(
     first: ClassAreas, second: ClassAreas, observed: Float64[np.ndarray, " s"], how: Resampling
 ) -> Float64[np.ndarray, " s"]:
     random = np.random.default_rng([how.seed, 1])
-    num_pictures = len(first.truth)
+    num_images = len(first.truth)
     as_large = np.zeros(len(observed))
-    for size in _blocks(num_pictures, how.resamples):
-        kept = random.integers(0, 2, (size, num_pictures))
+    for size in _blocks(num_images, how.resamples):
+        kept = random.integers(0, 2, (size, num_images))
         difference = table(_mixed(first, second, kept)) - table(_mixed(first, second, 1 - kept))
         # The margin takes sums of the same numbers in another order for ties.
         as_large += (np.abs(difference) >= observed - 1e-12).sum(0)
@@ -200,13 +200,13 @@ def _permutation_test(
 
 
 def _mixed(first: ClassAreas, second: ClassAreas, kept: Int64[np.ndarray, "r n"]) -> ClassAreas:
-    """Sum pictures of the first where kept, else of the second."""
+    """Sum images of the first where kept, else of the second."""
     one, other = first.weighted(kept), second.weighted(1 - kept)
     return ClassAreas(one.right + other.right, one.truth + other.truth, one.found + other.found)
 
 
-def _blocks(num_pictures: int, resamples: int) -> Iterator[int]:
-    size = max(1, _CHUNK // max(1, num_pictures))
+def _blocks(num_images: int, resamples: int) -> Iterator[int]:
+    size = max(1, _CHUNK // max(1, num_images))
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from parsenet.models.build import build_model
 from parsenet.models.parsenet import ParseNet
 from parsenet.models.weights import METADATA_KEY, read_record, read_weights
 from parsenet.taxonomy import Taxonomy
+from parsenet.version import __version__
 
 
 class LoadedNetwork(NamedTuple):
@@ -37,7 +37,7 @@ def portable_record(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy
 def describe(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
     """Return the record that travels with weights: plain lists, numbers and strings."""
     return {
-        "version": version("parsenet"),
+        "version": __version__,
         "network": asdict(config) | {"features": list(config.features)},
         "preprocess": network.preprocess.name,
         "taxonomy": taxonomy.to_dict(),

@@ -1,11 +1,11 @@
-"""Global context: what the whole picture says, given to every pixel."""
+"""Global context: what the whole image says, given to every pixel."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
 class GlobalContext(nn.Module):
-    """Average a map over the picture: fc7 in, pool6 out.
+    """Average a map over the image: fc7 in, pool6 out.
 
     The result is left at 1x1: a head classifies it there and lets the scores spread over the map,
     which equals spreading the features first and is thousands of times cheaper. A mean over both

@@ -21,7 +21,7 @@ class L2Norm(nn.Module):
     Args:
         num_channels: channels of the map to scale.
         scale: starting value of every factor; 10 in the released ParseNet, 20 in SSD's conv4_3.
-        across_spatial: take one norm over channels, rows and columns of a picture, not per pixel.
+        across_spatial: take one norm over channels, rows and columns of an image, not per pixel.
         channel_shared: learn one factor for all channels.
         fix_scale: do not learn the factor.
 

@@ -17,11 +17,11 @@ BAND_BYTES = 2**24
 
 
 class ParseNet(nn.Module):
-    """Label every pixel of a picture, each one seeing the whole.
+    """Label every pixel of an image, each one seeing the whole.
 
     Args:
-        preprocess: pictures to what the trunk's weights expect.
-        trunk: pictures to named feature maps.
+        preprocess: images to what the trunk's weights expect.
+        trunk: images to named feature maps.
         head: features, global context among them, to class scores.
         upsample: class scores to pixels.
 
@@ -91,7 +91,7 @@ class ParseNet(nn.Module):
 
         Args:
             image: RGB in [0, 255].
-            pool6: global context to use, such as that of the picture that `image` is a window of;
+            pool6: global context to use, such as that of the image that `image` is a window of;
                 None pools `image`.
         """
         features = self.trunk(self.preprocess(image))

@@ -1,4 +1,4 @@
-"""From the picture as stored to what a trunk's weights were trained on."""
+"""From the image as stored to what a trunk's weights were trained on."""
 
 from typing import NamedTuple
 
@@ -22,15 +22,15 @@ PREPROCESS = {
     "caffe": Constants("BGR", (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0)),
     # torchvision's ImageClassification transform, times 255.
     "torchvision": Constants("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-    # VGG16_Weights.IMAGENET1K_FEATURES: Caffe features for RGB pictures; mean and std times 255.
+    # VGG16_Weights.IMAGENET1K_FEATURES: Caffe features for RGB images; mean and std times 255.
     "torchvision_features": Constants("RGB", (122.99925, 116.9991, 103.9992), (1.0, 1.0, 1.0)),
 }
 
 
 class Preprocess(nn.Module):
-    """Turn RGB pictures in [0, 255] into a trunk's input.
+    """Turn RGB images in [0, 255] into a trunk's input.
 
-    Part of the network, so that it travels with the weights, and pictures reach the device as
+    Part of the network, so that it travels with the weights, and images reach the device as
     uint8.
 
     Args:

@@ -1,4 +1,4 @@
-"""The contract of a trunk: picture in, named feature maps out.
+"""The contract of a trunk: image in, named feature maps out.
 
 A new trunk is one file with one class, and one line in the table of `build.py`.
 """
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Tap(NamedTuple):
     """A feature map that heads may read.
 
-    The cell (y, x) of a map of stride s describes the picture around pixel (s*y + (s-1)/2,
-    s*x + (s-1)/2), as close as the trunk's layers allow, and a picture of H rows gives ceil(H/s).
+    The cell (y, x) of a map of stride s describes the image around pixel (s*y + (s-1)/2,
+    s*x + (s-1)/2), as close as the trunk's layers allow, and an image of H rows gives ceil(H/s).
     """
 
     channels: int
@@ -49,7 +49,7 @@ class Trunk(nn.Module, ABC):
     preprocess: ClassVar[str] = "caffe"
     """What weights from an `.npz` with Caffe names expect."""
     bytes_per_pixel: ClassVar[int] = 1000
-    """Memory that a network on this trunk takes per pixel of the picture at the worst moment, in
+    """Memory that a network on this trunk takes per pixel of the image at the worst moment, in
     float32 without gradients; `benchmarks/large.py --activations` measures it. The default is
     more than any trunk here needs."""
     fresh: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +59,7 @@ class Trunk(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
-        """Compute all taps of a normalised picture, of any size from 1x1 up."""
+        """Compute all taps of a normalised image, of any size from 1x1 up."""
 
     @abstractmethod
     def translate(self, name: str, value: Tensor) -> tuple[str, Tensor] | None:

@@ -22,7 +22,7 @@ class VGG16(Trunk):
     conv5 has dilation 2, fc6 is 3x3 with dilation 12, and fc7 ends at stride 8. `fcn` is the trunk
     of FCN-32s: five stride-2 pools, fc7 at stride 32, fc6 either 7x7 with 4096 channels or,
     reduced, 3x3 with dilation 3 and 1024 channels. Pools round up (Caffe), nothing is padded by
-    100: a picture of H rows gives ceil(H/stride) rows, at any H from 1 up.
+    100: an image of H rows gives ceil(H/stride) rows, at any H from 1 up.
 
     Args:
         shape: `largefov` or `fcn`.

@@ -1,1 +1,1 @@
-"""Run folders as tables, pictures and pages that people read."""
+"""Run folders as tables, images and pages that people read."""

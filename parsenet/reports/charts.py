@@ -120,7 +120,7 @@ def row_chart(
 
 
 def as_file(chart: str) -> str:
-    """Turn a chart of a page into a picture of its own, with its own colours, on white."""
+    """Turn a chart of a page into an image of its own, with its own colours, on white."""
     head, _, rest = chart.partition(">\n")
     return (
         f'{head} xmlns="http://www.w3.org/2000/svg">\n<style>{_STYLE}</style>\n'
@@ -173,7 +173,7 @@ def _with_own(ticks: list[float], values: Sequence[Number]) -> list[float]:
 
 
 class _Frame:
-    """Maps values to positions in the picture, below `top`."""
+    """Maps values to positions in the image, below `top`."""
 
     def __init__(
         self, x_range: tuple[Number, Number], y_range: tuple[Number, Number], top: int

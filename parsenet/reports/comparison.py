@@ -31,11 +31,11 @@ def comparison_cells(record: Mapping[str, Any]) -> tuple[list[str], list[list[st
             _bounded(entry["b"]),
             _bounded(entry["difference"], "+"),
             "-" if entry["p_value"] is None else f"{entry['p_value']:.4f}",
-            "" if entry["num_pictures"] is None else str(entry["num_pictures"]),
+            "" if entry["num_images"] is None else str(entry["num_images"]),
         ]
         for name, entry in record["scores"].items()
     ]
-    return ["", "A", "B", "B - A", "p", "pictures"], rows
+    return ["", "A", "B", "B - A", "p", "images"], rows
 
 
 def comparison_note(record: Mapping[str, Any]) -> str:
@@ -46,10 +46,10 @@ def comparison_note(record: Mapping[str, Any]) -> str:
     """
     drawn = record["resampling"]
     return (
-        f"In brackets: {100 * drawn['level']:g} % bootstrap intervals over pictures. p: paired "
+        f"In brackets: {100 * drawn['level']:g} % bootstrap intervals over images. p: paired "
         f"permutation test, corrected over the classes (Holm). {drawn['resamples']:,} resamples, "
         f"seed {drawn['seed']}. Neither covers how a score moves from one training to the next; "
-        "the limits of a class that few pictures show are too narrow."
+        "the limits of a class that few images show are too narrow."
     )
 
 

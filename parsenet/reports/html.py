@@ -1,4 +1,4 @@
-"""A run as one page: scores, classes, curves, pictures, and how it was made.
+"""A run as one page: scores, classes, curves, images, and how it was made.
 
 `report.html` needs no other file and no network; `report.md` says the same for a repository.
 """
@@ -30,13 +30,13 @@ from parsenet.reports.tables import (
 )
 
 MAX_SAMPLES = 12
-"""Sample pictures on the page; all of them stay in the run folder."""
+"""Sample images on the page; all of them stay in the run folder."""
 
-WORST = "Lowest mean IoU over the classes in the picture's own ground truth; the name ends in it."
-"""What the gallery of the worst pictures shows."""
+WORST = "Lowest mean IoU over the classes in the image's own ground truth; the name ends in it."
+"""What the gallery of the worst images shows."""
 
 MATRIX_NAME = "confusion.svg"
-"""The confusion matrix as a picture of its own, which `report.md` shows."""
+"""The confusion matrix as an image of its own, which `report.md` shows."""
 
 _FACTS = {
     "started": "started",
@@ -72,7 +72,7 @@ def write_report(run_dir: Path) -> Path:
 
 
 def markdown_page(run: Run) -> str:
-    """Write a run as Markdown that links its sample pictures."""
+    """Write a run as Markdown that links its sample images."""
     parts = [f"# {run.name}"]
     if run.metrics:
         parts += [protocol_sentence(run.metrics), summary_table(run.metrics)]
@@ -81,7 +81,7 @@ def markdown_page(run: Run) -> str:
         if run.metrics.get("confusion"):
             parts += ["## Confusions", f"![confusion matrix]({MATRIX_NAME})"]
     for title, paths, note in (
-        ("Worst pictures", run.worst, WORST),
+        ("Worst images", run.worst, WORST),
         ("Samples", run.samples, ""),
     ):
         if paths:
@@ -100,7 +100,7 @@ def html_page(run: Run) -> str:
         _scores(run.metrics),
         _curves(run),
         _classes(run.metrics),
-        _gallery("Worst pictures", run.worst, WORST),
+        _gallery("Worst images", run.worst, WORST),
         _gallery("Samples", run.samples, ""),
         _origin(run),
     ]
@@ -213,13 +213,13 @@ def _gallery(title: str, paths: Sequence[Path], note: str) -> str:
     return f'<h2>{title}</h2>\n<p class="quiet">{note}</p>\n{figures}'
 
 
-def data_uri(picture: Path | Image.Image) -> str:
-    """Inline a picture as JPEG: a tenth of the PNG's bytes, and the PNG stays in the folder."""
-    if isinstance(picture, Path):
-        with Image.open(picture) as opened:
+def data_uri(image: Path | Image.Image) -> str:
+    """Inline an image as JPEG: a tenth of the PNG's bytes, and the PNG stays in the folder."""
+    if isinstance(image, Path):
+        with Image.open(image) as opened:
             return data_uri(opened.convert("RGB"))
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

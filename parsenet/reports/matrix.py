@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture: where the pixels of each class went."""
+"""The confusion matrix as an image: where the pixels of each class went."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ class Run:
     config: str
     """`config.yaml` as it stands."""
     samples: tuple[Path, ...]
-    """Sample pictures, by name."""
+    """Sample images, by name."""
     worst: tuple[Path, ...]
-    """The pictures that scored worst, worst first."""
+    """The images that scored worst, worst first."""
 
 
 def read_run(run_dir: Path) -> Run:

@@ -98,7 +98,7 @@ def protocol_sentence(metrics: Mapping[str, Any]) -> str:
     known = sum(entry["iou"] is not None for entry in metrics["classes"])
     protocol = metrics.get("protocol")
     return (
-        f"{metrics['dataset']}, split {metrics['split']}, {metrics['num_pictures']:,} pictures. "
+        f"{metrics['dataset']}, split {metrics['split']}, {metrics['num_images']:,} images. "
         f"Means over the {known} of {len(metrics['classes'])} classes that have ground truth."
         + (f" Protocol: {protocol}." if protocol else "")
     )

@@ -1,1 +1,1 @@
-"""A local web page and a JSON endpoint that label the pictures they are given."""
+"""A local web page and a JSON endpoint that label the images they are given."""

@@ -1,4 +1,4 @@
-"""What the server says about a picture: areas by class, and the maps as PNG inside JSON."""
+"""What the server says about an image: areas by class, and the maps as PNG inside JSON."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from jaxtyping import UInt8
 from parsenet.inference.areas import measure_areas
 from parsenet.inference.predictor import Prediction
 from parsenet.inference.writers import blend
+from parsenet.serve.images import decode_image, encode_grey, encode_label, encode_photo
 from parsenet.serve.limits import Limits, Refusal
 from parsenet.serve.models import ServedModel, hex_colour
-from parsenet.serve.pictures import decode_picture, encode_grey, encode_label, encode_photo
 from parsenet.serve.turns import check_wanted
 from parsenet.taxonomy import Taxonomy
 
@@ -34,30 +34,30 @@ class Wish:
     """One of `FORMS`."""
     uncertainty: bool = False
     """Add the map of uncertainty."""
-    picture: bool = False
-    """Add the picture as it was read, for programs that cannot decode its format."""
+    image: bool = False
+    """Add the image as it was read, for programs that cannot decode its format."""
 
 
 def answer(
     data: bytes, model: ServedModel, wish: Wish, limits: Limits, stop: Event
 ) -> bytes | dict[str, Any]:
-    """Label an uploaded picture.
+    """Label an uploaded image.
 
     Args:
         data: the uploaded file.
         model: what labels it.
         wish: what is wanted.
         limits: what is accepted.
-        stop: looked at between the windows of a large picture.
+        stop: looked at between the windows of a large image.
 
     Returns:
-        a record for JSON, or the bytes of a picture.
+        a record for JSON, or the bytes of an image.
 
     Raises:
-        Refusal: the upload is no picture, is too large, or does not fit in memory; or nobody waits
+        Refusal: the upload is no image, is too large, or does not fit in memory; or nobody waits
             for the answer any more.
     """
-    image = decode_picture(data, limits)
+    image = decode_image(data, limits)
     start = time.perf_counter()
     prediction = _predict(image, model, wish.uncertainty, stop)
     seconds = time.perf_counter() - start
@@ -75,7 +75,7 @@ def answer(
         "classes": areas(prediction.label, taxonomy),
         "label": b64encode(encode_label(prediction.label, taxonomy)).decode(),
         **_uncertainty(prediction),
-        "picture": b64encode(encode_photo(image)).decode() if wish.picture else None,
+        "image": b64encode(encode_photo(image)).decode() if wish.image else None,
     }
 
 
@@ -112,7 +112,7 @@ def _predict(
             raise
         raise Refusal(
             413,
-            f"The picture must fit into memory, got {image.shape[1]} x {image.shape[0]} pixels. "
+            f"The image must fit into memory, got {image.shape[1]} x {image.shape[0]} pixels. "
             "Make it smaller.",
         ) from error
 

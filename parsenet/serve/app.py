@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from parsenet.serve.answers import FORMS, Wish, answer
 from parsenet.serve.guard import Guard
+from parsenet.serve.images import formats
 from parsenet.serve.limits import Limits, Refusal
 from parsenet.serve.models import ServedModel
 from parsenet.serve.pages import openapi_document, page_routes
-from parsenet.serve.pictures import formats
 from parsenet.serve.turns import Turns
 from parsenet.serve.uploads import read_upload
 
@@ -32,7 +32,7 @@ def create_app(
     """Make the application: the page at `/`, the endpoints below `/api`.
 
     Args:
-        models: what labels the pictures; the page shows them side by side.
+        models: what labels the images; the page shows them side by side.
         limits: what is accepted.
         hosts: names that requests may call this server by; None allows any.
     """
@@ -90,7 +90,7 @@ def create_app(
 
 
 def _wish(request: Request) -> Wish:
-    known = {"model", "format", "uncertainty", "picture"}
+    known = {"model", "format", "uncertainty", "image"}
     for name in request.query_params:
         if name not in known:
             raise Refusal(
@@ -101,7 +101,7 @@ def _wish(request: Request) -> Wish:
     form = request.query_params.get("format", "json")
     if form not in FORMS:
         raise Refusal(400, f"`format` must be one of {', '.join(FORMS)}, got '{form[:80]}'.")
-    return Wish(form, _flag(request, "uncertainty"), _flag(request, "picture"))
+    return Wish(form, _flag(request, "uncertainty"), _flag(request, "image"))
 
 
 def _flag(request: Request, name: str) -> bool:

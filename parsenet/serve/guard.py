@@ -13,7 +13,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names by which a browser on this machine may call a server that is bound to loopback."""
 
 _HEADERS = {
-    # Everything comes from this server; pictures are also shown from memory.
+    # Everything comes from this server; images are also shown from memory.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -15,7 +15,7 @@ class Limits:
     megabytes: int = 32
     """Size of an uploaded file, in MiB; counted while it arrives."""
     megapixels: int = 50
-    """Size of the picture in it, in millions of pixels; read from its header, before decoding."""
+    """Size of the image in it, in millions of pixels; read from its header, before decoding."""
     queue: int = 4
     """Requests that may wait while one is answered; further ones get 503."""
     upload_seconds: float = 60.0
@@ -24,7 +24,7 @@ class Limits:
     """Time that a request may wait and be worked on once it is there."""
 
     def __post_init__(self) -> None:
-        # 178 megapixels is where Pillow refuses a picture by itself.
+        # 178 megapixels is where Pillow refuses an image by itself.
         for name, low, high in (("megabytes", 1, 1024), ("megapixels", 1, 178), ("queue", 0, 64)):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -21,7 +21,7 @@ class ServedModel:
     name: str
     """As short as tells it from the others."""
     predictor: Predictor
-    """Labels pictures."""
+    """Labels images."""
 
     def describe(self) -> dict[str, Any]:
         """Return what `/api/models` says about it: plain lists, numbers and strings."""

@@ -1,4 +1,4 @@
-"""One picture at a time: a short queue, and a sentence for whoever finds it full."""
+"""One image at a time: a short queue, and a sentence for whoever finds it full."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.5
 class Turns:
     """Runs work one after another in a thread, and lets only so many requests wait.
 
-    A network takes all cores and its memory grows with the picture, so two at once are slower and
+    A network takes all cores and its memory grows with the image, so two at once are slower and
     may not fit.
 
     Args:
@@ -79,7 +79,7 @@ class Turns:
             raise Refusal(
                 504,
                 f"The answer must take at most {self._limits.answer_seconds:g} seconds, got no "
-                "further in that time. Send a smaller picture.",
+                "further in that time. Send a smaller image.",
             ) from None
 
     def close(self) -> None:

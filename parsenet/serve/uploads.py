@@ -23,7 +23,7 @@ _KINDS = frozenset({
 
 
 async def read_upload(request: Request, limits: Limits) -> bytes:
-    """Read the picture of a request: its body, or the file of a `multipart/form-data` form.
+    """Read the image of a request: its body, or the file of a `multipart/form-data` form.
 
     Args:
         request: its body has not been read.
@@ -37,7 +37,7 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
         raise Refusal(
             415,
             f"The content type must be an image's or multipart/form-data, got '{kind[:80]}'. Send "
-            "the picture's bytes with `Content-Type: image/jpeg`.",
+            "the image's bytes with `Content-Type: image/jpeg`.",
         )
     try:
         async with asyncio.timeout(limits.upload_seconds):
@@ -89,9 +89,7 @@ async def _read_form(request: Request, limits: Limits) -> bytes:
                 return data
     finally:
         await form.close()
-    raise Refusal(
-        400, "The form must hold a file, got none. With curl use `-F picture=@photo.jpg`."
-    )
+    raise Refusal(400, "The form must hold a file, got none. With curl use `-F image=@photo.jpg`.")
 
 
 def _too_large(limits: Limits) -> Refusal:

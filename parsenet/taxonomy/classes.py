@@ -106,7 +106,7 @@ class Taxonomy:
         return [channel for colour in colours for channel in colour]
 
     def colourise(self, label: LabelMap) -> NDArray[np.uint8]:
-        """Draw a label map (H, W) as an RGB picture (H, W, 3) in [0, 255]."""
+        """Draw a label map (H, W) as an RGB image (H, W, 3) in [0, 255]."""
         import numpy as np
 
         table = np.zeros((self.void + 1, 3), np.uint8)

@@ -46,7 +46,7 @@ lighter; line; lion; lobster; lock; machine; mailbox; mannequin; map; mask; mat;
 mattress; menu; metal; meter box; microphone; microwave; mirror; missile; model; money; monkey;
 mop; motorbike; mountain; mouse; mouse pad; musical instrument; napkin; net; newspaper; oar;
 ornament; outlet; oven; oxygen bottle; pack; pan; paper; paper box; paper cutter; parachute;
-parasol; parterre; patio; pelage; pen; pen container; pencil; person; photo; piano; picture; pig;
+parasol; parterre; patio; pelage; pen; pen container; pencil; person; photo; piano; image; pig;
 pillar; pillow; pipe; pitcher; plant; plastic; plate; platform; player; playground; pliers; plume;
 poker; poker chip; pole; pool table; postcard; poster; pot; pottedplant; printer; projector;
 pumpkin; rabbit; racket; radiator; radio; rail; rake; ramp; range hood; receiver; recorder;

@@ -65,4 +65,4 @@ def test_unknown_split_is_refused(tmp_path, capsys):
 
     assert browse(root, "--split", "trian") == 2
 
-    assert "must find at least one picture, got none" in capsys.readouterr().err
+    assert "must find at least one image, got none" in capsys.readouterr().err

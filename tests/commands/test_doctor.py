@@ -23,7 +23,7 @@ def test_errors_exit_with_1(tmp_path, capsys):
 
     assert main(["doctor", str(root), "--workers", "1"]) == 1
 
-    assert "ERROR unreadable-image: 1 picture of `train` cannot be read." in capsys.readouterr().out
+    assert "ERROR unreadable-image: 1 image of `train` cannot be read." in capsys.readouterr().out
 
 
 def test_warnings_exit_with_0(tmp_path):
@@ -44,7 +44,7 @@ def test_json_on_the_screen_is_all_there_is(tmp_path, capsys):
     assert record["findings"][0]["code"] == "image-without-label"
     assert record["findings"][0]["cases"][0]["file"] == str(image_at(root))
     assert record["splits"]["val"]["labels"] == 4
-    assert record["splits"]["val"]["class_pictures"] == {"background": 4, "tree": 4, "road": 4}
+    assert record["splits"]["val"]["class_images"] == {"background": 4, "tree": 4, "road": 4}
     assert len(record["class_weights"]["enet"]) == 3
 
 
@@ -68,7 +68,7 @@ def test_config_and_root_give_the_data(tmp_path, capsys):
 
     assert main(["doctor", str(tmp_path / "voc.yaml"), "--root", str(tmp_path / "data")]) == 0
 
-    assert "train: 3 pictures with labels, 40 x 60 pixels" in capsys.readouterr().out
+    assert "train: 3 images with labels, 40 x 60 pixels" in capsys.readouterr().out
 
 
 def test_drawn_data_set_needs_no_files(tmp_path, capsys):

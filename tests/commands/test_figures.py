@@ -19,19 +19,19 @@ def test_scales_of_a_checkpoint_on_its_data(made, tmp_path, capsys):
     assert run(*words, "--count", "2", "--out", tmp_path, "--device", "cpu") == 0
 
     record = json.loads((tmp_path / "scales.json").read_text())
-    assert (record["data"], record["split"], record["pictures"]) == ("voc2012", "val", 2)
+    assert (record["data"], record["split"], record["images"]) == ("voc2012", "val", 2)
     assert capsys.readouterr().out.split() == [
         str(tmp_path / f"scales.{end}") for end in ("png", "csv", "json")
     ]
 
 
-def test_receptive_field_of_a_trunk_needs_no_picture_and_no_weights(capsys):
+def test_receptive_field_of_a_trunk_needs_no_image_and_no_weights(capsys):
     assert run("receptive-field", "vgg16_largefov") == 0
 
     assert "| fc7   |             412 |      8 |" in capsys.readouterr().out
 
 
-def test_receptive_field_on_pictures(tmp_path, capsys):
+def test_receptive_field_on_images(tmp_path, capsys):
     random = np.random.default_rng(0)
     for name in ("a", "b"):
         pixels = random.integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -43,7 +43,7 @@ def test_receptive_field_on_pictures(tmp_path, capsys):
     assert run(*words, "--out", tmp_path, "--at", 12, 16, "--stride", 8) == 0
 
     record = json.loads((tmp_path / "receptive_field.json").read_text())
-    assert list(record["pictures"]) == ["a", "b"]
+    assert list(record["images"]) == ["a", "b"]
     assert record["probe"]["at"] == [12, 16]
     assert (tmp_path / "a_field.png").is_file()
     assert (tmp_path / "a.png").read_bytes() == before
@@ -60,7 +60,7 @@ def test_context_of_two_checkpoints(made, tmp_path, capsys):
         str(tmp_path / f"context.{end}") for end in ("html", "md", "json")
     ]
     assert "0 are better with context and 0 worse" in (tmp_path / "context.md").read_text()
-    assert "No picture is better with context." in (tmp_path / "context.html").read_text()
+    assert "No image is better with context." in (tmp_path / "context.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_context_of_two_checkpoints(made, tmp_path, capsys):
     [
         (
             ["receptive-field", "tiny", "a.png"],
-            "`--out` must be given with pictures. Add `--out DIR`.",
+            "`--out` must be given with images. Add `--out DIR`.",
         ),
         (
             ["receptive-field", "tiny", "a.png", "b/a.png", "--out", "x"],
-            "`PICTURE` must be files of different names, got one twice.",
+            "`IMAGE` must be files of different names, got one twice.",
         ),
         (
             ["receptive-field", "tiny", "--count", "3"],

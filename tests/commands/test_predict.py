@@ -18,11 +18,11 @@ from parsenet.config import NetworkConfig
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
 from parsenet.taxonomy import SHAPES
-from tests.fakes.pictures import gradient
+from tests.fakes.images import gradient
 from tests.fakes.video import write_video
 
 REPOSITORY = Path(__file__).parents[2]
-NUM_PICTURES = 400
+NUM_IMAGES = 400
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +57,11 @@ def refused(capsys, code):
     return lines[0].removeprefix("error: ")
 
 
-def test_picture_is_labelled_into_predictions(predict, photo, tmp_path):
+def test_image_is_labelled_into_predictions(predict, photo, tmp_path):
     assert predict(photo) == 0
 
-    with Image.open(tmp_path / "predictions" / "photo.png") as picture:
-        assert (picture.mode, picture.size) == ("P", (32, 24))
+    with Image.open(tmp_path / "predictions" / "photo.png") as image:
+        assert (image.mode, image.size) == ("P", (32, 24))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_word_for_a_number_is_told(predict, photo, capsys, option, message):
     assert capsys.readouterr().err.endswith(f"{message}\n")
 
 
-def test_single_picture_gets_its_areas_printed(predict, photo, capsys):
+def test_single_image_gets_its_areas_printed(predict, photo, capsys):
     predict(photo)
 
     lines = capsys.readouterr().out.splitlines()
@@ -87,7 +87,7 @@ def test_single_picture_gets_its_areas_printed(predict, photo, capsys):
     assert sum(int(line.split()[-2]) for line in lines[:-1]) == 24 * 32
 
 
-def test_areas_are_printed_again_for_a_picture_that_was_done(predict, photo, capsys):
+def test_areas_are_printed_again_for_a_image_that_was_done(predict, photo, capsys):
     predict(photo)
     first = capsys.readouterr().out.splitlines()
 
@@ -116,10 +116,10 @@ def test_two_models_are_refused(predict, photo, model, capsys):
     )
 
 
-def test_model_without_pictures_is_refused(model, capsys):
+def test_model_without_images_is_refused(model, capsys):
     message = refused(capsys, main(["predict", str(model)]))
 
-    assert message == f"`INPUT` must name pictures, got only the model '{model}'. Add some."
+    assert message == f"`INPUT` must name images, got only the model '{model}'. Add some."
 
 
 def test_summary_is_json_alone(predict, photo, capsys):
@@ -262,7 +262,7 @@ def write_many(folder, count, size=(120, 160)):
     ("devices", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)]
 )
 def test_interrupted_command_leaves_whole_files_and_goes_on(model, tmp_path, devices, number):
-    write_many(tmp_path / "in", NUM_PICTURES, (240, 320))
+    write_many(tmp_path / "in", NUM_IMAGES, (240, 320))
     words = [model, "in", "--save", "label,areas", "--devices", devices]
     process = start(tmp_path, *words)
     out = tmp_path / "predictions"
@@ -273,22 +273,22 @@ def test_interrupted_command_leaves_whole_files_and_goes_on(model, tmp_path, dev
     _, errors = process.communicate()
 
     made = list(out.glob("*.png"))
-    assert (process.returncode, 10 <= len(made) < NUM_PICTURES) == (130, True), errors
+    assert (process.returncode, 10 <= len(made) < NUM_IMAGES) == (130, True), errors
     for path in made:
-        with Image.open(path) as picture:
-            picture.load()
+        with Image.open(path) as image:
+            image.load()
     assert [x.name for x in out.iterdir() if x.name.startswith(".")] == []
     process = start(tmp_path, *words)
     output, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert f"{NUM_PICTURES - len(made)} labelled, {len(made)} already there" in output
-    assert len(json.loads((out / "areas.json").read_text())) == NUM_PICTURES
+    assert f"{NUM_IMAGES - len(made)} labelled, {len(made)} already there" in output
+    assert len(json.loads((out / "areas.json").read_text())) == NUM_IMAGES
 
 
 @pytest.mark.slow
 def test_two_processes_make_what_one_makes(model, tmp_path):
     write_many(tmp_path / "in", 7, (40, 50))
-    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
     kinds = "label,areas,coco,sheet"
 
     codes = []

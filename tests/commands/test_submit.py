@@ -59,7 +59,7 @@ def test_second_call_makes_only_what_is_missing(root):
     assert (folder / "2009_000001.png").exists()
 
 
-def test_broken_picture_leaves_no_archive(root, capsys):
+def test_broken_image_leaves_no_archive(root, capsys):
     (root / "VOC2012/JPEGImages/2009_000001.jpg").write_bytes(b"\xff\xd8\xff")
 
     assert submit() == 1

@@ -1,4 +1,4 @@
-"""The real pictures, where there are any."""
+"""The real images, where there are any."""
 
 import os
 from pathlib import Path

@@ -17,7 +17,7 @@ PAIR = Taxonomy("pair", ("no", "yes"), voc_colour_map(2))
 
 @final
 class InMemory(SegmentationDataset):
-    """Labels handed in, pictures of their size; counts what was read."""
+    """Labels handed in, images of their size; counts what was read."""
 
     def __init__(self, labels, transform=None, image_size=None):
         self.taxonomy = PAIR
@@ -87,11 +87,11 @@ def test_unknown_value_names_file_value_and_first_pixel():
         dataset[1]
 
 
-def test_size_of_label_must_be_that_of_the_picture():
+def test_size_of_label_must_be_that_of_the_image():
     dataset = InMemory([good_label()], image_size=(3, 2))
     message = (
-        "The label 'labels/s0.png' must be as large as its picture (3, 2), got (2, 3). Sizes are "
-        "(height, width); an EXIF orientation turns the picture but not the label."
+        "The label 'labels/s0.png' must be as large as its image (3, 2), got (2, 3). Sizes are "
+        "(height, width); an EXIF orientation turns the image but not the label."
     )
 
     with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
@@ -127,7 +127,7 @@ def test_check_labels_names_the_first_bad_file(progress):
         check_labels(dataset, progress=progress)
 
 
-def test_check_labels_reads_no_picture():
+def test_check_labels_reads_no_image():
     dataset = InMemory([good_label()] * 5)
 
     check_labels(dataset, progress=False)
@@ -188,7 +188,7 @@ def test_augmentation_decodes_no_more_than_it_has_drawn():
     assert item.image.shape == (3, 1, 2)
 
 
-def test_wrong_label_is_found_before_the_picture_is_decoded():
+def test_wrong_label_is_found_before_the_image_is_decoded():
     transform = Untouched()
 
     with pytest.raises(LabelError, match=f"^{re.escape(BAD)}$"):
@@ -196,10 +196,10 @@ def test_wrong_label_is_found_before_the_picture_is_decoded():
     assert transform.read_reductions == []
 
 
-def test_size_of_a_reduced_picture_is_checked_at_full_size():
+def test_size_of_a_reduced_image_is_checked_at_full_size():
     message = (
-        "The label 'labels/s0.png' must be as large as its picture (5, 3), got (2, 3). Sizes are "
-        "(height, width); an EXIF orientation turns the picture but not the label."
+        "The label 'labels/s0.png' must be as large as its image (5, 3), got (2, 3). Sizes are "
+        "(height, width); an EXIF orientation turns the image but not the label."
     )
 
     with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):

@@ -9,18 +9,18 @@ from torch.utils.data import DataLoader
 
 from parsenet.config import DataConfig
 from parsenet.data.build import build_dataset
-from parsenet.data.cache import CachedPictures, Stamp, default_dir, open_pictures
+from parsenet.data.cache import CachedImages, Stamp, default_dir, open_images
+from parsenet.data.images import FileImages, Images
 from parsenet.data.memory_store import MemoryStore
-from parsenet.data.pictures import FilePictures, Pictures
 from parsenet.data.sample import Key, collate
 from parsenet.data.sampler import TrainSampler
 from parsenet.errors import ConfigError, ImageError
-from tests.fakes.pictures import gradient
+from tests.fakes.images import gradient
 from tests.fakes.voc import write_voc
 
 
 @final
-class Counting(Pictures):
+class Counting(Images):
     """Decodes, and counts how often."""
 
     def __init__(self):
@@ -28,10 +28,10 @@ class Counting(Pictures):
 
     def read(self, path, reduction):
         self.asked.append((path.name, reduction))
-        return FilePictures().read(path, reduction)
+        return FileImages().read(path, reduction)
 
 
-def write_picture(path, size=(12, 20)):
+def write_image(path, size=(12, 20)):
     Image.fromarray(gradient(size)).save(path)
     return path
 
@@ -42,11 +42,11 @@ def source():
 
 
 def make_cached(source):
-    return CachedPictures(source, MemoryStore(2**20))
+    return CachedImages(source, MemoryStore(2**20))
 
 
-def test_picture_is_decoded_once(tmp_path, source):
-    path = write_picture(tmp_path / "a.jpg")
+def test_image_is_decoded_once(tmp_path, source):
+    path = write_image(tmp_path / "a.jpg")
     cached = make_cached(source)
 
     first, second = cached.read(path, 1), cached.read(path, 1)
@@ -55,25 +55,25 @@ def test_picture_is_decoded_once(tmp_path, source):
     np.testing.assert_array_equal(first, second)
 
 
-def test_reduced_picture_does_not_depend_on_the_cache(tmp_path, source):
-    path = write_picture(tmp_path / "a.jpg")
+def test_reduced_image_does_not_depend_on_the_cache(tmp_path, source):
+    path = write_image(tmp_path / "a.jpg")
     cached = make_cached(source)
     cached.read(path, 1)
 
     small = cached.read(path, 2)
 
     assert source.asked == [("a.jpg", 1), ("a.jpg", 2)]
-    np.testing.assert_array_equal(small, FilePictures().read(path, 2))
+    np.testing.assert_array_equal(small, FileImages().read(path, 2))
 
 
 @pytest.mark.parametrize("change", ["size", "time"])
 def test_changed_file_is_decoded_again(tmp_path, source, change):
-    path = write_picture(tmp_path / "a.png")
+    path = write_image(tmp_path / "a.png")
     cached = make_cached(source)
     cached.read(path, 1)
     before = path.stat()
     if change == "size":
-        write_picture(path, (30, 10))
+        write_image(path, (30, 10))
         os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
     else:
         os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns + 1))
@@ -81,10 +81,10 @@ def test_changed_file_is_decoded_again(tmp_path, source, change):
     again = cached.read(path, 1)
 
     assert len(source.asked) == 2
-    np.testing.assert_array_equal(again, FilePictures().read(path, 1))
+    np.testing.assert_array_equal(again, FileImages().read(path, 1))
 
 
-def test_missing_picture_is_refused(tmp_path, source):
+def test_missing_image_is_refused(tmp_path, source):
     with pytest.raises(ImageError, match=r"none\.jpg' must exist\. Check the path\.$"):
         make_cached(source).read(tmp_path / "none.jpg", 1)
 
@@ -96,7 +96,7 @@ def test_stamps_of_different_states_differ():
 
 
 def test_no_cache_is_the_default():
-    assert isinstance(open_pictures(DataConfig()), FilePictures)
+    assert isinstance(open_images(DataConfig()), FileImages)
 
 
 def test_more_memory_than_there_is_is_refused():
@@ -107,15 +107,15 @@ def test_more_memory_than_there_is_is_refused():
     )
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        open_pictures(DataConfig(cache="memory", cache_limit=1e6))
+        open_images(DataConfig(cache="memory", cache_limit=1e6))
 
 
 def test_folder_of_the_disk_cache_is_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_dir() == tmp_path / "parsenet" / "pictures"
+    assert default_dir() == tmp_path / "parsenet" / "images"
 
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_dir().parts[-3:] == (".cache", "parsenet", "pictures")
+    assert default_dir().parts[-3:] == (".cache", "parsenet", "images")
 
 
 def load(config, num_workers):

@@ -30,7 +30,7 @@ def test_labels_are_those_drawn_with_the_twelfth_class_as_void(tmp_path, split, 
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPG", ".bmp"])
-def test_pictures_may_have_any_ending(tmp_path, suffix):
+def test_images_may_have_any_ending(tmp_path, suffix):
     write_camvid(tmp_path, suffix=suffix)
 
     assert CamVid(tmp_path, "val").image_path(0).suffix == suffix
@@ -42,7 +42,7 @@ def test_lists_are_not_needed(tmp_path):
     assert CamVid(tmp_path, "test").ids == [f"0001TP_test00{number}" for number in range(3)]
 
 
-def test_list_says_which_pictures_count(tmp_path):
+def test_list_says_which_images_count(tmp_path):
     write_camvid(tmp_path)
     (tmp_path / "train.txt").write_text("0001TP_train002\n0001TP_train000\n")
 
@@ -58,13 +58,13 @@ def test_missing_data_say_where_to_get_them(tmp_path):
         CamVid(tmp_path, "train")
 
 
-def test_picture_that_is_listed_and_missing_is_named(tmp_path):
+def test_image_that_is_listed_and_missing_is_named(tmp_path):
     write_camvid(tmp_path)
     (tmp_path / "val" / "0001TP_val001.png").unlink()
 
     with refuses(
         DataNotFoundError,
-        f"CamVid is not complete: 1 of 3 pictures are missing in '{tmp_path / 'val'}', the first "
+        f"CamVid is not complete: 1 of 3 images are missing in '{tmp_path / 'val'}', the first "
         f"is '0001TP_val001'. Copy them there or shorten '{tmp_path / 'val.txt'}'.",
     ):
         CamVid(tmp_path, "val")
@@ -82,24 +82,24 @@ def test_missing_label_is_named(tmp_path):
         CamVid(tmp_path, "val")
 
 
-def test_folder_without_pictures_is_refused(tmp_path):
+def test_folder_without_images_is_refused(tmp_path):
     write_camvid(tmp_path, num_images=0)
 
     with refuses(
         DataNotFoundError,
-        f"CamVid is not complete: '{tmp_path / 'val'}' must hold pictures, got none. {REMEDY}.",
+        f"CamVid is not complete: '{tmp_path / 'val'}' must hold images, got none. {REMEDY}.",
     ):
         CamVid(tmp_path, "val")
 
 
-def test_two_pictures_of_one_name_are_refused(tmp_path):
+def test_two_images_of_one_name_are_refused(tmp_path):
     write_camvid(tmp_path)
     one, other = tmp_path / "val" / "0001TP_val001.bmp", tmp_path / "val" / "0001TP_val001.png"
     Image.open(other).save(one)
 
     with refuses(
         ConfigError,
-        f"Pictures must have names of their own, got '{one}' and '{other}'. Delete one of them.",
+        f"Images must have names of their own, got '{one}' and '{other}'. Delete one of them.",
     ):
         CamVid(tmp_path, "val")
 

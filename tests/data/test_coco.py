@@ -16,8 +16,8 @@ from tests.fakes.coco import (
     rectangle,
     start_record,
     write_coco,
+    write_image,
     write_panoptic,
-    write_picture,
     write_record,
 )
 
@@ -40,9 +40,9 @@ def write_map(root, text):
 
 
 def write_one(root, file_name="a.jpg", **more):
-    """Start a file of one picture, `train/a.jpg`; return the record and the picture's number."""
+    """Start a file of one image, `train/a.jpg`; return the record and the image's number."""
     record = start_record()
-    write_picture(root / "train" / "a.jpg")
+    write_image(root / "train" / "a.jpg")
     number = add_image(record, file_name)
     record["images"][0].update(more)
     return record, number
@@ -171,7 +171,7 @@ def test_polygons_are_read_as_tools_write_them(tmp_path, outline):
     np.testing.assert_array_equal(label, expected)
 
 
-def test_polygon_beyond_the_picture_ends_at_its_edge(tmp_path):
+def test_polygon_beyond_the_image_ends_at_its_edge(tmp_path):
     record, image = write_one(tmp_path)
     add(record, image, 3, [rectangle(-5.5, -3, 40, 60.25)])
     write_record(tmp_path / JSON, record)
@@ -212,7 +212,7 @@ def test_damaged_annotation_is_named(tmp_path, outline, what):
     ["a.jpg", "train/a.jpg", "./a.jpg", "..\\..\\images\\a.jpg", "/data/of/others/a.jpg",
      "C:\\Users\\me\\a.jpg"],
 )  # fmt: skip
-def test_picture_is_found_by_whatever_path_the_export_has(tmp_path, file_name):
+def test_image_is_found_by_whatever_path_the_export_has(tmp_path, file_name):
     record, _ = write_one(tmp_path, file_name)
     write_record(tmp_path / JSON, record)
 
@@ -222,10 +222,10 @@ def test_picture_is_found_by_whatever_path_the_export_has(tmp_path, file_name):
     assert dataset.ids == ["a"]
 
 
-def test_pictures_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path):
     record = start_record()
     for folder in ("one", "two"):
-        write_picture(tmp_path / "train" / folder / "a.jpg")
+        write_image(tmp_path / "train" / folder / "a.jpg")
         add_image(record, f"{folder}/a.jpg")
     write_record(tmp_path / JSON, record)
 
@@ -233,7 +233,7 @@ def test_pictures_of_one_name_are_told_apart_by_their_folders(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(None, None), (0, 0)])
-def test_size_that_the_file_does_not_tell_is_the_picture_s(tmp_path, size):
+def test_size_that_the_file_does_not_tell_is_the_image_s(tmp_path, size):
     record, image = write_one(tmp_path, height=size[0], width=size[1])
     add(record, image, 1, [rectangle(0, 0, 12, 16)])
     write_record(tmp_path / JSON, record)
@@ -241,17 +241,17 @@ def test_size_that_the_file_does_not_tell_is_the_picture_s(tmp_path, size):
     assert open_coco(tmp_path).read_label(0).shape == SIZE
 
 
-def test_other_size_than_the_picture_s_is_refused(tmp_path):
+def test_other_size_than_the_image_s_is_refused(tmp_path):
     record, _ = write_one(tmp_path, height=16, width=12)
     write_record(tmp_path / JSON, record)
 
     with pytest.raises(
-        LabelError, match=r"^The label 'instances_train.json: a' must be as large as its picture"
+        LabelError, match=r"^The label 'instances_train.json: a' must be as large as its image"
     ):
         open_coco(tmp_path)[0]
 
 
-def test_pictures_without_annotation_are_told(tmp_path, caplog):
+def test_images_without_annotation_are_told(tmp_path, caplog):
     record, _ = write_one(tmp_path)
     write_record(tmp_path / JSON, record)
 
@@ -259,7 +259,7 @@ def test_pictures_without_annotation_are_told(tmp_path, caplog):
         open_coco(tmp_path)
 
     assert caplog.messages == [
-        "1 of 1 pictures in 'instances_train.json' have no annotation: they are 'background' all "
+        "1 of 1 images in 'instances_train.json' have no annotation: they are 'background' all "
         "over."
     ]
 
@@ -346,7 +346,7 @@ def test_segments_of_another_size_are_refused(tmp_path):
 
     with refuses(
         LabelError,
-        f"The label '{path}' must be as large as its picture (12, 16), got (4, 3). Sizes are "
+        f"The label '{path}' must be as large as its image (12, 16), got (4, 3). Sizes are "
         "(height, width).",
     ):
         open_panoptic(tmp_path).read_label(0)
@@ -357,13 +357,13 @@ def open_panoptic(root):
     return open_coco(root, layout=layout)
 
 
-def test_missing_pictures_are_counted(tmp_path):
+def test_missing_images_are_counted(tmp_path):
     write_coco(tmp_path)
     shutil.rmtree(tmp_path / "train")
 
     with refuses(
         DataNotFoundError,
-        f"Every picture in '{tmp_path / JSON}' must exist, got 3 of 3 missing, the first is "
+        f"Every image in '{tmp_path / JSON}' must exist, got 3 of 3 missing, the first is "
         f"'{tmp_path / 'train' / 'train_000000000000.jpg'}'. Copy them there or set "
         "`data.coco.images`.",
     ):

@@ -13,7 +13,7 @@ def refuses(error, message):
     return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
-def test_pictures_and_categories_are_those_of_the_file(tmp_path):
+def test_images_and_categories_are_those_of_the_file(tmp_path):
     labels = write_coco(tmp_path)
 
     file = read_coco(tmp_path / JSON)
@@ -42,11 +42,11 @@ def test_missing_annotation_file_is_named(tmp_path):
         ("7", "'FILE' must hold lists `images`, `annotations` and `categories`, as "),
         ("[]", "'FILE' must hold lists `images`, `annotations` and `categories`, as COCO's "),
         ('{"shapes": []}', "'FILE' must hold lists `images`, `annotations` and `categories`, as "),
-        ('{"images": [{}], "categories": []}', "Every picture in 'FILE' must have `id` and "),
+        ('{"images": [{}], "categories": []}', "Every image in 'FILE' must have `id` and "),
         ('{"images": [], "categories": [{}]}', "Every category in 'FILE' must have `id` and `na"),
         (
             '{"images": [], "categories": [], "annotations": [{"id": 7, "image_id": 1}]}',
-            "'FILE' must have a picture for every annotation, got none for 'image_id' 1 of annot",
+            "'FILE' must have an image for every annotation, got none for 'image_id' 1 of annot",
         ),
         (
             '{"images": [{"id": 1, "file_name": "a"}], "categories": [], "annotations": [7]}',
@@ -61,7 +61,7 @@ def test_missing_annotation_file_is_named(tmp_path):
         (
             '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}],'
             ' "categories": []}',
-            "Every picture in 'FILE' must have an id of its own, got one twice.",
+            "Every image in 'FILE' must have an id of its own, got one twice.",
         ),
     ],
 )
@@ -74,12 +74,10 @@ def test_file_of_another_form_is_refused(tmp_path, text, message):
         read_coco(tmp_path / JSON)
 
 
-def test_file_without_pictures_is_refused(tmp_path):
+def test_file_without_images_is_refused(tmp_path):
     write_record(tmp_path / JSON, start_record())
 
-    with refuses(
-        DataNotFoundError, f"'{tmp_path / JSON}' must name at least one picture, got none."
-    ):
+    with refuses(DataNotFoundError, f"'{tmp_path / JSON}' must name at least one image, got none."):
         read_coco(tmp_path / JSON)
 
 

@@ -135,7 +135,7 @@ def test_label_alone_is_the_label_of_the_sample(config):
     assert dataset.ids[1] in dataset.label_name(1)
 
 
-def test_picture_is_that_of_the_path_told(config):
+def test_image_is_that_of_the_path_told(config):
     dataset = build_dataset(config, config.val_split)
 
     path = dataset.image_path(1)

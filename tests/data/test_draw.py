@@ -4,7 +4,7 @@ import pytest
 from parsenet.data.draw import Draw, Window, reduction_for
 
 
-def test_window_of_the_picture_itself_is_the_identity():
+def test_window_of_the_image_itself_is_the_identity():
     draw = Draw(Window((30, 40), (0, 0), (30, 40)))
 
     np.testing.assert_allclose(draw.affine((30, 40)).to_numpy(), [[1, 0, 0], [0, 1, 0]], atol=1e-12)
@@ -58,11 +58,11 @@ def test_reduced_pixel_has_its_centre_between_those_it_covers():
         ((10, 76), 1),
     ],
 )
-def test_reduction_never_makes_a_picture_smaller_than_its_target(scaled, expected):
+def test_reduction_never_makes_a_image_smaller_than_its_target(scaled, expected):
     assert reduction_for(scaled, (100, 150)) == expected
 
 
-def test_inside_is_what_the_window_shows_of_the_picture():
+def test_inside_is_what_the_window_shows_of_the_image():
     assert Window((20, 30), (-4, 10), (40, 40)).inside() == ((0, 10), (20, 30))
 
 

@@ -33,7 +33,7 @@ def test_labels_are_those_drawn(tmp_path, masks):
         np.testing.assert_array_equal(dataset.read(index).label, labels[name])
 
 
-def test_picture_is_that_of_the_id(tmp_path):
+def test_image_is_that_of_the_id(tmp_path):
     write_folder(tmp_path)
 
     sample = open_folder(tmp_path).read(2)
@@ -60,20 +60,20 @@ def test_other_files_are_passed_over(tmp_path):
     assert len(open_folder(tmp_path)) == 3
 
 
-def test_picture_without_mask_is_named(tmp_path):
+def test_image_without_mask_is_named(tmp_path):
     write_folder(tmp_path)
     mask = tmp_path / "labels" / "train" / "train1.png"
     mask.unlink()
 
     with refuses(
         DataNotFoundError,
-        "Every picture must have a mask, got 1 of 3 without: 'train1.png'. The mask of the first "
+        "Every image must have a mask, got 1 of 3 without: 'train1.png'. The mask of the first "
         f"should be '{mask}': add it or change `folder.labels`.",
     ):
         open_folder(tmp_path)
 
 
-def test_many_pictures_without_mask_are_counted(tmp_path):
+def test_many_images_without_mask_are_counted(tmp_path):
     write_folder(tmp_path, num_images=7)
     shutil.rmtree(tmp_path / "labels" / "train")
 
@@ -81,7 +81,7 @@ def test_many_pictures_without_mask_are_counted(tmp_path):
         open_folder(tmp_path)
 
 
-def test_mask_without_picture_is_told_but_harmless(tmp_path, caplog):
+def test_mask_without_image_is_told_but_harmless(tmp_path, caplog):
     write_folder(tmp_path)
     (tmp_path / "images" / "train" / "train1.png").unlink()
 
@@ -89,17 +89,17 @@ def test_mask_without_picture_is_told_but_harmless(tmp_path, caplog):
         dataset = open_folder(tmp_path)
 
     assert dataset.ids == ["train0", "train2"]
-    assert caplog.messages == ["1 mask(s) have no picture: 'train1.png'."]
+    assert caplog.messages == ["1 mask(s) have no image: 'train1.png'."]
 
 
-def test_two_pictures_of_one_name_are_refused(tmp_path):
+def test_two_images_of_one_name_are_refused(tmp_path):
     write_folder(tmp_path)
     folder = tmp_path / "images" / "train"
     shutil.copy(folder / "train0.png", folder / "train0.bmp")
 
     with refuses(
         ConfigError,
-        f"`folder.images` must find one picture per name, got '{folder / 'train0.bmp'}' and "
+        f"`folder.images` must find one image per name, got '{folder / 'train0.bmp'}' and "
         f"'{folder / 'train0.png'}'. Narrow the template, for instance to `*.jpg`.",
     ):
         open_folder(tmp_path)
@@ -112,12 +112,12 @@ def test_missing_root_is_named(tmp_path):
         open_folder(tmp_path / "none")
 
 
-def test_split_without_pictures_is_refused(tmp_path):
+def test_split_without_images_is_refused(tmp_path):
     write_folder(tmp_path)
 
     with refuses(
         DataNotFoundError,
-        f"'{tmp_path / 'images' / 'test' / '*'}' must find at least one picture, got none. Check "
+        f"'{tmp_path / 'images' / 'test' / '*'}' must find at least one image, got none. Check "
         "`data.root`, the split and `folder.images`.",
     ):
         open_folder(tmp_path, "test")
@@ -146,12 +146,12 @@ def test_absolute_template_is_refused(tmp_path):
 
 
 def write_masks(root, stored, rules):
-    """Write one picture for each split with that mask, and the taxonomy file."""
+    """Write one image for each split with that mask, and the taxonomy file."""
     for split in ("train", "val"):
         (root / "images" / split).mkdir(parents=True)
         (root / "labels" / split).mkdir(parents=True)
-        picture = np.zeros((*stored.shape[:2], 3), np.uint8)
-        Image.fromarray(picture).save(root / "images" / split / "a.png")
+        image = np.zeros((*stored.shape[:2], 3), np.uint8)
+        Image.fromarray(image).save(root / "images" / split / "a.png")
         Image.fromarray(stored).save(root / "labels" / split / "a.png")
     (root / "classes.yaml").write_text(rules)
     return build_dataset(

@@ -12,33 +12,33 @@ import parsenet.data.reading
 from parsenet.data.huge import copy_pixels, decode_huge
 from parsenet.data.reading import read_image
 from parsenet.errors import ImageError
-from tests.fakes.pictures import gradient, write_exif_turned, write_truncated
+from tests.fakes.images import gradient, write_exif_turned, write_truncated
 
 
 @pytest.fixture
 def all_are_huge(monkeypatch):
-    """Let the way of huge pictures be taken by small ones."""
+    """Let the way of huge images be taken by small ones."""
     for module in (parsenet.data.huge, parsenet.data.reading):
         monkeypatch.setattr(module, "HUGE", 10)
     monkeypatch.setattr(parsenet.data.huge, "_BAND", 40)
 
 
 def decoded(path):
-    with Image.open(path) as picture:
-        return decode_huge(picture, path)
+    with Image.open(path) as image:
+        return decode_huge(image, path)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_pixels_are_those_that_pillow_gives(tmp_path, name):
     Image.fromarray(gradient((37, 53))).save(tmp_path / name)
 
-    with Image.open(tmp_path / name) as picture:
-        expected = np.array(picture)
+    with Image.open(tmp_path / name) as image:
+        expected = np.array(image)
     np.testing.assert_array_equal(decoded(tmp_path / name), expected)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_turned_picture_is_left_to_pillow(tmp_path, name):
+def test_turned_image_is_left_to_pillow(tmp_path, name):
     write_exif_turned(tmp_path / name, gradient(), 6)
 
     assert decoded(tmp_path / name) is None
@@ -79,18 +79,18 @@ def test_other_modes_are_left_to_pillow(tmp_path, mode):
 
 @pytest.mark.usefixtures("all_are_huge")
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_truncated_huge_picture_is_named(tmp_path, name):
+def test_truncated_huge_image_is_named(tmp_path, name):
     write_truncated(tmp_path / name, gradient((50, 60)))
 
     with pytest.raises(
-        ImageError, match=f"^{re.escape(repr(str(tmp_path / name)))} must be a whole picture, got "
+        ImageError, match=f"^{re.escape(repr(str(tmp_path / name)))} must be a whole image, got "
     ):
         read_image(tmp_path / name)
 
 
 @pytest.mark.usefixtures("all_are_huge")
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp"])
-def test_huge_picture_is_read_like_any_other(tmp_path, name):
+def test_huge_image_is_read_like_any_other(tmp_path, name):
     Image.fromarray(gradient((37, 53))).save(tmp_path / name)
 
     np.testing.assert_array_equal(read_image(tmp_path / name), gradient((37, 53)))
@@ -108,14 +108,14 @@ def test_without_opencv_pillow_reads_it(tmp_path, name, monkeypatch):
 
 @pytest.mark.usefixtures("all_are_huge")
 def test_pixels_are_copied_in_bands():
-    picture = Image.fromarray(gradient((37, 53)))
+    image = Image.fromarray(gradient((37, 53)))
 
-    np.testing.assert_array_equal(copy_pixels(picture), gradient((37, 53)))
+    np.testing.assert_array_equal(copy_pixels(image), gradient((37, 53)))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_huge_picture_needs_little_more_than_its_array(tmp_path):
+def test_huge_image_needs_little_more_than_its_array(tmp_path):
     import subprocess
 
     Image.new("RGB", (12_000, 10_000), (1, 2, 3)).save(tmp_path / "a.png", compress_level=1)

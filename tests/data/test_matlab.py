@@ -69,7 +69,7 @@ def test_file_that_ends_early_is_refused_wherever_it_ends(tmp_path, compressed):
             read_matlab(path, "S")
 
 
-def test_picture_that_is_no_matlab_file_is_refused(tmp_path):
+def test_image_that_is_no_matlab_file_is_refused(tmp_path):
     path = tmp_path / "a.mat"
     path.write_bytes(b"\x89PNG\r\n" * 100)
 

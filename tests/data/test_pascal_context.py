@@ -144,7 +144,7 @@ def test_trainval_is_both(tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "VOC2010", "VOC2012"])
-def test_pictures_may_lie_in_several_places(tmp_path, below):
+def test_images_may_lie_in_several_places(tmp_path, below):
     write_pascal_context(tmp_path)
     voc = tmp_path / "VOCdevkit" / "VOC2010"
     shutil.copytree(voc / "ImageSets" / "Main", tmp_path, dirs_exist_ok=True)
@@ -183,7 +183,7 @@ def test_list_of_a_later_year_is_refused(tmp_path):
 
     with refuses(
         ConfigError,
-        f"'{path}' must list pictures of VOC 2010, got '2011_000001'. It is a later year's list: "
+        f"'{path}' must list images of VOC 2010, got '2011_000001'. It is a later year's list: "
         f"copy 'ImageSets/Main/val.txt' of VOC 2010 to '{tmp_path / 'val.txt'}'.",
     ):
         PascalContext(tmp_path, "val")
@@ -211,13 +211,13 @@ def test_missing_labels_say_where_to_get_them(tmp_path):
         PascalContext(tmp_path, "val")
 
 
-def test_missing_pictures_are_voc_2010(tmp_path):
+def test_missing_images_are_voc_2010(tmp_path):
     write_pascal_context(tmp_path)
     shutil.rmtree(tmp_path / "VOCdevkit")
 
     with refuses(
         DataNotFoundError,
-        f"The pictures of PASCAL-Context were not found in '{tmp_path}': 'JPEGImages' is missing. "
+        f"The images of PASCAL-Context were not found in '{tmp_path}': 'JPEGImages' is missing. "
         "Put the folder `JPEGImages` of VOC 2010 there, or a link to it.",
     ):
         PascalContext(tmp_path, "val")
@@ -236,7 +236,7 @@ def test_unknown_split_suggests_the_nearest(tmp_path):
 
 @pytest.fixture
 def real_pairs(real_data, tmp_path):
-    """The 94 labels with a picture, put together the way a user would."""
+    """The 94 labels with an image, put together the way a user would."""
     here = real_data / "pascal_context59"
     (tmp_path / "labels59").symlink_to(here / "labels59")
     voc = real_data / "voc2012_subset" / "VOC2012"

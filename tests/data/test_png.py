@@ -9,7 +9,7 @@ from PIL import Image
 from parsenet.data.png import decode_plain_png
 from parsenet.data.reading import read_index_label
 from parsenet.errors import ImageError
-from tests.fakes.pictures import write_grey_png
+from tests.fakes.images import write_grey_png
 
 
 def make_label(size=(13, 17)):
@@ -17,10 +17,10 @@ def make_label(size=(13, 17)):
 
 
 def palette_png(label, **options):
-    picture = Image.fromarray(label)
-    picture.putpalette(list(range(256)) * 3)
+    image = Image.fromarray(label)
+    image.putpalette(list(range(256)) * 3)
     file = io.BytesIO()
-    picture.save(file, "PNG", **options)
+    image.save(file, "PNG", **options)
     return file.getvalue()
 
 
@@ -99,5 +99,5 @@ def test_a_wrong_bit_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(data)
 
     assert decode_plain_png(bytes(data)) is None
-    with pytest.raises(ImageError, match=r"a\.png' must be a whole picture, got "):
+    with pytest.raises(ImageError, match=r"a\.png' must be a whole image, got "):
         read_index_label(tmp_path / "a.png")

@@ -14,7 +14,7 @@ from parsenet.data.reading import (
 )
 from parsenet.errors import ImageError, LabelError
 from tests.fakes.folder import CLASSES
-from tests.fakes.pictures import gradient, write_exif_turned, write_grey_png, write_truncated
+from tests.fakes.images import gradient, write_exif_turned, write_grey_png, write_truncated
 
 
 def refuses(error, message):
@@ -22,12 +22,12 @@ def refuses(error, message):
 
 
 def test_png_is_read_pixel_for_pixel(tmp_path):
-    picture = gradient()
-    Image.fromarray(picture).save(tmp_path / "a.png")
+    image = gradient()
+    Image.fromarray(image).save(tmp_path / "a.png")
 
     read = read_image(tmp_path / "a.png")
 
-    np.testing.assert_array_equal(read, picture)
+    np.testing.assert_array_equal(read, image)
     assert read.dtype == np.uint8
     assert read.flags.writeable
 
@@ -43,12 +43,12 @@ def test_jpeg_is_red_first(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path, orientation):
-    picture = gradient()
-    write_exif_turned(tmp_path / "a.png", picture, orientation)
+    image = gradient()
+    write_exif_turned(tmp_path / "a.png", image, orientation)
 
     read = read_image(tmp_path / "a.png")
 
-    np.testing.assert_array_equal(read, picture)
+    np.testing.assert_array_equal(read, image)
 
 
 @pytest.mark.parametrize("mode", ["L", "1"])
@@ -63,7 +63,7 @@ def test_grey_has_three_equal_channels(tmp_path, mode):
 
 
 @pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 60), (51, 216)])
-def test_transparent_pictures_lie_over_white(tmp_path, alpha, expected):
+def test_transparent_images_lie_over_white(tmp_path, alpha, expected):
     # By hand: 0.2 x 60 + 0.8 x 255 = 216.
     Image.new("RGBA", (4, 3), (60, 60, 60, alpha)).save(tmp_path / "rgba.png")
     Image.new("LA", (4, 3), (60, alpha)).save(tmp_path / "la.png")
@@ -72,29 +72,29 @@ def test_transparent_pictures_lie_over_white(tmp_path, alpha, expected):
     assert (read_image(tmp_path / "la.png") == expected).all()
 
 
-def test_palette_pictures_are_coloured(tmp_path):
-    picture = Image.new("P", (4, 3), 1)
-    picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.save(tmp_path / "a.png")
+def test_palette_images_are_coloured(tmp_path):
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "a.png")
 
     assert (read_image(tmp_path / "a.png") == (10, 20, 30)).all()
 
 
 def test_transparent_palette_entry_is_white(tmp_path):
-    picture = Image.new("P", (4, 3), 1)
-    picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.save(tmp_path / "a.png", transparency=1)
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "a.png", transparency=1)
 
     assert (read_image(tmp_path / "a.png") == 255).all()
 
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path):
-    picture = np.full((16, 16, 3), (200, 80, 40), np.uint8)
-    Image.fromarray(picture).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    image = np.full((16, 16, 3), (200, 80, 40), np.uint8)
+    Image.fromarray(image).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
 
     read = read_image(tmp_path / "a.jpg")
 
-    assert np.abs(read.astype(int) - picture).max() <= 8
+    assert np.abs(read.astype(int) - image).max() <= 8
 
 
 def test_16_bit_grey_is_scaled_to_8(tmp_path):
@@ -117,7 +117,7 @@ def test_32_bit_values_are_refused(tmp_path):
         read_image(path)
 
 
-def test_float_pictures_are_refused(tmp_path):
+def test_float_images_are_refused(tmp_path):
     path = tmp_path / "a.tif"
     Image.fromarray(np.zeros((2, 3), np.float32)).save(path)
 
@@ -129,10 +129,10 @@ def test_float_pictures_are_refused(tmp_path):
         read_image(path)
 
 
-def test_missing_picture_is_named(tmp_path):
+def test_missing_image_is_named(tmp_path):
     path = tmp_path / "none.png"
 
-    with refuses(ImageError, f"The picture '{path}' must exist. Check the path."):
+    with refuses(ImageError, f"The image '{path}' must exist. Check the path."):
         read_image(path)
 
 
@@ -140,17 +140,17 @@ def test_empty_file_is_named(tmp_path):
     path = tmp_path / "a.jpg"
     path.touch()
 
-    with refuses(ImageError, f"'{path}' must be a picture, got an empty file. Copy it again."):
+    with refuses(ImageError, f"'{path}' must be an image, got an empty file. Copy it again."):
         read_image(path)
 
 
 def test_text_file_is_refused(tmp_path):
     path = tmp_path / "a.jpg"
-    path.write_text("not a picture")
+    path.write_text("not an image")
 
     with refuses(
         ImageError,
-        f"'{path}' must be a picture, got a file that Pillow does not know. Convert it to PNG or "
+        f"'{path}' must be an image, got a file that Pillow does not know. Convert it to PNG or "
         "JPEG.",
     ):
         read_image(path)
@@ -166,8 +166,8 @@ def test_truncated_file_is_refused(tmp_path, suffix):
         read_image(path)
 
 
-def test_folder_instead_of_picture_is_refused(tmp_path):
-    with pytest.raises(ImageError, match=r"must be a whole picture, got .*directory"):
+def test_folder_instead_of_image_is_refused(tmp_path):
+    with pytest.raises(ImageError, match=r"must be a whole image, got .*directory"):
         read_image(tmp_path)
 
 
@@ -185,9 +185,9 @@ def test_grey_labels_give_the_stored_numbers(tmp_path, bits):
 @pytest.mark.parametrize("num_colours", [2, 4, 16, 256])
 def test_palette_labels_give_indices(tmp_path, num_colours):
     label = (np.arange(15).reshape(3, 5) % num_colours).astype(np.uint8)
-    picture = Image.fromarray(label)
-    picture.putpalette([7] * 3 * num_colours)
-    picture.save(tmp_path / "a.png")
+    image = Image.fromarray(label)
+    image.putpalette([7] * 3 * num_colours)
+    image.save(tmp_path / "a.png")
 
     np.testing.assert_array_equal(read_index_label(tmp_path / "a.png"), label)
 
@@ -280,14 +280,14 @@ def test_transparent_mask_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_size_is_that_of_the_upright_picture(tmp_path, orientation):
+def test_size_is_that_of_the_upright_image(tmp_path, orientation):
     path = tmp_path / "a.jpg"
     write_exif_turned(path, gradient((12, 20)), orientation)
 
     assert read_size(path) == read_image(path).shape[:2] == (12, 20)
 
 
-def test_size_of_a_missing_picture_is_refused(tmp_path):
+def test_size_of_a_missing_image_is_refused(tmp_path):
     with pytest.raises(ImageError, match=r"must exist\. Check the path\.$"):
         read_size(tmp_path / "none.png")
 

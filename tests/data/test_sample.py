@@ -24,7 +24,7 @@ def test_collate_stacks_in_order():
 
 def test_collate_refuses_different_sizes():
     message = (
-        "The pictures of a batch must have one size, got [(4, 5), (6, 5)]. Set `data.crop`, or "
+        "The images of a batch must have one size, got [(4, 5), (6, 5)]. Set `data.crop`, or "
         "`data.batch_size: 1`."
     )
 

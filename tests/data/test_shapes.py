@@ -12,7 +12,7 @@ SIZE = (96, 128)
 
 
 def draw_both(seed):
-    """Draw the same picture by day and by night."""
+    """Draw the same image by day and by night."""
     by_day = draw(np.random.default_rng(seed), SIZE, night=False)
     return by_day, draw(np.random.default_rng(seed), SIZE, night=True)
 
@@ -110,7 +110,7 @@ def test_cue_tells_the_scene():
 
 
 @pytest.mark.parametrize("size", [(88, 88), (96, 128), (160, 120)])
-def test_every_picture_has_an_object(size):
+def test_every_image_has_an_object(size):
     dataset = Shapes("train", size)
 
     assert all(dataset.read_label(index).any() for index in range(20))
@@ -126,14 +126,14 @@ def test_every_class_is_common():
     assert len(shares) == 5
 
 
-def test_a_picture_is_the_same_every_time():
+def test_a_image_is_the_same_every_time():
     first, second = Shapes("train").read(7), Shapes("train").read(7)
 
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.label, second.label)
 
 
-def test_train_and_val_share_no_picture():
+def test_train_and_val_share_no_image():
     train = {Shapes("train").read(index).image.tobytes() for index in range(30)}
     val = {Shapes("val").read(index).image.tobytes() for index in range(30)}
 

@@ -88,7 +88,7 @@ def test_root_may_be_above_the_data(tmp_path):
     assert len(SiftFlow(tmp_path, "train")) == len(TRAIN)
 
 
-def test_unannotated_picture_is_void_all_over(tmp_path):
+def test_unannotated_image_is_void_all_over(tmp_path):
     write_siftflow(tmp_path)
     dataset = SiftFlow(tmp_path, "train")
 
@@ -97,7 +97,7 @@ def test_unannotated_picture_is_void_all_over(tmp_path):
     assert (label == 255).all()
 
 
-def test_unannotated_picture_without_label_file_is_left_out(tmp_path, caplog):
+def test_unannotated_image_without_label_file_is_left_out(tmp_path, caplog):
     write_siftflow(tmp_path)
     (tmp_path / "SemanticLabels" / FOLDER / "highway_bost181.mat").unlink()
 
@@ -164,7 +164,7 @@ def test_folder_with_the_test_set_alone_is_refused(tmp_path):
 
     with refuses(
         DataNotFoundError,
-        f"'{images}' must hold pictures beside those of the test set, got none. Extract "
+        f"'{images}' must hold images beside those of the test set, got none. Extract "
         "`SiftFlowDataset.zip` there.",
     ):
         SiftFlow(tmp_path, "train")

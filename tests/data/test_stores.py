@@ -20,12 +20,12 @@ from parsenet.errors import ConfigError
 MIB = 2**20
 
 
-def make_picture(number, size=(20, 30)):
+def make_image(number, size=(20, 30)):
     return np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
 def stamp_of(number):
-    return Stamp(f"pictures/{number}.jpg", 1000 + number, 5)
+    return Stamp(f"images/{number}.jpg", 1000 + number, 5)
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -40,22 +40,22 @@ def kept(store, numbers):
     return [number for number in numbers if store.get(stamp_of(number)) is not None]
 
 
-def test_picture_comes_back_as_it_was(make_store):
+def test_image_comes_back_as_it_was(make_store):
     store = make_store()
     for number, size in enumerate([(20, 30), (1, 1), (7, 200)]):
-        store.put(stamp_of(number), make_picture(number, size))
+        store.put(stamp_of(number), make_image(number, size))
 
     for number, size in enumerate([(20, 30), (1, 1), (7, 200)]):
-        np.testing.assert_array_equal(store.get(stamp_of(number)), make_picture(number, size))
+        np.testing.assert_array_equal(store.get(stamp_of(number)), make_image(number, size))
 
 
-def test_unknown_picture_is_none(make_store):
+def test_unknown_image_is_none(make_store):
     assert make_store().get(stamp_of(0)) is None
 
 
 def test_other_state_of_a_file_is_none(make_store):
     store = make_store()
-    store.put(Stamp("a", 10, 5), make_picture(0))
+    store.put(Stamp("a", 10, 5), make_image(0))
 
     assert store.get(Stamp("a", 10, 6)) is None
     assert store.get(Stamp("a", 11, 5)) is None
@@ -63,15 +63,15 @@ def test_other_state_of_a_file_is_none(make_store):
 
 def test_new_state_of_a_file_is_kept(make_store):
     store = make_store()
-    store.put(Stamp("a", 10, 5), make_picture(0))
-    store.put(Stamp("a", 10, 6), make_picture(1))
+    store.put(Stamp("a", 10, 5), make_image(0))
+    store.put(Stamp("a", 10, 6), make_image(1))
 
-    np.testing.assert_array_equal(store.get(Stamp("a", 10, 6)), make_picture(1))
+    np.testing.assert_array_equal(store.get(Stamp("a", 10, 6)), make_image(1))
 
 
-def test_pictures_cannot_be_written_to(make_store):
+def test_images_cannot_be_written_to(make_store):
     store = make_store()
-    store.put(stamp_of(0), make_picture(0))
+    store.put(stamp_of(0), make_image(0))
 
     with pytest.raises(ValueError, match="read-only"):
         store.get(stamp_of(0))[:] = 0
@@ -80,7 +80,7 @@ def test_pictures_cannot_be_written_to(make_store):
 def test_limit_is_kept_and_what_is_in_stays(make_store):
     store = make_store(40_000)
     for number in range(100):
-        store.put(stamp_of(number), make_picture(number))
+        store.put(stamp_of(number), make_image(number))
 
     there = kept(store, range(100))
 
@@ -89,26 +89,26 @@ def test_limit_is_kept_and_what_is_in_stays(make_store):
     assert store.num_bytes() <= 40_000
 
 
-def test_the_same_picture_is_kept_once(make_store):
+def test_the_same_image_is_kept_once(make_store):
     store = make_store()
-    store.put(stamp_of(0), make_picture(0))
+    store.put(stamp_of(0), make_image(0))
     before = store.num_bytes()
 
-    store.put(stamp_of(0), make_picture(0))
+    store.put(stamp_of(0), make_image(0))
 
     assert store.num_bytes() == before
 
 
 def fill(store, numbers):
     for number in numbers:
-        store.put(stamp_of(number), make_picture(number))
+        store.put(stamp_of(number), make_image(number))
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_processes_share_a_store(make_store, start):
     store = make_store()
     context = multiprocessing.get_context(start)
-    # The second starts in the middle of the first's pictures.
+    # The second starts in the middle of the first's images.
     processes = [
         context.Process(target=fill, args=(store, range(begin, begin + 20))) for begin in (0, 10)
     ]
@@ -119,17 +119,17 @@ def test_processes_share_a_store(make_store, start):
 
     assert [process.exitcode for process in processes] == [0, 0]
     for number in range(30):
-        np.testing.assert_array_equal(store.get(stamp_of(number)), make_picture(number))
+        np.testing.assert_array_equal(store.get(stamp_of(number)), make_image(number))
 
 
 def fill_for_ever(store):
     number = 0
     while True:
-        store.put(stamp_of(number), make_picture(number, (100, 100)))
+        store.put(stamp_of(number), make_image(number, (100, 100)))
         number += 1
 
 
-def test_killed_process_leaves_only_whole_pictures(make_store):
+def test_killed_process_leaves_only_whole_images(make_store):
     store = make_store(8 * MIB)
     process = multiprocessing.get_context("fork").Process(target=fill_for_ever, args=(store,))
     process.start()
@@ -139,8 +139,8 @@ def test_killed_process_leaves_only_whole_pictures(make_store):
     process.join(60)
 
     for number in kept(store, range(1000)):
-        np.testing.assert_array_equal(store.get(stamp_of(number)), make_picture(number, (100, 100)))
-    store.put(Stamp("after", 1, 1), make_picture(0))  # the lock is free
+        np.testing.assert_array_equal(store.get(stamp_of(number)), make_image(number, (100, 100)))
+    store.put(Stamp("after", 1, 1), make_image(0))  # the lock is free
     assert store.num_bytes() <= 8 * MIB
 
 
@@ -148,9 +148,9 @@ def test_copy_of_a_memory_store_is_the_same_store():
     store = MemoryStore(MIB)
     copy = pickle.loads(pickle.dumps(store))
 
-    copy.put(stamp_of(0), make_picture(0))
+    copy.put(stamp_of(0), make_image(0))
 
-    np.testing.assert_array_equal(store.get(stamp_of(0)), make_picture(0))
+    np.testing.assert_array_equal(store.get(stamp_of(0)), make_image(0))
 
 
 def test_memory_store_gives_its_memory_back():
@@ -164,20 +164,20 @@ def test_memory_store_gives_its_memory_back():
     assert num_files() < before
 
 
-def test_picture_outlives_its_memory_store():
+def test_image_outlives_its_memory_store():
     store = MemoryStore(MIB)
-    store.put(stamp_of(0), make_picture(0))
-    picture = store.get(stamp_of(0))
+    store.put(stamp_of(0), make_image(0))
+    image = store.get(stamp_of(0))
 
     del store
 
-    np.testing.assert_array_equal(picture, make_picture(0))
+    np.testing.assert_array_equal(image, make_image(0))
 
 
 def test_disk_store_outlives_the_run(tmp_path):
-    DiskStore(tmp_path, MIB).put(stamp_of(0), make_picture(0))
+    DiskStore(tmp_path, MIB).put(stamp_of(0), make_image(0))
 
-    np.testing.assert_array_equal(DiskStore(tmp_path, MIB).get(stamp_of(0)), make_picture(0))
+    np.testing.assert_array_equal(DiskStore(tmp_path, MIB).get(stamp_of(0)), make_image(0))
 
 
 def test_disk_store_counts_what_is_there(tmp_path):
@@ -190,7 +190,7 @@ def test_disk_store_counts_what_is_there(tmp_path):
     sizes = [path.stat().st_size for path in tmp_path.glob("*/*.pixels")]
     assert len(sizes) == 5
     assert again.num_bytes() == sum(sizes)
-    assert again.describe() == f"Cache of pictures: 0.00 of 0.00 GiB in '{tmp_path}'."
+    assert again.describe() == f"Cache of images: 0.00 of 0.00 GiB in '{tmp_path}'."
 
 
 def test_lower_limit_removes_the_oldest(tmp_path):
@@ -216,7 +216,7 @@ def test_damaged_file_is_ignored_and_replaced(tmp_path):
 
     fill(store, [0])
 
-    np.testing.assert_array_equal(store.get(stamp_of(0)), make_picture(0))
+    np.testing.assert_array_equal(store.get(stamp_of(0)), make_image(0))
 
 
 def test_old_leftovers_are_removed(tmp_path):

@@ -13,7 +13,7 @@ from parsenet.data.warp import PAD_COLOUR
 
 
 def make_sample(height=30, width=44, block=11):
-    """Label of square blocks; the picture shows 20 x class + 10 in every channel."""
+    """Label of square blocks; the image shows 20 x class + 10 in every channel."""
     rows, columns = np.mgrid[:height, :width] // block
     label = ((rows + 2 * columns) % 7).astype(np.uint8)
     image = np.repeat(label[..., None] * 20 + 10, 3, axis=2).astype(np.uint8)
@@ -98,7 +98,7 @@ def test_void_of_the_padding_can_be_chosen():
     assert (out.label == 200).sum() == 40 * 60 - 30 * 44
 
 
-def test_small_pictures_lie_anywhere_in_the_crop():
+def test_small_images_lie_anywhere_in_the_crop():
     transform = train_transform(crop=(3, 5), scale=(1.0, 1.0), flip=False)
     sample = make_sample(1, 1)
 
@@ -109,7 +109,7 @@ def test_small_pictures_lie_anywhere_in_the_crop():
     assert len(places) == 15
 
 
-def test_every_crop_of_a_large_picture_is_drawn():
+def test_every_crop_of_a_large_image_is_drawn():
     label = np.arange(12, dtype=np.uint8).reshape(3, 4)
     sample = Sample(np.zeros((3, 4, 3), np.uint8), label, "a")
     transform = train_transform(crop=(2, 2), scale=(1.0, 1.0), flip=False)
@@ -119,8 +119,8 @@ def test_every_crop_of_a_large_picture_is_drawn():
     assert corners == {0, 1, 2, 4, 5, 6}
 
 
-def test_label_stays_on_the_picture():
-    # Wherever a 7 x 7 neighbourhood has one class, the picture shows exactly that class.
+def test_label_stays_on_the_image():
+    # Wherever a 7 x 7 neighbourhood has one class, the image shows exactly that class.
     transform = train_transform(crop=(64, 64), scale=(0.7, 2.0))
     for seed in range(30):
         out = transform(make_sample(60, 80, block=20), seed)
@@ -134,7 +134,7 @@ def test_label_stays_on_the_picture():
         np.testing.assert_array_equal(out.image[inner][:, 0], out.label[inner] * 20 + 10)
 
 
-def test_half_of_the_pictures_are_mirrored():
+def test_half_of_the_images_are_mirrored():
     sample = make_sample()
     transform = train_transform(crop=None, scale=(1.0, 1.0), flip=True)
 
@@ -185,7 +185,7 @@ def test_colours_are_read_side_by_side_as_tensors_have_them():
     assert out.image.transpose(2, 0, 1).flags.c_contiguous
 
 
-def test_paper_recipe_leaves_the_picture_as_it_is():
+def test_paper_recipe_leaves_the_image_as_it_is():
     assert same(TrainTransform(RECIPES["paper"])(make_sample(), 3), make_sample())
 
 
@@ -225,7 +225,7 @@ def test_turns_are_even_to_both_sides():
     assert abs(np.mean(degrees)) < 2
 
 
-def test_turned_label_stays_on_the_turned_picture():
+def test_turned_label_stays_on_the_turned_image():
     transform = train_transform(crop=(64, 64), scale=(0.7, 2.0), rotate=180.0)
     for seed in range(30):
         out = transform(make_sample(60, 80, block=20), seed)
@@ -263,7 +263,7 @@ def test_no_class_fills_more_than_its_share_of_a_crop():
     assert ((shares > 0.2) & (shares < 0.8)).mean() > 0.95
 
 
-def test_a_picture_of_one_class_is_cropped_after_the_last_try():
+def test_a_image_of_one_class_is_cropped_after_the_last_try():
     sample = Sample(np.zeros((50, 50, 3), np.uint8), np.zeros((50, 50), np.uint8), "a")
 
     out = train_transform(crop=(20, 20), cat_max_ratio=0.5)(sample, 0)
@@ -272,7 +272,7 @@ def test_a_picture_of_one_class_is_cropped_after_the_last_try():
     assert NUM_TRIES == 10
 
 
-def test_a_picture_of_void_is_cropped():
+def test_a_image_of_void_is_cropped():
     sample = Sample(np.zeros((50, 50, 3), np.uint8), np.full((50, 50), 255, np.uint8), "a")
 
     assert (train_transform(crop=(20, 20), cat_max_ratio=0.5)(sample, 0).label == 255).all()

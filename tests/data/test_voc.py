@@ -34,12 +34,12 @@ def test_labels_are_those_drawn(tmp_path, split, years):
         np.testing.assert_array_equal(dataset.read(index).label, labels[name])
 
 
-def test_picture_belongs_to_its_label(tmp_path):
+def test_image_belongs_to_its_label(tmp_path):
     write_voc(tmp_path, size=(40, 48))
 
     sample = VOC2012(tmp_path, "train").read(1)
 
-    # The fake picture is 10 x class; away from edges JPEG keeps it.
+    # The fake image is 10 x class; away from edges JPEG keeps it.
     inner = sample.label[20:28, 24:32]
     assert np.abs(sample.image[20:28, 24:32, 0].astype(int) - 10 * inner).max() <= 3
 
@@ -100,7 +100,7 @@ def test_empty_list_is_refused(tmp_path):
 
     with refuses(
         DataNotFoundError,
-        f"'{path}' must name at least one picture, got none. Write one name per line.",
+        f"'{path}' must name at least one image, got none. Write one name per line.",
     ):
         VOC2012(tmp_path, "val")
 
@@ -118,7 +118,7 @@ def test_missing_sbd_labels_are_named(tmp_path):
         VOC2012(tmp_path, "trainaug")
 
 
-def test_missing_picture_is_named(tmp_path):
+def test_missing_image_is_named(tmp_path):
     write_voc(tmp_path)
     folder = tmp_path / "VOC2012" / "JPEGImages"
     (folder / "2009_000001.jpg").unlink()
@@ -132,14 +132,14 @@ def test_missing_picture_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("split", ["train", "trainaug"])
-def test_training_on_a_val_picture_is_refused(tmp_path, split):
+def test_training_on_a_val_image_is_refused(tmp_path, split):
     write_voc(tmp_path)
     path = tmp_path / "VOC2012" / "ImageSets" / "Segmentation" / f"{split}.txt"
     path.write_text(path.read_text() + "2009_000001\n2009_000002\n")
 
     with refuses(
         ConfigError,
-        f"The split `{split}` must hold no picture of `val`, got 2, the first is '2009_000001'. "
+        f"The split `{split}` must hold no image of `val`, got 2, the first is '2009_000001'. "
         f"Delete them from '{path}': a network is not scored on what it learnt.",
     ):
         VOC2012(tmp_path, split)
@@ -158,7 +158,7 @@ def test_name_that_comes_twice_is_refused(tmp_path):
     path.write_text("2009_000001\n2009_000002\n2009_000001\n")
 
     with refuses(
-        ConfigError, f"'{path}' must name a picture once, got '2009_000001' twice. Delete one."
+        ConfigError, f"'{path}' must name an image once, got '2009_000001' twice. Delete one."
     ):
         VOC2012(tmp_path, "val")
 

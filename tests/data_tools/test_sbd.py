@@ -59,12 +59,12 @@ def test_trainaug_reads_with_the_right_labels(out, words):
         np.testing.assert_array_equal(label, own[name] if name[:4] == "2007" else sbd[name])
 
 
-def test_labels_are_palette_pictures(out, words):
+def test_labels_are_palette_images(out, words):
     main(words)
 
-    with Image.open(out / "SegmentationClassAug" / "2011_000000.png") as picture:
-        assert picture.mode == "P"
-        assert picture.getpalette()[:6] == [0, 0, 0, 128, 0, 0]
+    with Image.open(out / "SegmentationClassAug" / "2011_000000.png") as image:
+        assert image.mode == "P"
+        assert image.getpalette()[:6] == [0, 0, 0, 128, 0, 0]
 
 
 def test_val_has_its_labels_for_deeplabs_lists(out, words):
@@ -72,20 +72,20 @@ def test_val_has_its_labels_for_deeplabs_lists(out, words):
 
     main(words)
 
-    with Image.open(out / "SegmentationClassAug" / "2009_000001.png") as picture:
-        np.testing.assert_array_equal(np.array(picture), own["2009_000001"])
+    with Image.open(out / "SegmentationClassAug" / "2009_000001.png") as image:
+        np.testing.assert_array_equal(np.array(image), own["2009_000001"])
 
 
 def test_last_line_counts(out, words, capsys):
     main(words)
 
     assert capsys.readouterr().out == (
-        f"trainaug in '{out}': 6 pictures (VOC train 3, SBD 3), none of val; 9 labels in "
+        f"trainaug in '{out}': 6 images (VOC train 3, SBD 3), none of val; 9 labels in "
         "SegmentationClassAug.\n"
     )
 
 
-def test_pictures_of_sbd_are_not_unpacked(out, words):
+def test_images_of_sbd_are_not_unpacked(out, words):
     main(words)
 
     assert {path.name for path in (out / "benchmark_RELEASE" / "dataset").iterdir()} == {
@@ -95,7 +95,7 @@ def test_pictures_of_sbd_are_not_unpacked(out, words):
     }
 
 
-def test_pictures_of_sbd_are_unpacked_on_demand(out, words, server):
+def test_images_of_sbd_are_unpacked_on_demand(out, words, server):
     main(words)
     files = read_tree(out)
 
@@ -148,7 +148,7 @@ def test_published_list_is_accepted(out, words, tmp_path):
     assert (out / AUG_LIST).read_text() == "2011_000002\n2007_000000\n"
 
 
-def test_list_that_names_a_picture_of_val_is_refused(out, words, tmp_path, capsys):
+def test_list_that_names_a_image_of_val_is_refused(out, words, tmp_path, capsys):
     listed = tmp_path / "leaky.txt"
     listed.write_text("2007_000000\n2009_000002\n2009_000001\n")
 
@@ -156,23 +156,23 @@ def test_list_that_names_a_picture_of_val_is_refused(out, words, tmp_path, capsy
 
     assert code == 2
     assert last_error(capsys) == (
-        f"error: '{listed}' must name no picture of VOC val, got 2, the first is '2009_000001'. "
-        "Take them out: scores on val would be of pictures seen in training."
+        f"error: '{listed}' must name no image of VOC val, got 2, the first is '2009_000001'. "
+        "Take them out: scores on val would be of images seen in training."
     )
     assert not (out / AUG_LIST).exists()
 
 
-def test_list_there_that_names_a_picture_of_val_is_refused(out, words, capsys):
+def test_list_there_that_names_a_image_of_val_is_refused(out, words, capsys):
     main(words)
     (out / AUG_LIST).write_text("2007_000000\n2009_000001\n")
 
     code = main(words)
 
     assert code == 2
-    assert "must name no picture of VOC val, got 1" in last_error(capsys)
+    assert "must name no image of VOC val, got 1" in last_error(capsys)
 
 
-def test_list_with_an_unknown_picture_is_refused(out, words, tmp_path, capsys):
+def test_list_with_an_unknown_image_is_refused(out, words, tmp_path, capsys):
     listed = tmp_path / "list.txt"
     listed.write_text("2007_000000\n2012_999999\n")
 
@@ -180,7 +180,7 @@ def test_list_with_an_unknown_picture_is_refused(out, words, tmp_path, capsys):
 
     assert code == 2
     assert last_error(capsys) == (
-        "error: VOC 2012 must have every picture of trainaug, got a folder in which 1 of 2 files "
+        "error: VOC 2012 must have every image of trainaug, got a folder in which 1 of 2 files "
         f"are missing in '{out / 'JPEGImages'}', the first is '2012_999999.jpg'. Run `python "
         f"data_tools/voc.py --out {out}` again."
     )
@@ -217,7 +217,7 @@ def task(tmp_path):
     return Conversion(tmp_path / "a.mat", tmp_path / "a.jpg", tmp_path / "a.png")
 
 
-def test_label_of_another_size_than_its_picture_is_refused(task):
+def test_label_of_another_size_than_its_image_is_refused(task):
     task.mat.write_bytes(sbd_mat(np.zeros((14, 10), np.uint8)))
 
     with pytest.raises(LabelError, match=r"\(10 x 14\), got 14 x 10\. Unpack VOC 2012 again\.$"):
@@ -274,14 +274,14 @@ def test_real_labels_survive_the_way_through_the_tool(tmp_path):
 
     for name in names:
         path = base / "SegmentationClassAug" / f"{name}.png"
-        with Image.open(path) as picture:
-            label = np.array(picture)
+        with Image.open(path) as image:
+            label = np.array(image)
         (tmp_path / "a.mat").write_bytes(sbd_mat(label))
         convert(
             Conversion(tmp_path / "a.mat", base / "JPEGImages" / f"{name}.jpg", tmp_path / "a.png")
         )
-        with Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())) as picture:
-            np.testing.assert_array_equal(np.array(picture), label)
+        with Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())) as image:
+            np.testing.assert_array_equal(np.array(image), label)
 
 
 @pytest.mark.realdata

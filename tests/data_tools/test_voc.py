@@ -46,7 +46,7 @@ def test_last_line_counts(tmp_path, archive, publish, capsys):
     main(["--out", str(tmp_path / "out"), *publish(archive)])
 
     assert capsys.readouterr().out == (
-        f"VOC 2012 in '{tmp_path / 'out'}': train 3, val 3, trainval 6 labels, 9 pictures.\n"
+        f"VOC 2012 in '{tmp_path / 'out'}': train 3, val 3, trainval 6 labels, 9 images.\n"
     )
 
 

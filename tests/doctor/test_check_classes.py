@@ -31,7 +31,7 @@ def test_more_void_than_classes(root, look):
     assert findings[0].title == "58.3 % of the pixels of `train` are void."
 
 
-def test_pictures_without_objects_are_a_note(root, only):
+def test_images_without_objects_are_a_note(root, only):
     write_label(root, "train", "train0", np.zeros((24, 36), np.uint8))
 
     finding = only(root, "class-0-only")
@@ -58,7 +58,7 @@ def test_class_that_only_validation_shows(root, look):
     findings = look(root).findings
 
     assert [finding.code for finding in findings] == ["unseen-class"]
-    assert findings[0].title == "1 class of `val` never seen in `train`: road (4 pictures)."
+    assert findings[0].title == "1 class of `val` never seen in `train`: road (4 images)."
 
 
 def test_class_that_validation_lacks(root, only):
@@ -75,15 +75,13 @@ def test_class_that_no_label_shows(root, only):
     assert only(root, "absent-class").title == "1 class in no label: moon."
 
 
-def test_class_in_few_pictures(tmp_path, only):
+def test_class_in_few_images(tmp_path, only):
     root = write_healthy(tmp_path, num_images=12)
     for number in range(3, 12):
         label = read(label_at(root, "train", number))
         write_label(root, "train", f"train{number}", np.where(label == 2, 1, label))
 
-    assert (
-        only(root, "rare-class").title == "1 class in fewer than 10 pictures of `train`: road (3)."
-    )
+    assert only(root, "rare-class").title == "1 class in fewer than 10 images of `train`: road (3)."
 
 
 def test_classes_of_labels_with_a_wrong_value_are_counted(root, look):
@@ -95,4 +93,4 @@ def test_classes_of_labels_with_a_wrong_value_are_counted(root, look):
 
     totals = look(root).totals
 
-    assert totals[0].pictures.tolist() == [4, 4, 4]
+    assert totals[0].images.tolist() == [4, 4, 4]

@@ -1,4 +1,4 @@
-"""Pictures that are there twice, as they are or changed."""
+"""Images that are there twice, as they are or changed."""
 
 import shutil
 
@@ -9,13 +9,13 @@ from tests.fakes.healthy import image_at, label_at, read, write_label
 
 
 def smooth(seed, size=(120, 180)):
-    """Draw blobs, so that scaling and JPEG leave the picture much as it is."""
+    """Draw blobs, so that scaling and JPEG leave the image much as it is."""
     noise = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize(size[::-1], Image.Resampling.BICUBIC)
 
 
 def write_smooth(root):
-    """Replace the pictures of training by smooth ones, labels of their size."""
+    """Replace the images of training by smooth ones, labels of their size."""
     for number in range(4):
         smooth(number).save(image_at(root, "train", number))
         label = np.arange(120 * 180).reshape(120, 180) % 3
@@ -24,21 +24,21 @@ def write_smooth(root):
     return root
 
 
-def replace_val(root, picture):
-    """Make a picture the first of validation, with a label of its size."""
-    picture.save(image_at(root, "val"))
-    label = np.arange(picture.height * picture.width).reshape(picture.height, picture.width) % 3
+def replace_val(root, image):
+    """Make an image the first of validation, with a label of its size."""
+    image.save(image_at(root, "val"))
+    label = np.arange(image.height * image.width).reshape(image.height, image.width) % 3
     label[0, :3] = 255
     write_label(root, "val", "val0", label.astype(np.uint8))
 
 
-def test_picture_in_both_splits_is_a_leak(root, only):
+def test_image_in_both_splits_is_a_leak(root, only):
     shutil.copy(image_at(root, "train", 2), image_at(root, "val", 1))
 
     finding = only(root, "leak")
 
     assert finding.severity == "error"
-    assert finding.title == "1 picture of `val` in `train` too, byte for byte."
+    assert finding.title == "1 image of `val` in `train` too, byte for byte."
     assert finding.cases[0].detail == f"like '{image_at(root, 'train', 2)}'"
 
 
@@ -85,7 +85,7 @@ def test_copies_with_different_labels(root, look):
     assert codes == ["duplicate", "conflicting-labels"]
 
 
-def test_similar_pictures_of_one_split_are_a_note(root, only):
+def test_similar_images_of_one_split_are_a_note(root, only):
     write_smooth(root)
     noisy = np.asarray(smooth(0)).astype(int) + np.random.default_rng(0).integers(
         -6, 7, (120, 180, 3)
@@ -95,7 +95,7 @@ def test_similar_pictures_of_one_split_are_a_note(root, only):
     assert only(root, "similar").severity == "note"
 
 
-def test_pictures_of_one_colour_are_not_similar(root, look):
+def test_images_of_one_colour_are_not_similar(root, look):
     for number, grey in enumerate((10, 60, 110)):
         Image.new("RGB", (36, 24), (grey, grey, grey)).save(image_at(root, "train", number))
 

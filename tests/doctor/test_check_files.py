@@ -6,25 +6,25 @@ from PIL import Image
 
 from parsenet.doctor.guess import Hints
 from tests.fakes.healthy import image_at, label_at, read, write_healthy, write_label
-from tests.fakes.pictures import gradient, write_exif_turned, write_truncated
+from tests.fakes.images import gradient, write_exif_turned, write_truncated
 
 
 def test_nothing_is_found_in_a_healthy_folder(root, look):
     assert list(look(root).findings) == []
 
 
-def test_picture_without_label(root, only):
+def test_image_without_label(root, only):
     label_at(root).unlink()
 
     finding = only(root, "image-without-label")
 
     assert finding.severity == "error"
-    assert finding.title == "1 picture of `train` without a label."
+    assert finding.title == "1 image of `train` without a label."
     assert [case.file for case in finding.cases] == [str(image_at(root))]
     assert finding.cases[0].detail == f"expected '{label_at(root)}'"
 
 
-def test_label_without_picture(root, only):
+def test_label_without_image(root, only):
     image_at(root, "val", 2).unlink()
 
     finding = only(root, "label-without-image")
@@ -33,7 +33,7 @@ def test_label_without_picture(root, only):
     assert [case.file for case in finding.cases] == [str(label_at(root, "val", 2))]
 
 
-def test_two_pictures_of_one_name(root, look):
+def test_two_images_of_one_name(root, look):
     Image.open(image_at(root)).transpose(Image.Transpose.ROTATE_180).save(
         image_at(root).with_suffix(".bmp")
     )
@@ -44,27 +44,27 @@ def test_two_pictures_of_one_name(root, look):
     assert findings[0].cases[0].detail == f"has the name of '{image_at(root).with_suffix('.bmp')}'"
 
 
-def test_split_without_pictures(root, look):
+def test_split_without_images(root, look):
     for path in (root / "images" / "val").iterdir():
         path.rename(path.with_suffix(".txt"))
 
     found = {finding.code: finding for finding in look(root, hints=Hints(val="val")).findings}
 
-    assert found["empty-split"].title == "`val` has no pictures."
+    assert found["empty-split"].title == "`val` has no images."
     assert set(found) == {"empty-split", "label-without-image"}
 
 
-def test_empty_picture(root, only):
+def test_empty_image(root, only):
     image_at(root, "train", 1).write_bytes(b"")
 
     finding = only(root, "unreadable-image")
 
     assert finding.cases[0].detail == (
-        f"'{image_at(root, 'train', 1)}' must be a picture, got an empty file. Copy it again."
+        f"'{image_at(root, 'train', 1)}' must be an image, got an empty file. Copy it again."
     )
 
 
-def test_truncated_picture_is_found_by_its_pixels(root, only, look):
+def test_truncated_image_is_found_by_its_pixels(root, only, look):
     write_truncated(image_at(root), gradient((240, 360)))
 
     label = np.zeros((240, 360), np.uint8)
@@ -75,7 +75,7 @@ def test_truncated_picture_is_found_by_its_pixels(root, only, look):
     assert list(look(root, fast=True).findings) == []
 
 
-def test_file_that_is_no_picture(root, only):
+def test_file_that_is_no_image(root, only):
     image_at(root).write_bytes(b"<html>404</html>")
 
     assert "that Pillow does not know" in only(root, "unreadable-image").cases[0].detail
@@ -123,11 +123,11 @@ def test_label_of_another_size(root, only, size, detail):
     finding = only(root, "size-mismatch")
 
     assert finding.cases[0].detail == (
-        f"picture 24 x 36, label {size[0]} x {size[1]} (height x width){detail}"
+        f"image 24 x 36, label {size[0]} x {size[1]} (height x width){detail}"
     )
 
 
-def test_picture_that_exif_turns_away_from_its_label(root, only):
+def test_image_that_exif_turns_away_from_its_label(root, only):
     path = image_at(root).with_suffix(".jpg")
     image_at(root).unlink()
     write_exif_turned(path, gradient((36, 24)), orientation=6)
@@ -136,11 +136,11 @@ def test_picture_that_exif_turns_away_from_its_label(root, only):
 
     assert finding.severity == "error"
     assert finding.cases[0].detail == (
-        "picture 36 x 24, label 24 x 36 (height x width); orientation 6"
+        "image 36 x 24, label 24 x 36 (height x width); orientation 6"
     )
 
 
-def test_picture_that_exif_turns_as_its_label_is_right(root, look):
+def test_image_that_exif_turns_as_its_label_is_right(root, look):
     path = image_at(root).with_suffix(".jpg")
     image_at(root).unlink()
     write_exif_turned(path, gradient((24, 36)), orientation=6)
@@ -158,7 +158,7 @@ def test_exif_orientation_that_sizes_cannot_settle(root, only):
     assert (finding.severity, finding.cases[0].detail) == ("warning", "orientation 3 (180°)")
 
 
-def test_picture_of_one_colour(root, only):
+def test_image_of_one_colour(root, only):
     Image.new("RGB", (36, 24), (40, 40, 40)).save(image_at(root))
 
     assert only(root, "constant-image").cases[0].file == str(image_at(root))

@@ -167,9 +167,9 @@ def palette(*colours):
 
 
 def save_with(path, label, colours):
-    picture = Image.fromarray(label)
-    picture.putpalette(palette(*colours))
-    picture.save(path)
+    image = Image.fromarray(label)
+    image.putpalette(palette(*colours))
+    image.save(path)
 
 
 def test_palette_of_each_files_own(root, only):
@@ -217,10 +217,10 @@ def test_foreign_palette_is_a_note(root, only):
 def test_grey_masks_have_no_palette_to_compare(root, look, mode):
     ramp = [channel for grey in range(256) for channel in (grey, grey, grey)]
     for path in sorted((root / "labels").glob("*/*.png")):
-        picture = Image.fromarray(read(path))
+        image = Image.fromarray(read(path))
         if mode == "P":
-            picture.putpalette(ramp)
-        picture.save(path)
+            image.putpalette(ramp)
+        image.save(path)
 
     assert list(look(root).findings) == []
 

@@ -1,4 +1,4 @@
-"""The doctor over every data set, and over the real pictures."""
+"""The doctor over every data set, and over the real images."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_every_data_set_is_read_as_its_loader_reads_it(tmp_path, name):
         assert sums.pixels.tolist() == counts[: dataset.taxonomy.num_classes].tolist()
         assert sums.void == (labels == dataset.taxonomy.void).sum()
     codes = {x.code for x in diagnosis.findings if x.severity == "error"}
-    assert codes <= {"leak"}  # tiny drawn pictures may be equal
+    assert codes <= {"leak"}  # tiny drawn images may be equal
     assert json.loads(json.dumps(diagnosis.to_dict()))["classes"]
     assert write_page(diagnosis, tmp_path / "out").stat().st_size > 1000
     assert write_text(diagnosis)
@@ -52,7 +52,7 @@ def test_record_names_the_worst_first(tmp_path, look):
 @pytest.fixture
 def real():
     if "PARSENET_DATA" not in os.environ:
-        pytest.skip("PARSENET_DATA does not name the folder of the real pictures")
+        pytest.skip("PARSENET_DATA does not name the folder of the real images")
     return Path(os.environ["PARSENET_DATA"])
 
 
@@ -75,9 +75,9 @@ def test_voc_has_no_errors(real, look):
 @pytest.mark.realdata
 def test_context_with_59_names_is_found_out(real, tmp_path, look):
     for name in (real / "pascal_context59/ids_with_images.txt").read_text().split():
-        picture = real / f"voc2012_subset/VOC2012/JPEGImages/{name}.jpg"
+        image = real / f"voc2012_subset/VOC2012/JPEGImages/{name}.jpg"
         for folder, path in (
-            ("images", picture),
+            ("images", image),
             ("labels", real / f"pascal_context59/labels59/{name}.png"),
         ):
             (tmp_path / folder).mkdir(exist_ok=True)

@@ -101,7 +101,7 @@ def test_taxonomy_beside_the_folders_is_used(tmp_path):
 
     assert guess.section["folder"]["taxonomy"] == "classes.yaml"
     assert guess.told == (
-        "Taken for a folder of pictures `images/*` with labels `labels/{stem}.png`, classes from "
+        "Taken for a folder of images `images/*` with labels `labels/{stem}.png`, classes from "
         "'classes.yaml'."
     )
 
@@ -122,7 +122,7 @@ def test_hints_are_taken_as_they_are(tmp_path):
     }
 
 
-def test_hidden_files_are_no_pictures(tmp_path):
+def test_hidden_files_are_no_images(tmp_path):
     touch(tmp_path, "images/._a.jpg", "labels/a.png", "imgs/b.jpg")
 
     assert guess_layout(tmp_path).section["folder"]["images"] == "imgs/*"

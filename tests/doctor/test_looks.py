@@ -10,7 +10,7 @@ def thumbs(count):
     return np.random.default_rng(1).integers(0, 256, (1, 256), dtype=np.uint8).repeat(count, 0)
 
 
-def test_hash_of_a_picture_that_grows_brighter_to_the_right_is_all_ones():
+def test_hash_of_a_image_that_grows_brighter_to_the_right_is_all_ones():
     image = np.repeat(np.tile(np.arange(0, 180, 2, np.uint8), (40, 1))[..., None], 3, axis=2)
 
     look = look_at(image)
@@ -20,14 +20,14 @@ def test_hash_of_a_picture_that_grows_brighter_to_the_right_is_all_ones():
     assert not look.is_constant
 
 
-def test_mirrored_hash_is_the_hash_of_the_mirrored_picture():
+def test_mirrored_hash_is_the_hash_of_the_mirrored_image():
     image = np.random.default_rng(0).integers(0, 256, (64, 72, 3), dtype=np.uint8)
 
     assert look_at(image).mirrored == look_at(np.ascontiguousarray(image[:, ::-1])).hash
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (3, 2)])
-def test_tiny_pictures_have_a_look(size):
+def test_tiny_images_have_a_look(size):
     assert look_at(np.zeros((*size, 3), np.uint8)).is_constant
 
 
@@ -65,7 +65,7 @@ def test_bands_find_what_comparing_all_finds():
     assert set(map(tuple, found.tolist())) == expected
 
 
-def test_ten_thousand_pictures_take_seconds():
+def test_ten_thousand_images_take_seconds():
     generator = np.random.default_rng(0)
     hashes = generator.integers(0, 2**64, 12_000, dtype=np.uint64, endpoint=False)
     grey = generator.integers(0, 256, (12_000, 256), dtype=np.uint8)
@@ -77,7 +77,7 @@ def test_ten_thousand_pictures_take_seconds():
     assert time.process_time() - start < 10
 
 
-def test_equal_pictures_are_found_without_pairing_all():
+def test_equal_images_are_found_without_pairing_all():
     hashes = np.full(1_000, 77, np.uint64)
 
     found = similar_pairs(hashes, hashes, thumbs(1_000), thumbs(1_000))

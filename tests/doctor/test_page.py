@@ -14,7 +14,7 @@ from tests.fakes.healthy import HEALTHY, image_at, label_at, read, write_label
 
 
 class Tags(HTMLParser):
-    """Collects sources of pictures, and fails on a tag that is closed without being open."""
+    """Collects sources of images, and fails on a tag that is closed without being open."""
 
     def __init__(self):
         super().__init__()
@@ -41,7 +41,7 @@ def page_of(root, look):
     return write_page(look(root), root / "out").read_text(encoding="utf-8")
 
 
-def pictures(page):
+def images(page):
     found = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", page)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
@@ -66,10 +66,10 @@ def test_each_finding_is_on_the_page(root, look):
         assert f"</span> {code}</h3>" in page
 
 
-def test_leak_shows_both_pictures(root, look):
+def test_leak_shows_both_images(root, look):
     shutil.copy(image_at(root, "train", 2), image_at(root, "val", 1))
 
-    first, second = pictures(page_of(root, look))
+    first, second = images(page_of(root, look))
 
     assert first.size == second.size == (320, 213)
     assert np.array_equal(np.array(first), np.array(second))
@@ -95,29 +95,29 @@ def test_wrong_pixels_are_marked(root, look):
     spoil(root)
     diagnosis = look(root)
 
-    picture, under_label = draw_case(diagnosis.surveyed[0].split, 0)
+    image, under_label = draw_case(diagnosis.surveyed[0].split, 0)
 
     marked = np.array(under_label)[8 * 320 // 36 : 10 * 320 // 36, 9 * 320 // 36 : 18 * 320 // 36]
     assert (marked == WRONG_COLOUR).all()
-    assert not (np.array(picture) == WRONG_COLOUR).all(axis=-1).any()
+    assert not (np.array(image) == WRONG_COLOUR).all(axis=-1).any()
 
 
-def test_broken_picture_leaves_the_label_to_draw(root, look):
+def test_broken_image_leaves_the_label_to_draw(root, look):
     spoil(root)
     diagnosis = look(root)
 
     drawn = draw_case(diagnosis.surveyed[0].split, 1)
 
-    assert [picture.size for picture in drawn] == [(320, 213)]
+    assert [image.size for image in drawn] == [(320, 213)]
 
 
-def test_label_of_another_size_is_drawn_beside_the_picture(root, look):
+def test_label_of_another_size_is_drawn_beside_the_image(root, look):
     write_label(root, "train", "train0", np.zeros((12, 36), np.uint8))
     diagnosis = look(root)
 
-    picture, label = draw_case(diagnosis.surveyed[0].split, 0)
+    image, label = draw_case(diagnosis.surveyed[0].split, 0)
 
-    assert (picture.size, label.size) == ((320, 213), (320, 107))
+    assert (image.size, label.size) == ((320, 213), (320, 107))
 
 
 def test_single_wrong_pixels_survive_the_scaling_down():
@@ -144,8 +144,8 @@ def test_void_is_striped_and_background_left_alone():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (5, 3)])
-def test_pictures_of_any_size_are_shrunk(size):
-    picture = shrink(Image.new("RGB", size[::-1]))
+def test_images_of_any_size_are_shrunk(size):
+    image = shrink(Image.new("RGB", size[::-1]))
 
-    assert max(picture.size) == 320
-    assert min(picture.size) >= 1
+    assert max(image.size) == 320
+    assert min(image.size) >= 1

@@ -71,7 +71,7 @@ def test_padding_is_striped():
     sheet = np.array(draw_sheet([shown(void=True)], HEALTHY))
 
     panel = sheet[20:100, 260:400]
-    assert len(np.unique(panel)) > 1  # the picture itself is one grey
+    assert len(np.unique(panel)) > 1  # the image itself is one grey
 
 
 def test_pages_hold_a_dozen(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from parsenet.doctor.stored import colour_of, read_header, read_stored
-from tests.fakes.pictures import gradient, write_exif_turned, write_grey_png, write_truncated
+from tests.fakes.images import gradient, write_exif_turned, write_grey_png, write_truncated
 
 VALUES = np.array([[0, 1, 2], [3, 1, 0]], np.uint8)
 
@@ -31,9 +31,9 @@ def test_colours_come_as_codes(tmp_path):
 
 
 def test_palette_is_told_and_its_indices_are_read(tmp_path):
-    picture = Image.fromarray(VALUES)
-    picture.putpalette([9, 8, 7, 6, 5, 4] + [0] * 762)
-    picture.save(tmp_path / "a.png")
+    image = Image.fromarray(VALUES)
+    image.putpalette([9, 8, 7, 6, 5, 4] + [0] * 762)
+    image.save(tmp_path / "a.png")
 
     header = read_header(tmp_path / "a.png")
 

@@ -96,11 +96,11 @@ def test_counts_are_those_of_numpy():
 @pytest.mark.slow
 def test_memory_stays_flat_over_ten_thousand_samples():
     label = np.random.default_rng(0).integers(0, 20, (80, 120), dtype=np.uint8)
-    picture = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
 
     tracemalloc.start()
     surveyed = survey(
-        [drawn(10_000, lambda index: label.copy(), lambda index: picture.copy())],
+        [drawn(10_000, lambda index: label.copy(), lambda index: image.copy())],
         workers=2,
         progress=False,
     )
@@ -108,4 +108,4 @@ def test_memory_stays_flat_over_ten_thousand_samples():
     tracemalloc.stop()
 
     assert len(surveyed[0].labels) == 10_000
-    assert peak < 60 * 2**20  # pictures and labels alone would be 384 MB
+    assert peak < 60 * 2**20  # images and labels alone would be 384 MB

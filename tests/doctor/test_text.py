@@ -57,13 +57,13 @@ def test_weights_are_yaml_of_one_number_per_class(root, look):
     assert all(len(values) == 3 for values in weights.values())
 
 
-def test_table_has_shares_pictures_and_weights(root, look):
+def test_table_has_shares_images_and_weights(root, look):
     label = read(label_at(root))
     write_label(root, "train", "train0", label)
 
     heads, rows = class_cells(look(root))
 
-    assert heads == ["class", "train %", "train pictures", "val %", "val pictures", "inverse",
+    assert heads == ["class", "train %", "train images", "val %", "val images", "inverse",
                      "median", "ENet", "repeat"]  # fmt: skip
     assert [row[0] for row in rows] == ["0 background", "1 tree", "2 road"]
     assert rows[1][2] == "4"

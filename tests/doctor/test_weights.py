@@ -8,7 +8,7 @@ from parsenet.doctor.weights import class_repeats, class_weights
 
 @pytest.fixture
 def totals():
-    """Two pictures of 100 pixels: class 0 has 150, class 1 has 50 in one of them, class 2 none."""
+    """Two images of 100 pixels: class 0 has 150, class 1 has 50 in one of them, class 2 none."""
     return Totals(
         name="train",
         labels=2,

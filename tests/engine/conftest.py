@@ -31,7 +31,7 @@ OPTIONS = {
         "max_epochs": 2,
     },
 }
-"""A run on four pictures of the fake VOC folder."""
+"""A run on four images of the fake VOC folder."""
 
 
 @dataclass

@@ -47,7 +47,7 @@ def test_known_data_set_is_trained_on_and_scored(tmp_path, dataset, write, taxon
 
     names = [entry["name"] for entry in metrics["classes"]]
     assert names == list(TAXONOMIES[taxonomy].names)
-    assert metrics["num_pictures"] == 3
+    assert metrics["num_images"] == 3
     assert 0 <= metrics["mean_iou"] <= 1
 
 

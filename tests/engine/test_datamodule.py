@@ -12,7 +12,7 @@ from parsenet.errors import ConfigError
 
 
 def make_loader(done, num_workers=0):
-    """A loader of batches of two from ten pictures, with `done()` batches behind it."""
+    """A loader of batches of two from ten images, with `done()` batches behind it."""
     dataset = Shapes("train", count=10)
     sampler = TrainSampler(10, seed=4)
     loader = TrainLoader(
@@ -81,7 +81,7 @@ def make_datamodule(rank=0, world_size=1, **options):
 
 
 @pytest.mark.slow
-def test_processes_share_the_training_pictures():
+def test_processes_share_the_training_images():
     shares = []
     for rank in (0, 1):
         datamodule = make_datamodule(
@@ -94,7 +94,7 @@ def test_processes_share_the_training_pictures():
     assert len({*shares[0], *shares[1]}) == 400
 
 
-def test_processes_share_the_validation_pictures_without_repeats():
+def test_processes_share_the_validation_images_without_repeats():
     shares = []
     for rank in (0, 1, 2):
         datamodule = make_datamodule(rank, 3)
@@ -105,7 +105,7 @@ def test_processes_share_the_validation_pictures_without_repeats():
     assert len({name for share in shares for name in share}) == 100
 
 
-def test_validation_pictures_come_one_by_one_at_native_size():
+def test_validation_images_come_one_by_one_at_native_size():
     datamodule = make_datamodule(batch_size=8, crop=(16, 16))
     datamodule.setup("validate")
 
@@ -131,14 +131,14 @@ def test_batch_larger_than_a_share_is_refused():
 
     with pytest.raises(
         ConfigError,
-        match=r"^`data\.batch_size` must be at most 200, the training pictures per process, got "
+        match=r"^`data\.batch_size` must be at most 200, the training images per process, got "
         r"201\.$",
     ):
         datamodule.train_dataloader()
 
 
 @pytest.mark.parametrize("stage", ["fit", "validate"])
-def test_pictures_and_labels_travel_as_bytes(stage):
+def test_images_and_labels_travel_as_bytes(stage):
     # The network takes them as they are: normalisation happens on the device.
     datamodule = make_datamodule(train_split="train", check_labels=False, crop=(24, 24))
     datamodule.setup(stage)

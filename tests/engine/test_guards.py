@@ -23,7 +23,7 @@ def test_loss_that_is_nan_stops_the_run():
     trainer = make_trainer([Guards()], max_steps=3)
 
     expected = (
-        "The loss must be finite, got nan at iteration 1 (pictures picture0_0). Lower `optim.lr`, "
+        "The loss must be finite, got nan at iteration 1 (images image0_0). Lower `optim.lr`, "
         "or train with `--trainer.precision 32-true`."
     )
     with pytest.raises(TrainingError, match=f"^{re.escape(expected)}$"):
@@ -35,7 +35,7 @@ def test_loss_that_is_nan_with_raw_features_names_them():
     trainer = make_trainer([Guards()], max_steps=3)
 
     expected = (
-        "The loss must be finite, got nan at iteration 1 (pictures picture0_0). Lower `optim.lr`, "
+        "The loss must be finite, got nan at iteration 1 (images image0_0). Lower `optim.lr`, "
         "set `network.normalize: true`, or train with `--trainer.precision 32-true`."
     )
     with pytest.raises(TrainingError, match=f"^{re.escape(expected)}$"):
@@ -56,14 +56,14 @@ def lean_to_one_class(module):
     return module
 
 
-def test_one_class_for_all_pictures_is_a_warning(caplog):
+def test_one_class_for_all_images_is_a_warning(caplog):
     trainer = make_trainer([Guards()], max_steps=2, num_sanity_val_steps=0)
 
     with caplog.at_level(logging.WARNING, "parsenet"):
         trainer.fit(lean_to_one_class(make_module()), make_batches(2), make_batches(3))
 
     assert [record.getMessage() for record in caplog.records if record.name[:4] == "pars"] == [
-        "Only 'crate' was predicted on all 3 pictures: the network has collapsed or has not begun "
+        "Only 'crate' was predicted on all 3 images: the network has collapsed or has not begun "
         "to learn. Likely causes: a learning rate too high or too low for `optim.loss: sum`, or "
         "too few iterations so far (2)."
     ]

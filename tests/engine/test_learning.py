@@ -40,7 +40,7 @@ def test_without_context_the_scene_is_a_guess(tmp_path):
     assert train_shapes(tmp_path, "--model.network.features", "[fc7]") < 0.55
 
 
-def test_four_pictures_are_learned(toy):
+def test_four_images_are_learned(toy):
     words = ["--trainer.max_epochs", "16", "--trainer.check_val_every_n_epoch", "4"]
 
     toy("fit", "--model.optim.optimizer", "adamw", *words)

@@ -33,7 +33,7 @@ def test_eight_batches_of_one_give_the_mean_of_their_gradients():
     expected = {name: torch.zeros_like(p) for name, p in reference.named_parameters()}
     for batch in batches:
         reference.zero_grad()
-        # Caffe's normalize: false: the sum over the pixels of the one picture.
+        # Caffe's normalize: false: the sum over the pixels of the one image.
         logits = reference(batch.image)
         F.cross_entropy(logits, batch.label, ignore_index=255, reduction="sum").backward()
         for name, parameter in reference.named_parameters():
@@ -117,7 +117,7 @@ def test_counts_equal_counting_by_hand(stage):
 
     assert (module.result.counts == expected).all()
     assert module.result.stage == stage
-    assert module.result.num_pictures == 3
+    assert module.result.num_images == 3
     # repr, for nan is not equal to itself
     assert repr(module.result.scores) == repr(scores(expected))
 
@@ -145,10 +145,10 @@ def test_a_second_pass_starts_from_zero():
     trainer.validate(module, batches, verbose=False)
 
     assert (module.result.counts == first.counts).all()
-    assert module.result.num_pictures == 2
+    assert module.result.num_images == 2
 
 
-def test_picture_without_a_labelled_pixel_gives_no_gradient():
+def test_image_without_a_labelled_pixel_gives_no_gradient():
     module, watch = make_module(), Watch()
     batch = make_batches(1)[0]
     void = batch._replace(label=torch.full_like(batch.label, 255))
@@ -176,7 +176,7 @@ def test_same_seed_gives_the_same_losses():
 
 
 def test_dropout_follows_the_seed_the_epoch_and_the_batch():
-    # One picture four times and next to no learning: only dropout tells the losses apart.
+    # One image four times and next to no learning: only dropout tells the losses apart.
     assert len(set(losses_of(3) + losses_of(4))) == 8
 
 

@@ -61,7 +61,7 @@ def test_two_processes_count_what_one_counts(tmp_path):
 
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     assert metrics_of(tmp_path / "two") == metrics_of(tmp_path / "one")
-    assert metrics_of(tmp_path / "two")["num_pictures"] == 5
+    assert metrics_of(tmp_path / "two")["num_images"] == 5
     record = json.loads((tmp_path / "two" / "record.json").read_text())
     assert record["num_processes"] == 2
 
@@ -75,9 +75,9 @@ def test_two_processes_train_and_leave_one_run(tmp_path):
     assert done.returncode == 0, done.stderr
     with (tmp_path / "run" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    # Eight pictures, one per process: four steps an epoch.
+    # Eight images, one per process: four steps an epoch.
     assert [row["step"] for row in rows] == ["4", "8"]
-    assert metrics_of(tmp_path / "run")["num_pictures"] == 4
+    assert metrics_of(tmp_path / "run")["num_images"] == 4
     assert "sync_dist" not in done.stderr
     assert done.stderr.count("step 8 of 8") == 1
 

@@ -63,7 +63,7 @@ WITHIN = "--trainer.val_check_interval"
 SLOW = pytest.mark.slow
 
 
-# Four pictures per epoch, three epochs and batches of one: 12 batches. The last number is the batch
+# Four images per epoch, three epochs and batches of one: 12 batches. The last number is the batch
 # at whose start the run dies, the one before it how often it saves.
 @pytest.mark.parametrize(
     ("words", "every", "batch"),

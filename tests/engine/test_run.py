@@ -59,7 +59,7 @@ def test_metrics_agree_with_one_another(made):
     with (made / "run" / "per_class.csv").open() as file:
         rows = list(csv.DictReader(file))
 
-    assert metrics["num_pictures"] == 4
+    assert metrics["num_images"] == 4
     assert (metrics["dataset"], metrics["split"]) == ("voc2012", "val")
     assert metrics["pixel_accuracy"] == np.trace(counts) / counts.sum()
     assert [row["name"] for row in rows] == list(VOC2012.names)
@@ -143,7 +143,7 @@ def test_shapes_from_training_to_labels(tmp_path):
 
     assert main(["fit", *map(str, words)]) == 0
 
-    assert read_metrics(tmp_path / "run")["num_pictures"] == 100
+    assert read_metrics(tmp_path / "run")["num_images"] == 100
 
 
 class Interrupt(pl.Callback):
@@ -162,7 +162,7 @@ def test_ctrl_c_leaves_a_whole_checkpoint_that_can_be_resumed(made, monkeypatch,
     signal.signal(signal.SIGINT, handler)
 
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == "error: interrupted. Files that were written are whole."
+    assert error == "error: interrupted. Files that were written are complete."
     state = torch.load(made / "stopped" / "checkpoints" / "last.ckpt", weights_only=True)
     assert state["global_step"] == 3
     assert main([*words, "--resume", "true"]) == 0

@@ -53,7 +53,7 @@ def test_fit_leaves_card_and_counts_beside_its_scores(fitted):
 
     card = Protocol.from_dict(metrics["card"])
 
-    assert (card.dataset, card.split, card.num_pictures) == ("voc2012", "val", 2)
+    assert (card.dataset, card.split, card.num_images) == ("voc2012", "val", 2)
     assert card.checkpoint == hash_file(checkpoint)
     images = ImageCounts.load(run_dir / "counts.npz")
     assert images.total().tolist() == metrics["confusion"]
@@ -83,7 +83,7 @@ def test_fit_validate_and_score_agree_to_the_last_bit(fitted):
 
 
 @pytest.mark.slow
-def test_two_and_three_processes_score_five_pictures_as_one_does(tmp_path):
+def test_two_and_three_processes_score_five_images_as_one_does(tmp_path):
     write_voc(tmp_path / "data", num_images=5, size=(40, 52))
     config = NetworkConfig(trunk="squeezenet")
     torch.manual_seed(0)

@@ -15,14 +15,14 @@ from parsenet.taxonomy import Taxonomy, voc_colour_map
 PETS = Taxonomy("pets", ("ground", "cat", "dog"), voc_colour_map(3))
 
 
-def evaluation(seed, share=0.7, num_pictures=30):
-    """Pictures of ground and cats, right for a share that varies; no dogs."""
+def evaluation(seed, share=0.7, num_images=30):
+    """Images of ground and cats, right for a share that varies; no dogs."""
     random = np.random.default_rng(seed)
-    right = np.clip(random.normal(100 * share, 10, (num_pictures, 2)), 0, 100).astype(np.int64)
-    counts = np.zeros((num_pictures, 3, 3), np.int64)
+    right = np.clip(random.normal(100 * share, 10, (num_images, 2)), 0, 100).astype(np.int64)
+    counts = np.zeros((num_images, 3, 3), np.int64)
     counts[:, [0, 1], [0, 1]] = right
     counts[:, [0, 1], [1, 0]] = 100 - right
-    names = [f"p{index:02}" for index in range(num_pictures)]
+    names = [f"p{index:02}" for index in range(num_images)]
     return Evaluation(ImageCounts.of(names, counts, 3), PETS, "val", f"{seed}.ckpt", str(seed) * 64)
 
 
@@ -42,7 +42,7 @@ def test_compare_prints_both_cards_and_a_difference(scored, capsys):
     assert compare(scored) == 0
 
     out = capsys.readouterr().out
-    cards = [line for line in out.splitlines() if "pets val, 30 pictures, native size" in line]
+    cards = [line for line in out.splitlines() if "pets val, 30 images, native size" in line]
     assert [card[:2] for card in cards] == ["A:", "B:"]
     row = re.search(r"\| mean IoU .*", out)[0]
     number = r"\+?\d+\.\d\d \[\+?\d+\.\d\d, \+?\d+\.\d\d\]"

@@ -12,7 +12,7 @@ NAMES = "names: [ground, cat]\n"
 
 @pytest.fixture
 def folders(tmp_path):
-    """Two pictures with a square of cat, predicted two pixels to the right."""
+    """Two images with a square of cat, predicted two pixels to the right."""
     (tmp_path / "pets.yaml").write_text(NAMES)
     for index, left in enumerate((5, 9)):
         label, prediction = np.zeros((2, 24, 30), np.uint8)
@@ -31,7 +31,7 @@ def score(folders, *words):
     return main(["score", *pairs, "--boundary", *words])
 
 
-def test_boundary_iou_is_that_of_erosions_summed_over_pictures(folders, capsys):
+def test_boundary_iou_is_that_of_erosions_summed_over_images(folders, capsys):
     assert score(folders, "--json") == 0
 
     both = either = 0
@@ -46,7 +46,7 @@ def test_boundary_iou_is_that_of_erosions_summed_over_pictures(folders, capsys):
     assert record["boundary_iou"]["cat"] == pytest.approx(both / either)
 
 
-def test_trimap_ends_at_the_score_of_the_whole_pictures(folders, capsys):
+def test_trimap_ends_at_the_score_of_the_whole_images(folders, capsys):
     score(folders, "--json")
 
     record = json.loads(capsys.readouterr().out)

@@ -17,7 +17,7 @@ from tests.fakes.voc import write_palette_png, write_voc
 
 @pytest.fixture
 def folders(tmp_path):
-    """Predictions and labels of three pictures, each shifted by another number of pixels."""
+    """Predictions and labels of three images, each shifted by another number of pixels."""
     labels = write_voc(tmp_path / "data", num_images=3)
     ids = [name for name in labels if name.startswith("2009")]
     (tmp_path / "pred").mkdir()
@@ -51,7 +51,7 @@ def test_counts_are_those_of_all_files(folders):
     evaluation = scored(folders)
 
     np.testing.assert_array_equal(evaluation.counts, folders[2])
-    assert (evaluation.card.split, evaluation.card.num_pictures) == ("gt", 3)
+    assert (evaluation.card.split, evaluation.card.num_images) == ("gt", 3)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -72,7 +72,7 @@ def test_grey_and_coloured_maps_score_like_palette_ones(folders, mode):
     assert scored(folders).to_dict() == expected
 
 
-def test_split_chooses_pictures_and_names_itself(folders, tmp_path):
+def test_split_chooses_images_and_names_itself(folders, tmp_path):
     (tmp_path / "tiny.txt").write_text(
         "2009_000001\n\n/JPEGImages/2009_000002.jpg /x/2009_000002.png\n"
     )
@@ -99,7 +99,7 @@ def test_missing_predictions_are_named(folders):
         folders,
         DataNotFoundError,
         f"`predictions` must be complete, got 2 missing in '{folders[0]}': '2009_000000', "
-        "'2009_000002'. Names are compared without their ending. To score fewer pictures, list "
+        "'2009_000002'. Names are compared without their ending. To score fewer images, list "
         "them in a file and give `--split FILE`.",
     )
 
@@ -133,7 +133,7 @@ def test_extra_predictions_are_named_and_left_out(folders, caplog):
 
     assert evaluation.images.ids == ("2009_000000", "2009_000002")
     assert caplog.messages == [
-        f"1 predictions in '{folders[0]}' are not of the 2 pictures scored and were left out: "
+        f"1 predictions in '{folders[0]}' are not of the 2 images scored and were left out: "
         "'2009_000001'"
     ]
 
@@ -175,7 +175,7 @@ def test_wrong_value_of_a_label_is_named(folders):
 def test_damaged_file_is_named(folders):
     (folders[0] / "2009_000001.png").write_bytes(b"")
 
-    with pytest.raises(LabelError, match=r"2009_000001\.png' must be a picture, got an empty file"):
+    with pytest.raises(LabelError, match=r"2009_000001\.png' must be an image, got an empty file"):
         scored(folders)
 
 
@@ -201,7 +201,7 @@ def test_folder_without_label_maps_is_refused(folders, tmp_path):
     ("text", "message"),
     [
         (None, "`split` must be a file, got '{path}'. Check its name."),
-        ("\n", "'{path}' must name at least one picture, got none."),
+        ("\n", "'{path}' must name at least one image, got none."),
     ],
 )
 def test_split_without_names_is_refused(folders, tmp_path, text, message):
@@ -231,7 +231,7 @@ def test_command_prints_card_and_tables(folders, capsys):
 
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert lines[0].startswith("voc2012 gt, 3 pictures, native size; void pixels left out of all")
+    assert lines[0].startswith("voc2012 gt, 3 images, native size; void pixels left out of all")
     assert [line for line in lines if line.startswith(("| background", "| tvmonitor"))]
 
 
@@ -241,7 +241,7 @@ def test_command_prints_json_and_nothing_else(folders, capsys):
     assert json.loads(capsys.readouterr().out) == scored(folders).to_dict()
 
 
-def test_command_writes_scores_counts_worst_pictures_and_report(folders, tmp_path):
+def test_command_writes_scores_counts_worst_images_and_report(folders, tmp_path):
     images = tmp_path / "data" / "VOC2012" / "JPEGImages"
 
     command(folders, "--out", str(tmp_path / "out"), "--images", str(images))
@@ -252,10 +252,10 @@ def test_command_writes_scores_counts_worst_pictures_and_report(folders, tmp_pat
     worst = sorted(path.name for path in (out / "worst").iterdir())
     assert len(worst) == 3
     assert worst[0].startswith("01_2009_000002_iou_")
-    assert "Worst pictures" in (out / "report.html").read_text(encoding="utf-8")
+    assert "Worst images" in (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_second_scoring_leaves_no_picture_of_the_first(folders, tmp_path):
+def test_second_scoring_leaves_no_image_of_the_first(folders, tmp_path):
     out = tmp_path / "out"
     (out / "worst").mkdir(parents=True)
     (out / "worst" / "01_old_iou_0.00.png").write_bytes(b"")

@@ -23,7 +23,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_scores_are_those_of_all_pictures_together(evaluation):
+def test_scores_are_those_of_all_images_together(evaluation):
     assert evaluation.scores.class_iou[:2] == pytest.approx((10 / 17, 3 / 6))
 
 
@@ -54,7 +54,7 @@ def test_score_that_does_not_exist_is_null(evaluation):
     assert [dog[key] for key in ("iou", "accuracy", "precision", "dice")] == [None] * 4
 
 
-def test_counts_per_picture_lie_beside_the_scores(evaluation, tmp_path):
+def test_counts_per_image_lie_beside_the_scores(evaluation, tmp_path):
     evaluation.write(tmp_path)
 
     images = ImageCounts.load(tmp_path / "counts.npz")
@@ -71,7 +71,7 @@ def test_table_of_classes_has_a_row_each(evaluation, tmp_path):
     assert [row["pixels"] for row in rows] == ["16", "4", "0"]
 
 
-def test_table_of_pictures_has_a_row_each(evaluation, tmp_path):
+def test_table_of_images_has_a_row_each(evaluation, tmp_path):
     evaluation.write(tmp_path)
 
     assert table(tmp_path / "per_image.csv") == [
@@ -88,15 +88,15 @@ def test_table_of_confusions_names_rows_and_columns(evaluation, tmp_path):
     assert rows[0] == {"truth": "ground", "ground": "10", "cat": "2", "dog": "4"}
 
 
-def test_worst_pictures_come_first(evaluation):
+def test_worst_images_come_first(evaluation):
     assert evaluation.worst() == [("b", 0.5), ("a", pytest.approx((6 / 9 + 3 / 6) / 2))]
 
 
-def test_worst_pictures_are_cut_at_the_count(evaluation):
+def test_worst_images_are_cut_at_the_count(evaluation):
     assert [name for name, _ in evaluation.worst(count=1)] == ["b"]
 
 
-def test_picture_that_is_all_void_is_not_the_worst():
+def test_image_that_is_all_void_is_not_the_worst():
     counts = np.array([np.eye(3), np.zeros((3, 3))], np.int64)
 
     evaluation = Evaluation(ImageCounts.of(["a", "void"], counts, 3), PETS, "val")

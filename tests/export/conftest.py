@@ -40,14 +40,14 @@ def exported(checkpoint, tmp_path_factory):
     """A network as ONNX; the check has passed, or there would be none."""
     out = tmp_path_factory.mktemp("exported") / "tiny.onnx"
     config = ExportConfig(
-        out, "onnx", num_pictures=1, licence="CC0", command="parsenet export tiny.safetensors"
+        out, "onnx", num_images=1, licence="CC0", command="parsenet export tiny.safetensors"
     )
     return export(checkpoint, config)
 
 
 @pytest.fixture
 def voc_dir():
-    """Real pictures of VOC 2012."""
+    """Real images of VOC 2012."""
     if "PARSENET_DATA" not in os.environ:
-        pytest.skip("PARSENET_DATA does not name the folder of the real pictures")
+        pytest.skip("PARSENET_DATA does not name the folder of the real images")
     return Path(os.environ["PARSENET_DATA"]) / "voc2012_subset" / "VOC2012"

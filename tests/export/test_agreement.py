@@ -4,7 +4,7 @@ import torch
 
 from parsenet.errors import ExportError
 from parsenet.export.agreement import Agreement, compare, refuse_disagreement
-from parsenet.export.pictures import draw_pictures
+from parsenet.export.images import draw_images
 from tests.fakes.segmenter import ColourSegmenter
 
 
@@ -18,9 +18,9 @@ class Corner(ColourSegmenter):
 
 
 def test_equal_segmenters_agree_everywhere():
-    pictures = [draw_pictures(1, size)[0] for size in ((50, 60), (40, 25))]
+    images = [draw_images(1, size)[0] for size in ((50, 60), (40, 25))]
 
-    found = compare(ColourSegmenter(), ColourSegmenter(), pictures)
+    found = compare(ColourSegmenter(), ColourSegmenter(), images)
 
     assert [x.what for x in found] == [
         "own size", "97 x 131", "64 x 200", "33 x 49", "97 x 131, two at once",
@@ -33,7 +33,7 @@ def test_equal_segmenters_agree_everywhere():
 def test_without_context_none_is_given():
     one = ColourSegmenter(has_context=False)
 
-    found = compare(one, ColourSegmenter(has_context=False), draw_pictures(1, (20, 30)))
+    found = compare(one, ColourSegmenter(has_context=False), draw_images(1, (20, 30)))
 
     assert "97 x 131, context given" not in [x.what for x in found]
     assert {context for _, context in one.seen} == {None}

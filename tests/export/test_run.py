@@ -15,7 +15,7 @@ from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError, DataNotFoundError, ExportError, ParseNetError
 from parsenet.export import run
 from parsenet.export.card import write_card
-from parsenet.export.pictures import draw_pictures
+from parsenet.export.images import draw_images
 from parsenet.export.run import ExportConfig, export
 from parsenet.inference.predictor import Predictor
 from parsenet.models.checkpoint import load_network
@@ -42,7 +42,7 @@ def test_onnx_scores_are_the_networks_at_any_size(exported, checkpoint):
 
 
 def test_windows_share_the_context_like_the_networks(exported, checkpoint):
-    image = draw_pictures(1, (70, 90))[0]
+    image = draw_images(1, (70, 90))[0]
     cut = InferenceConfig(window=40, overlap=16)
 
     ours = Predictor.load(checkpoint, "cpu", "32-true", cut)(image)
@@ -109,30 +109,30 @@ def test_card_holds_classes_check_and_licence(exported):
 
     assert exported.card.name == "tiny.onnx.md"
     assert "in the order of their indices: background," in text
-    assert "drawn pictures (gradients under noise, no photographs)" in text
+    assert "drawn images (gradients under noise, no photographs)" in text
     assert re.search(r"\| 97 x 131, context given \| +12,707 \| +100\.0000 \|", text)
     assert "## Licence\n\nCC0" in text
 
 
 @pytest.mark.parametrize(("name", "smallest"), [("a.onnx", "1x1"), ("a.pt2", "17x17")])
-def test_card_says_how_small_a_picture_may_be(exported, name, smallest):
+def test_card_says_how_small_a_image_may_be(exported, name, smallest):
     metadata = {x.key: x.value for x in onnx.load(exported.path).metadata_props}
 
     card = write_card(name, json.loads(metadata["parsenet"]), [], "nothing", None)
 
-    assert f"Any number of pictures of any one size from {smallest} up." in card
+    assert f"Any number of images of any one size from {smallest} up." in card
 
 
 def test_safetensors_come_out_as_they_went_in(checkpoint, tmp_path, capsys):
     out = tmp_path / "copy.safetensors"
 
-    assert main(["export", str(checkpoint), "--out", str(out), "--num-pictures", "1"]) == 0
+    assert main(["export", str(checkpoint), "--out", str(out), "--num-images", "1"]) == 0
 
     before, after = load_network(checkpoint), load_network(out)
     for name, value in before.network.state_dict().items():
         torch.testing.assert_close(after.network.state_dict()[name], value, rtol=0, atol=0)
     assert after.record["command"] == "parsenet export tiny.safetensors --out copy.safetensors " + (
-        "--num-pictures 1"
+        "--num-images 1"
     )
     assert "100.0000 % of 77,040 labels equal" in capsys.readouterr().out
 
@@ -152,7 +152,7 @@ def test_file_that_labels_otherwise_never_appears(
         match=r"^'wrong.safetensors' must label at least 99.99 % of pixels as the checkpoint does, "
         r"got \d+\.\d{3} % \(.+\). It was not written; try another `format`\.$",
     ):
-        export(checkpoint, ExportConfig(out, "safetensors", num_pictures=1))
+        export(checkpoint, ExportConfig(out, "safetensors", num_images=1))
 
     assert list(out.parent.iterdir()) == []
 
@@ -170,8 +170,8 @@ def test_file_that_labels_otherwise_never_appears(
             "`format` must be onnx, torch-export, safetensors, got 'caffe'. Use `onnx`.",
         ),
         (
-            {"out": "a.onnx", "format": "onnx", "num_pictures": 0},
-            "`num_pictures` must be at least 1, got 0.",
+            {"out": "a.onnx", "format": "onnx", "num_images": 0},
+            "`num_images` must be at least 1, got 0.",
         ),
         (
             {"out": "a.safetensors", "format": "safetensors", "preprocess_inside": True},
@@ -184,7 +184,7 @@ def test_file_that_labels_otherwise_never_appears(
         ),
         (
             {"out": "a.onnx", "format": "onnx", "labels": "b"},
-            "`labels` must come with `pictures`, got none. Give both folders.",
+            "`labels` must come with `images`, got none. Give both folders.",
         ),
     ],
 )
@@ -199,21 +199,21 @@ def test_contradictions_are_refused(tmp_path, options, message):
     assert str(caught.value).replace(f"{tmp_path}/", "") == message
 
 
-def test_int8_without_pictures_to_calibrate_on_is_refused(capsys):
+def test_int8_without_images_to_calibrate_on_is_refused(capsys):
     assert main(["export", "--out", "a.onnx", "--int8"]) == 2
 
     assert capsys.readouterr().err == (
-        "error: `int8` must come with `calibrate`, a folder of pictures like those to be labelled, "
+        "error: `int8` must come with `calibrate`, a folder of images like those to be labelled, "
         "got no folder. Give both or neither.\n"
     )
 
 
-def test_folder_without_pictures_is_refused(checkpoint, tmp_path):
-    config = ExportConfig(tmp_path / "a.onnx", "onnx", pictures=tmp_path)
+def test_folder_without_images_is_refused(checkpoint, tmp_path):
+    config = ExportConfig(tmp_path / "a.onnx", "onnx", images=tmp_path)
 
     with pytest.raises(
         DataNotFoundError,
-        match=rf"^`pictures` must be a folder of pictures, got none in '{tmp_path}'\. Check its na",
+        match=rf"^`images` must be a folder of images, got none in '{tmp_path}'\. Check its na",
     ):
         export(checkpoint, config)
 
@@ -221,16 +221,16 @@ def test_folder_without_pictures_is_refused(checkpoint, tmp_path):
 @pytest.mark.parametrize("is_own", [True, False])
 def test_card_takes_the_score_of_this_very_checkpoint(checkpoint, tmp_path, is_own):
     own = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    metrics = {"mean_iou": 0.5, "pixel_accuracy": 0.75, "protocol": "shapes val, 4 pictures"}
+    metrics = {"mean_iou": 0.5, "pixel_accuracy": 0.75, "protocol": "shapes val, 4 images"}
     metrics["card"] = {"checkpoint": own if is_own else "0" * 64}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     config = ExportConfig(
-        tmp_path / "a.safetensors", "safetensors", num_pictures=1, scores=tmp_path / "metrics.json"
+        tmp_path / "a.safetensors", "safetensors", num_images=1, scores=tmp_path / "metrics.json"
     )
 
     if is_own:
         text = export(checkpoint, config).card.read_text(encoding="utf-8")
-        assert "Mean IoU 50.00 %, pixel accuracy 75.00 %: shapes val, 4 pictures." in text
+        assert "Mean IoU 50.00 %, pixel accuracy 75.00 %: shapes val, 4 images." in text
         return
     with pytest.raises(
         ConfigError, match=f"^`scores` must be of this checkpoint .sha256 {own[:12]}"
@@ -242,7 +242,7 @@ def test_card_takes_the_score_of_this_very_checkpoint(checkpoint, tmp_path, is_o
 @pytest.mark.parametrize("inside", [True, False])
 def test_program_scores_are_the_networks_at_any_size(checkpoint, tmp_path, inside):
     done = export(
-        checkpoint, ExportConfig(tmp_path / "a.pt2", "torch-export", inside, num_pictures=1)
+        checkpoint, ExportConfig(tmp_path / "a.pt2", "torch-export", inside, num_images=1)
     )
 
     assert_scores_agree(done.path, checkpoint)
@@ -267,7 +267,7 @@ def test_every_network_is_exported(write_checkpoint, tmp_path, options, suffix):
     out = tmp_path / f"a{suffix}"
     kind = "onnx" if suffix == ".onnx" else "torch-export"
 
-    export(checkpoint, ExportConfig(out, kind, preprocess_inside=True, num_pictures=1))
+    export(checkpoint, ExportConfig(out, kind, preprocess_inside=True, num_images=1))
 
     # Traces of deep trunks ask for 17 pixels to a side; their ONNX takes any.
     sizes = SIZES if suffix == ".onnx" else [(33, 50), (64, 64), (17, 121)]
@@ -282,7 +282,7 @@ def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
     write_voc(tmp_path / "data", num_images=3, size=(40, 52))
     images = next((tmp_path / "data").rglob("JPEGImages"))
     config = ExportConfig(
-        tmp_path / "a.onnx", "onnx", preprocess_inside=True, pictures=images, calibrate=images,
+        tmp_path / "a.onnx", "onnx", preprocess_inside=True, images=images, calibrate=images,
         labels=images.with_name("SegmentationClass"),
     )  # fmt: skip
 
@@ -291,14 +291,14 @@ def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
     assert done.path.stat().st_size < 0.4 * checkpoint.stat().st_size
     assert Predictor.load(done.path).precision == "int8"
     assert done.losses is not None
-    assert done.losses["pictures"] == 6  # three of train, three of val; the rest has no label
+    assert done.losses["images"] == 6  # three of train, three of val; the rest has no label
     assert "Computes in int8" in done.card.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_model_in_the_box_loses_little_in_int8(tmp_path, voc_dir):
-    """Calibrated and scored on real pictures; all of val: `benchmarks/export.py`."""
+    """Calibrated and scored on real images; all of val: `benchmarks/export.py`."""
     names = (voc_dir / "ImageSets/Segmentation/val.txt").read_text().split()[::12]
     for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
         (tmp_path / folder).mkdir()
@@ -310,7 +310,7 @@ def test_model_in_the_box_loses_little_in_int8(tmp_path, voc_dir):
     done = export(
         None,
         ExportConfig(
-            out, "onnx", preprocess_inside=True, pictures=images, calibrate=voc_dir / "JPEGImages",
+            out, "onnx", preprocess_inside=True, images=images, calibrate=voc_dir / "JPEGImages",
             labels=tmp_path / "SegmentationClass",
         ),
     )  # fmt: skip

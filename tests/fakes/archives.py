@@ -39,7 +39,7 @@ def pack_zip(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def voc_files(num_images: int = 3, seed: int = 0) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
-    """Make what VOC 2012's tar holds, and the labels; SBD's pictures are among the others.
+    """Make what VOC 2012's tar holds, and the labels; SBD's images are among the others.
 
     Each of train, val, SBD alone has `num_images`.
     """
@@ -67,7 +67,7 @@ def voc_files(num_images: int = 3, seed: int = 0) -> tuple[dict[str, bytes], dic
 def sbd_files(num_images: int = 3, seed: int = 1) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
     """Make what SBD's tgz holds, and the labels.
 
-    Its pictures are those of `voc_files`: all of VOC train but the first, of VOC val but the
+    Its images are those of `voc_files`: all of VOC train but the first, of VOC val but the
     first, and all that VOC has no labels of.
     """
     generator = np.random.default_rng(seed)
@@ -98,7 +98,7 @@ def sbd_mat(label: np.ndarray) -> bytes:
 
 
 def siftflow_files(num_images: int = 4) -> dict[str, bytes]:
-    """Make what SIFT Flow's zip holds; the first picture is the test set, one has no labels."""
+    """Make what SIFT Flow's zip holds; the first image is the test set, one has no labels."""
     generator = np.random.default_rng(2)
     names = [f"coast_{i}" for i in range(num_images)]
     files = {"TestSet1.txt": f"{SIFTFLOW_FOLDER}\\{names[0]}.jpg\r\n".encode()}
@@ -182,14 +182,14 @@ def _jpeg(generator: np.random.Generator, size: tuple[int, int]) -> bytes:
 
 
 def _palette_png(label: np.ndarray) -> bytes:
-    picture = Image.fromarray(label)
-    picture.putpalette(VOC2012.pillow_palette())
+    image = Image.fromarray(label)
+    image.putpalette(VOC2012.pillow_palette())
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _encode(picture: np.ndarray, kind: str) -> bytes:
+def _encode(image: np.ndarray, kind: str) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind)
+    Image.fromarray(image).save(buffer, kind)
     return buffer.getvalue()

@@ -26,8 +26,8 @@ def write_camvid(
         for name in names:
             label = generator.integers(0, 12, (3, 4)).repeat(4, 0).repeat(4, 1).astype(np.uint8)
             label[0, 0] = 11
-            picture = generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-            Image.fromarray(picture).save(root / split / f"{name}{suffix}")
+            image = generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            Image.fromarray(image).save(root / split / f"{name}{suffix}")
             Image.fromarray(label).save(root / f"{split}annot" / f"{name}.png")
             stored[name] = label
     return stored

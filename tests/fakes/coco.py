@@ -14,9 +14,9 @@ SIZE = (12, 16)
 
 
 def write_coco(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
-    """Write `annotations/instances_{split}.json` and the pictures of `train` and `val`.
+    """Write `annotations/instances_{split}.json` and the images of `train` and `val`.
 
-    Every picture has a person as a polygon, a car as plain run lengths before it, and a toothbrush
+    Every image has a person as a polygon, a car as plain run lengths before it, and a toothbrush
     as compressed ones on top of both.
 
     Returns:
@@ -41,7 +41,7 @@ def write_coco(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, np.n
             add(record, image, 90, {"size": list(SIZE), "counts": compressed(brush)})
             add(record, image, 3, {"size": list(SIZE), "counts": plain(car)})
             add(record, image, 1, [rectangle(1, left, 11, left + 9)])
-            write_picture(root / split / f"{name}.jpg", generator)
+            write_image(root / split / f"{name}.jpg", generator)
             labels[name] = label
         write_record(root / "annotations" / f"instances_{split}.json", record)
     return labels
@@ -72,7 +72,7 @@ def write_panoptic(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, 
                 "file_name": f"{name}.png",
                 "segments_info": infos,
             })
-            write_picture(root / split / f"{name}.jpg", generator)
+            write_image(root / split / f"{name}.jpg", generator)
             label = np.full(SIZE, 255, np.uint8)
             for number, (_, _, index) in segments.items():
                 label[numbers == number] = index
@@ -89,7 +89,7 @@ def start_record() -> dict:
 
 
 def add_image(record: dict, file_name: str, size: tuple[int, int] = SIZE) -> int:
-    """Add a picture; return its number."""
+    """Add an image; return its number."""
     number = 100 + len(record["images"])
     height, width = size
     record["images"].append({
@@ -135,8 +135,8 @@ def write_record(path: Path, record: dict) -> None:
     path.write_text(json.dumps(record))
 
 
-def write_picture(path: Path, generator: np.random.Generator | None = None) -> None:
-    """Write a picture of noise."""
+def write_image(path: Path, generator: np.random.Generator | None = None) -> None:
+    """Write an image of noise."""
     generator = generator or np.random.default_rng(0)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(generator.integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(path)

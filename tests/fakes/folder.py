@@ -1,4 +1,4 @@
-"""A plain folder of pictures and masks in the default layout, with its taxonomy file."""
+"""A plain folder of images and masks in the default layout, with its taxonomy file."""
 
 from pathlib import Path
 from typing import Literal
@@ -30,8 +30,8 @@ def write_folder(
         for number in range(num_images):
             stem = f"{split}{number}"
             label = draw_label(generator, size, CLASSES.num_classes)
-            picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
-            Image.fromarray(picture).save(root / "images" / split / f"{stem}.png")
+            image = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+            Image.fromarray(image).save(root / "images" / split / f"{stem}.png")
             _write_mask(root / "labels" / split / f"{stem}.png", label, masks)
             labels[stem] = label
     return labels

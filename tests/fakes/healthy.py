@@ -1,4 +1,4 @@
-"""A folder of pictures and labels with nothing wrong in it, for tests that add one fault."""
+"""A folder of images and labels with nothing wrong in it, for tests that add one fault."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def write_healthy(
 ) -> Path:
     """Write `images/`, `labels/` and `taxonomy.yaml`; every label shows every class and void.
 
-    Pictures are coarse noise, so that no two look alike. Returns the root.
+    Images are coarse noise, so that no two look alike. Returns the root.
     """
     generator = np.random.default_rng(7)
     root.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def write_healthy(
 
 
 def image_at(root: Path, split: str = "train", number: int = 0) -> Path:
-    """Name a picture."""
+    """Name an image."""
     return root / "images" / split / f"{split}{number}.png"
 
 
@@ -49,7 +49,7 @@ def label_at(root: Path, split: str = "train", number: int = 0) -> Path:
 
 
 def write_image(root: Path, split: str, stem: str, image: np.ndarray) -> Path:
-    """Write a picture as PNG."""
+    """Write an image as PNG."""
     path = root / "images" / split / f"{stem}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image.astype(np.uint8)).save(path)
@@ -65,9 +65,9 @@ def write_label(root: Path, split: str, stem: str, label: np.ndarray) -> Path:
 
 
 def read(path: Path) -> np.ndarray:
-    """Read the numbers of a label, or the colours of a picture."""
-    with Image.open(path) as picture:
-        return np.array(picture)
+    """Read the numbers of a label, or the colours of an image."""
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 def each_label(root: Path, change) -> None:

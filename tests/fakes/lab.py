@@ -22,7 +22,7 @@ GRID = {
             "num_workers": 0, "crop": [24, 32], "scale": [1, 1], "check_labels": False,
         },
         "trainer": {"max_steps": 3, "accelerator": "cpu", "precision": "32-true"},
-        "scoring": {"pictures": 3, "samples": 1},
+        "scoring": {"images": 3, "samples": 1},
     },
     "rows": {
         "fc7": {"model": {"network": {"features": ["fc7"]}}},
@@ -71,7 +71,7 @@ def result_of(plan, score, collapsed=False, **changes):
         "highest_loss": 4.0,
         "norms": {"conv3": [[0, 100.0], [2, 10.0]], "fc7": [[0, 10.0], [2, None]]},
         "scales": {},
-        "num_pictures": 3,
+        "num_images": 3,
         "scores": {
             "pixel_accuracy": 0.5, "mean_accuracy": 0.5, "mean_iou": score,
             "frequency_weighted_iou": 0.5,

@@ -55,7 +55,7 @@ def write_pngs(
 
 
 def write_voc2010(root: Path, size: tuple[int, int], generator: np.random.Generator) -> None:
-    """Write the pictures and the lists of the detection task."""
+    """Write the images and the lists of the detection task."""
     voc = root / "VOCdevkit" / "VOC2010"
     (voc / "JPEGImages").mkdir(parents=True)
     (voc / "ImageSets" / "Main").mkdir(parents=True)
@@ -63,8 +63,8 @@ def write_voc2010(root: Path, size: tuple[int, int], generator: np.random.Genera
         path = voc / "ImageSets" / "Main" / f"{split}.txt"
         path.write_text("".join(f"{name}\n" for name in names))
         for name in names:
-            picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
-            Image.fromarray(picture).save(voc / "JPEGImages" / f"{name}.jpg")
+            image = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+            Image.fromarray(image).save(voc / "JPEGImages" / f"{name}.jpg")
 
 
 def _write_names(path: Path, names: tuple[str, ...]) -> None:

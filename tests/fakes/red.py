@@ -37,10 +37,10 @@ class RedSegmenter(Segmenter):
 
 
 def red_predictor(taxonomy: Taxonomy = SHAPES) -> Predictor:
-    """Return a predictor whose labels are `red_label` of a picture."""
+    """Return a predictor whose labels are `red_label` of an image."""
     return Predictor(RedSegmenter(taxonomy), taxonomy)
 
 
 def red_label(image: np.ndarray, num_classes: int = 5) -> np.ndarray:
-    """Work out the label of a picture by hand."""
+    """Work out the label of an image by hand."""
     return (image[..., 0].astype(int) * num_classes // 256).astype(np.uint8)

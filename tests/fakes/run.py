@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from parsenet.inference.pictures import draw_sample
+from parsenet.inference.images import draw_sample
 from parsenet.taxonomy import SHAPES
 
 
@@ -23,7 +23,7 @@ def _entry(name, iou, accuracy, precision, dice, pixels):
 METRICS = {
     "dataset": "shapes",
     "split": "val",
-    "num_pictures": 40,
+    "num_images": 40,
     "protocol": "native size, void left out",
     "pixel_accuracy": 0.9,
     "mean_accuracy": 0.8,

@@ -12,7 +12,7 @@ from tests.fakes.voc import draw_label
 def write_sbd(
     root: Path, num_images: int = 3, size: tuple[int, int] = (10, 14), seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Write `benchmark_RELEASE/dataset` with that many pictures each for train and val.
+    """Write `benchmark_RELEASE/dataset` with that many images each for train and val.
 
     Returns:
         the labels by id; they have no void.
@@ -27,8 +27,8 @@ def write_sbd(
         (base / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
         for name in names:
             label = draw_label(generator, size, 21, border=False)
-            picture = np.repeat(label[..., None] * 10, 3, axis=2).astype(np.uint8)
-            Image.fromarray(picture).save(base / "img" / f"{name}.jpg", quality=95)
+            image = np.repeat(label[..., None] * 10, 3, axis=2).astype(np.uint8)
+            Image.fromarray(image).save(base / "img" / f"{name}.jpg", quality=95)
             write_record(base / "cls" / f"{name}.mat", label)
             labels[name] = label
     return labels

@@ -14,11 +14,11 @@ TEST = ("coast_natu975", "insidecity_art947", "tallbuilding_urban9")
 def write_siftflow(
     root: Path, size: tuple[int, int] = (12, 16), seed: int = 0
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Write pictures and labels; `highway_bost181` has no annotation, as in the real set.
+    """Write images and labels; `highway_bost181` has no annotation, as in the real set.
 
     Returns:
         the stored semantic (0 void, 1..33) and geometric (-1 void, 1..3) maps by id. The test
-        pictures show neither cow (9), desert (11) nor moon (16).
+        images show neither cow (9), desert (11) nor moon (16).
     """
     generator = np.random.default_rng(seed)
     for kind in ("Images", "SemanticLabels", "GeoLabels"):
@@ -36,8 +36,8 @@ def write_siftflow(
             semantic[5, :3] = (9, 11, 16)
         if name == "highway_bost181":
             semantic[:], geometric[:] = 0, -1
-        picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(root / "Images" / FOLDER / f"{name}.jpg")
+        image = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(image).save(root / "Images" / FOLDER / f"{name}.jpg")
         names = np.array([["awning"], ["balcony"]], object)
         semantic, geometric = semantic.astype(np.uint8), geometric.astype(np.float64)
         savemat(root / "SemanticLabels" / FOLDER / f"{name}.mat", {"S": semantic, "names": names})

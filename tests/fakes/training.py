@@ -34,7 +34,7 @@ def make_batches(count, size=(12, 14), batch_size=1, seed=0):
         image = torch.randint(0, 256, (batch_size, 3, *size), generator=generator)
         label = torch.randint(0, 5, (batch_size, *size), generator=generator)
         label[:, :2] = 255
-        names = tuple(f"picture{number}_{i}" for i in range(batch_size))
+        names = tuple(f"image{number}_{i}" for i in range(batch_size))
         batches.append(Batch(image.byte(), label, names))
     return Batches(batches)
 

@@ -1,4 +1,4 @@
-"""Uploads as bytes: whole pictures of every format, and the broken ones that come in."""
+"""Uploads as bytes: whole images of every format, and the broken ones that come in."""
 
 import io
 import struct
@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 
-def picture_bytes(kind="PNG", size=(21, 34), seed=0, mode="RGB"):
-    """Encode a random picture of (height, width)."""
+def image_bytes(kind="PNG", size=(21, 34), seed=0, mode="RGB"):
+    """Encode a random image of (height, width)."""
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, kind)
@@ -21,7 +21,7 @@ def png_chunk(kind, data):
 
 
 def png_bomb(width, height, whole=False):
-    """A few kilobytes that claim, and if `whole` hold, a picture of any size."""
+    """A few kilobytes that claim, and if `whole` hold, an image of any size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     packer = zlib.compressobj(9)
     rows = height if whole else 1
@@ -38,7 +38,7 @@ def png_bomb(width, height, whole=False):
 def text_bomb():
     """A PNG whose compressed comment unfolds to 80 MB."""
     packed = zlib.compress(bytes(80_000_000), 9)
-    whole = picture_bytes()
+    whole = image_bytes()
     return whole[:33] + png_chunk(b"zTXt", b"comment\0\0" + packed) + whole[33:]
 
 
@@ -58,7 +58,7 @@ def broken_uploads():
     """List (name, bytes) of uploads that must be refused, none of which may end the server."""
     uploads = []
     for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"):
-        whole = picture_bytes(kind)
+        whole = image_bytes(kind)
         uploads += [(f"half a {kind}", whole[: len(whole) // 2])]
         uploads += [(f"only the start of a {kind}", whole[:12])]
     bmp = struct.pack("<IHHIIiiHHIIiiII", 70, 0, 0, 54, 40, -5, 5, 1, 24, 0, 16, 0, 0, 0, 0)
@@ -66,7 +66,7 @@ def broken_uploads():
         *uploads,
         ("nothing", b""),
         ("one byte", b"\xff"),
-        ("text", b"hello, I am a picture"),
+        ("text", b"hello, I am an image"),
         ("a web page", b"<!doctype html><script>alert(1)</script>"),
         ("an SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
         ("a PDF", b"%PDF-1.7\n" + bytes(100)),

@@ -11,9 +11,9 @@ from parsenet.taxonomy import VOC2012
 def write_voc(
     root: Path, num_images: int = 3, size: tuple[int, int] = (10, 14), seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Write `root/VOC2012` with that many pictures each for train, val and SBD; return the labels.
+    """Write `root/VOC2012` with that many images each for train, val and SBD; return the labels.
 
-    SBD's pictures are in trainaug alone; their labels have no void border. A picture shows its
+    SBD's images are in trainaug alone; their labels have no void border. An image shows its
     label: grey level 10 x class.
     """
     generator = np.random.default_rng(seed)
@@ -36,8 +36,8 @@ def write_voc(
     labels = {}
     for name in lists["trainval"] + extra:
         label = draw_label(generator, size, VOC2012.num_classes, border=name not in extra)
-        picture = np.repeat(np.minimum(label, 25)[..., None] * 10, 3, axis=2).astype(np.uint8)
-        Image.fromarray(picture).save(base / "JPEGImages" / f"{name}.jpg", quality=95)
+        image = np.repeat(np.minimum(label, 25)[..., None] * 10, 3, axis=2).astype(np.uint8)
+        Image.fromarray(image).save(base / "JPEGImages" / f"{name}.jpg", quality=95)
         folders = ["SegmentationClassAug"] if name in extra else ["SegmentationClass"]
         if name in lists["train"]:
             folders.append("SegmentationClassAug")
@@ -63,6 +63,6 @@ def draw_label(
 
 def write_palette_png(path: Path, label: np.ndarray, palette: list[int]) -> None:
     """Write a label as mode P, the way VOC stores them."""
-    picture = Image.fromarray(label)
-    picture.putpalette(palette)
-    picture.save(path)
+    image = Image.fromarray(label)
+    image.putpalette(palette)
+    image.save(path)

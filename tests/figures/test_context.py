@@ -62,7 +62,7 @@ def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
     assert other.labels != side.labels
 
 
-def test_label_maps_of_other_pictures_with_the_same_names_are_not_taken_up(pair, tmp_path):
+def test_label_maps_of_other_images_with_the_same_names_are_not_taken_up(pair, tmp_path):
     val, other = Shapes("val", size=(88, 88), count=1), Shapes("train", size=(88, 88), count=1)
     other.ids = val.ids
     score_side(pair[0], val, [0], tmp_path, "cpu")
@@ -73,7 +73,7 @@ def test_label_maps_of_other_pictures_with_the_same_names_are_not_taken_up(pair,
     assert side.images.dense(0).tolist() == fresh.images.dense(0).tolist()
 
 
-def test_pictures_are_sorted_by_what_context_gained(data):
+def test_images_are_sorted_by_what_context_gained(data):
     def counts(*right):
         each = [[[n, 100 - n], [0, 0]] for n in right]
         return ImageCounts.of(data.ids, np.array(each), 2)
@@ -93,7 +93,7 @@ def test_scores_classes_and_sheets_are_written(data, pair, tmp_path):
     record = json.loads((tmp_path / "out" / "context.json").read_text())
     scores = json.loads((tmp_path / "out" / "with" / "metrics.json").read_text())
     assert record["scores"]["mean_iou"]["b"]["value"] == pytest.approx(scores["mean_iou"])
-    gained = [entry["gain"] for entry in record["pictures"]]
+    gained = [entry["gain"] for entry in record["images"]]
     assert gained == sorted(gained, reverse=True)
     page = (tmp_path / "out" / "context.md").read_text()
     assert "| IoU ball" in page
@@ -104,15 +104,15 @@ def test_scores_classes_and_sheets_are_written(data, pair, tmp_path):
     assert {Path(path).suffix for path in written} == {".html", ".md", ".json", ".png"}
 
 
-def test_page_shows_pictures_and_classes_by_gain_and_needs_no_other_file(data, pair, tmp_path):
+def test_page_shows_images_and_classes_by_gain_and_needs_no_other_file(data, pair, tmp_path):
     sides = tuple(score_side(path, data, range(3), tmp_path, "cpu") for path in pair)
 
     page = write_context(tmp_path, data, "val", sides)[0].read_text()
 
     assert f"with context, {tmp_path.name}/with.safetensors: shapes val" in page
     record = json.loads((tmp_path / "context.json").read_text())
-    gains = [round(100 * entry["gain"], 1) for entry in record["pictures"]]
-    best, _, worst = page.partition("Pictures that lost most")
+    gains = [round(100 * entry["gain"], 1) for entry in record["images"]]
+    best, _, worst = page.partition("Images that lost most")
     shown = [re.findall(r"with context: [\d.]+ \(([+-][\d.]+)\)</fig", x) for x in (best, worst)]
     assert [list(map(float, x)) for x in shown] == [
         [gain for gain in gains if gain > 0], [gain for gain in gains[::-1] if gain < 0],

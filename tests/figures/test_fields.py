@@ -65,7 +65,7 @@ def test_gradients_fill_the_field_and_never_leave_it(name, monkeypatch):
         assert (first, end) == (int(rows[0]), int(rows[-1]) + 1), tap
 
 
-def test_span_ends_at_the_picture():
+def test_span_ends_at_the_image():
     assert Field(-27, 34, 8).span(0, 100) == (0, 35)
     assert Field(-27, 34, 8).span(12, 100) == (69, 100)
 

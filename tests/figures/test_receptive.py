@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from parsenet.errors import ConfigError
-from parsenet.figures.receptive import Probe, draw_fields, mean_shares, probe_picture, write_fields
+from parsenet.figures.receptive import Probe, draw_fields, mean_shares, probe_image, write_fields
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def image():
 def test_heat_is_the_change_of_the_activation_under_the_patch(make_subject, image):
     subject, probe = make_subject(), Probe(patch=8, stride=8, noise="grey", at=(20, 28), channel=3)
 
-    (seen,) = probe_picture(subject, image, probe, ["conv4"])
+    (seen,) = probe_image(subject, image, probe, ["conv4"])
 
     def activation(pixels):
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
@@ -43,7 +43,7 @@ def test_greatest_activation_is_watched_and_all_taps_in_one_pass(make_subject, i
         x = torch.from_numpy(image).permute(2, 0, 1)[None]
         maps = subject.network.trunk(subject.network.preprocess(x))
 
-    seen = probe_picture(subject, image, Probe(stride=16), ["conv3", "fc7"])
+    seen = probe_image(subject, image, Probe(stride=16), ["conv3", "fc7"])
 
     assert [one.tap for one in seen] == ["conv3", "fc7"]
     for one in seen:
@@ -54,7 +54,7 @@ def test_greatest_activation_is_watched_and_all_taps_in_one_pass(make_subject, i
 def test_shares_are_areas(make_subject, image):
     probe = Probe(patch=8, stride=8, at=(0, 0), threshold=1.0)
 
-    (seen,) = probe_picture(make_subject(), image, probe, ["fc7"])
+    (seen,) = probe_image(make_subject(), image, probe, ["fc7"])
 
     # The cell (0, 0) of fc7 sees the first 35 rows and columns; one position changes it most.
     assert seen.box == (0, 35, 0, 35)
@@ -66,7 +66,7 @@ def test_shares_are_areas(make_subject, image):
             "theoretical_size": 62,
             "theoretical_share": seen.theoretical_share,
             "empirical_share": seen.empirical_share,
-            "pictures": 2,
+            "images": 2,
         }
     ]
 
@@ -75,7 +75,7 @@ def test_same_seed_gives_the_same_heat_and_every_noise_another(make_subject, ima
     subject = make_subject()
 
     def heat(**options):
-        return probe_picture(subject, image, Probe(stride=28, at=(20, 28), **options))[0].heat
+        return probe_image(subject, image, Probe(stride=28, at=(20, 28), **options))[0].heat
 
     assert np.array_equal(heat(), heat())
     drawn = [heat(), heat(seed=1), heat(noise="gaussian"), heat(noise="grey")]
@@ -87,23 +87,23 @@ def test_network_that_sees_nothing_has_no_field_in_fact(make_subject, image):
     with torch.no_grad():
         subject.network.trunk.fc7.weight.zero_()
 
-    (seen,) = probe_picture(subject, image, Probe(stride=28))
+    (seen,) = probe_image(subject, image, Probe(stride=28))
 
     assert seen.empirical_share == 0
 
 
-def test_pictures_and_numbers_are_written(make_subject, image, tmp_path):
+def test_images_and_numbers_are_written(make_subject, image, tmp_path):
     subject, probe = make_subject(), Probe(stride=14)
-    seen = probe_picture(subject, image, probe, ["conv3", "conv4", "fc7"])
+    seen = probe_image(subject, image, probe, ["conv3", "conv4", "fc7"])
 
     draw_fields(tmp_path / "one.png", image, seen)
     record = json.loads(write_fields(tmp_path, subject, probe, {"one": seen}).read_text())
 
-    with Image.open(tmp_path / "one.png") as picture:
-        assert len(picture.convert("RGB").getcolors(1 << 20)) > 100
+    with Image.open(tmp_path / "one.png") as drawn:
+        assert len(drawn.convert("RGB").getcolors(1 << 20)) > 100
     assert record["probe"]["stride"] == 14
     assert [row["tap"] for row in record["mean"]] == ["conv3", "conv4", "fc7"]
-    heat = record["pictures"]["one"][2]["heat"]
+    heat = record["images"]["one"][2]["heat"]
     np.testing.assert_allclose(heat, seen[2].heat, rtol=1e-3)
 
 
@@ -115,7 +115,7 @@ def test_pictures_and_numbers_are_written(make_subject, image, tmp_path):
         (
             {"at": (40, 0)},
             ["fc7"],
-            "`at` must be a pixel (row, column) of the picture of 40 x 56, got 40, 0.",
+            "`at` must be a pixel (row, column) of the image of 40 x 56, got 40, 0.",
         ),
         ({"patch": 0}, [], "`patch`, `stride` and `batch` must be at least 1, got 0, 16 and 8."),
         ({"threshold": 0.0}, [], "`threshold` must be in (0, 1], got 0.0."),
@@ -123,6 +123,6 @@ def test_pictures_and_numbers_are_written(make_subject, image, tmp_path):
 )
 def test_what_cannot_be_probed_is_refused(options, taps, message, make_subject, image):
     with pytest.raises(ConfigError) as error:
-        probe_picture(make_subject(), image, Probe(**options), taps)
+        probe_image(make_subject(), image, Probe(**options), taps)
 
     assert str(error.value) == message

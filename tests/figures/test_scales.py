@@ -78,8 +78,8 @@ def test_files_hold_every_feature_and_what_was_run(options, make_subject, images
     expected = {"conv3", "conv4", "conv5", "fc7", "pool6"}
     assert {row["feature"] for row in rows if row["normalized"] == "False"} == expected
     assert any(row["normalized"] == "True" for row in rows) == subject_normalizes(options)
-    with Image.open(png) as picture:
-        assert picture.width > picture.height
+    with Image.open(png) as image:
+        assert image.width > image.height
 
 
 def subject_normalizes(options):

@@ -19,8 +19,8 @@ def predictor():
 
 
 @pytest.fixture
-def write_picture(tmp_path):
-    """Return a function that writes a random picture below `tmp_path` and returns its path."""
+def write_image(tmp_path):
+    """Return a function that writes a random image below `tmp_path` and returns its path."""
 
     def write(name, size=(21, 34), seed=0):
         path = tmp_path / name

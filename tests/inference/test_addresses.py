@@ -4,7 +4,7 @@ import time
 import pytest
 
 from parsenet.errors import ImageError
-from parsenet.inference.addresses import fetch_picture
+from parsenet.inference.addresses import fetch_image
 from tests.fakes.web import serving
 
 
@@ -23,12 +23,12 @@ def reply(content, status=200, headers=()):
 
 def refusal(address, message, **options):
     with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
-        fetch_picture(address, **options)
+        fetch_image(address, **options)
 
 
 def test_content_is_fetched():
-    with serving(reply(b"picture")) as address:
-        assert fetch_picture(f"{address}/a.jpg") == b"picture"
+    with serving(reply(b"image")) as address:
+        assert fetch_image(f"{address}/a.jpg") == b"image"
 
 
 def test_redirect_is_followed():
@@ -37,7 +37,7 @@ def test_redirect_is_followed():
         reply(b"there" if not to else b"", 302 if to else 200, to)(request)
 
     with serving(answer) as address:
-        assert fetch_picture(f"{address}/a.jpg") == b"there"
+        assert fetch_image(f"{address}/a.jpg") == b"there"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_redirect_is_followed():
     [
         (
             "file:///etc/hostname",
-            "give a picture, got the answer 302 (Found - Redirection to url "
+            "give an image, got the answer 302 (Found - Redirection to url "
             "'file:///etc/hostname' is not allowed). Open it in a browser.",
         ),
         (
@@ -68,7 +68,7 @@ def test_redirects_without_end_are_refused():
         reply(b"", 302, [("Location", f"/{len(count)}")])(request)
 
     with serving(answer) as address, pytest.raises(ImageError, match="got the answer 302"):
-        fetch_picture(address)
+        fetch_image(address)
 
     assert len(count) <= 7
 
@@ -86,7 +86,7 @@ def test_error_of_the_server_is_told():
     with serving(reply(b"", 404)) as address:
         refusal(
             address,
-            f"'{address}' must give a picture, got the answer 404 (Not Found). Open it in a "
+            f"'{address}' must give an image, got the answer 404 (Not Found). Open it in a "
             "browser.",
         )
 
@@ -110,7 +110,7 @@ def test_dripping_server_is_given_up():
             time.sleep(0.02)
 
     with serving(answer) as address, pytest.raises(ImageError, match="must answer in time, got "):
-        fetch_picture(address, deadline=0.2)
+        fetch_image(address, deadline=0.2)
 
 
 def test_cut_connection_is_told():
@@ -118,7 +118,7 @@ def test_cut_connection_is_told():
         serving(reply(b"short", headers=[("Content-Length", "100")])) as address,
         pytest.raises(ImageError, match=r"must be whole, got 5 of 100 bytes\. Try again\.$"),
     ):
-        fetch_picture(address)
+        fetch_image(address)
 
 
 def test_server_that_is_not_there_is_named():
@@ -126,9 +126,9 @@ def test_server_that_is_not_there_is_named():
         pass
 
     with pytest.raises(ImageError, match=f"^'{address}' must be reachable, got "):
-        fetch_picture(address)
+        fetch_image(address)
 
 
 def test_address_that_is_none_is_named():
     with pytest.raises(ImageError, match=r"^'http://\[' must be reachable, got "):
-        fetch_picture("http://[")
+        fetch_image("http://[")

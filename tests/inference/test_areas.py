@@ -27,12 +27,12 @@ def test_areas_of_classes_above_255_are_counted():
     assert measure_areas(np.array([[300, 458, 458]], np.uint16)) == {458: 2, 300: 1}
 
 
-def test_table_has_a_line_per_picture_and_class(tmp_path):
+def test_table_has_a_line_per_image_and_class(tmp_path):
     write_areas(tmp_path, [ENTRY], SHAPES)
 
     with (tmp_path / "areas.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
-            ["picture", "index", "class", "pixels", "share"],
+            ["image", "index", "class", "pixels", "share"],
             ["sub/a", "2", "moon", "6", "0.75"],
             ["sub/a", "0", "background", "2", "0.25"],
         ]
@@ -43,7 +43,7 @@ def test_records_tell_the_same(tmp_path):
 
     assert json.loads((tmp_path / "areas.json").read_text(encoding="utf-8")) == [
         {
-            "picture": "sub/a",
+            "image": "sub/a",
             "source": "in/sub/a.jpg",
             "height": 2,
             "width": 4,
@@ -58,7 +58,7 @@ def test_records_tell_the_same(tmp_path):
 def test_tables_of_nothing_are_empty(tmp_path):
     write_areas(tmp_path, [], SHAPES)
 
-    assert (tmp_path / "areas.csv").read_text() == "picture,index,class,pixels,share\n"
+    assert (tmp_path / "areas.csv").read_text() == "image,index,class,pixels,share\n"
     assert json.loads((tmp_path / "areas.json").read_text()) == []
 
 

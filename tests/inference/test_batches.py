@@ -18,7 +18,7 @@ def batches(given, size, device_type="cpu"):
     return [[int(x.name) for x in batch] for batch in form_batches(given, size, device_type)]
 
 
-def test_pictures_of_equal_size_go_together():
+def test_images_of_equal_size_go_together():
     assert batches(frames(5, 7, 5, 7), 2) == [[0, 2], [1, 3]]
 
 
@@ -26,7 +26,7 @@ def test_last_batches_may_be_smaller():
     assert batches(frames(5, 7, 5, 5), 2) == [[0, 2], [1], [3]]
 
 
-def test_picture_waits_for_four_batches_at_most():
+def test_image_waits_for_four_batches_at_most():
     given = frames(5, *range(10, 20))
 
     assert batches(given, 2)[0] == [0]
@@ -35,13 +35,13 @@ def test_picture_waits_for_four_batches_at_most():
     assert len(seen) == 9
 
 
-def test_waiting_pictures_hold_a_bounded_number_of_pixels(monkeypatch):
+def test_waiting_images_hold_a_bounded_number_of_pixels(monkeypatch):
     monkeypatch.setattr("parsenet.inference.batches.AHEAD_PIXELS", 20)
 
     assert batches(frames(9, 8, 7, 6), 4) == [[0], [1], [2], [3]]
 
 
-def test_every_picture_comes_once():
+def test_every_image_comes_once():
     given = frames(*np.random.default_rng(0).integers(1, 6, 200).tolist())
 
     found = [name for batch in batches(given, 3) for name in batch]
@@ -58,7 +58,7 @@ def test_size_is_chosen_by_the_device(device_type, size):
     assert len(batches(frames(*[4] * 40), None, device_type)[0]) == size
 
 
-def test_chosen_size_is_smaller_for_large_pictures(monkeypatch):
+def test_chosen_size_is_smaller_for_large_images(monkeypatch):
     monkeypatch.setattr("parsenet.inference.batches._AUTO_PIXELS", 12)
 
     assert batches(frames(*[4] * 6), None, "cuda") == [[0, 1, 2], [3, 4, 5]]

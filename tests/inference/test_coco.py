@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 
 from parsenet.inference.coco import (
     encode_regions,
-    number_pictures,
+    number_images,
     write_coco,
 )
 from parsenet.taxonomy import SHAPES, Taxonomy
@@ -24,7 +24,7 @@ LABEL[12:18, 20:30] = 4
 
 
 def written(folder, form, names=("a", "b")):
-    """Write the same label for several pictures; return what COCO reads of it."""
+    """Write the same label for several images; return what COCO reads of it."""
     entries = [
         {
             "name": name,
@@ -50,7 +50,7 @@ def test_coco_reads_the_masks_back(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["rle", "polygons"])
-def test_every_picture_has_an_entry_per_class_but_the_background(tmp_path, form):
+def test_every_image_has_an_entry_per_class_but_the_background(tmp_path, form):
     results = written(tmp_path, form)
 
     found = [(x["image_id"], x["category_id"]) for x in results.dataset["annotations"]]
@@ -63,7 +63,7 @@ def test_area_of_run_lengths_is_that_of_the_mask(tmp_path):
     assert [int(x["area"]) for x in results.dataset["annotations"]][:2] == [52, 60]
 
 
-def test_pictures_and_classes_are_named(tmp_path):
+def test_images_and_classes_are_named(tmp_path):
     results = written(tmp_path, "rle")
 
     assert results.dataset["images"][1] == {
@@ -72,7 +72,7 @@ def test_pictures_and_classes_are_named(tmp_path):
     assert [x["name"] for x in results.dataset["categories"]] == list(SHAPES.names[1:])
 
 
-def test_pictures_without_regions_of_that_form_are_left_out(tmp_path):
+def test_images_without_regions_of_that_form_are_left_out(tmp_path):
     entry = {"name": "a", "source": "a.jpg", "size": [2, 2], "areas": {}}
 
     write_coco(tmp_path, [entry], "rle", SHAPES)
@@ -118,5 +118,5 @@ def test_box_of_polygons_is_that_of_the_mask():
         ([], []),
     ],
 )
-def test_picture_ids_are_the_numbers_in_their_names(names, ids):
-    assert number_pictures(names) == ids
+def test_image_ids_are_the_numbers_in_their_names(names, ids):
+    assert number_images(names) == ids

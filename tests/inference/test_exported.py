@@ -27,12 +27,12 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def picture():
+def image():
     """Noise, green to the left and red to the right: the mean is neither side's."""
-    image = np.random.default_rng(0).integers(0, 200, (20, 70, 3), dtype=np.uint8)
-    image[:, :35, 1] += 40
-    image[:, 35:, 0] += 55
-    return image
+    pixels = np.random.default_rng(0).integers(0, 200, (20, 70, 3), dtype=np.uint8)
+    pixels[:, :35, 1] += 40
+    pixels[:, 35:, 0] += 55
+    return pixels
 
 
 def refused(kind, message, *arguments):
@@ -40,20 +40,20 @@ def refused(kind, message, *arguments):
         Predictor.load(*arguments)
 
 
-def test_labels_are_those_of_the_files_scores(file, picture):
-    label = Predictor.load(file)(picture)
+def test_labels_are_those_of_the_files_scores(file, image):
+    label = Predictor.load(file)(image)
 
-    scores = picture + CONTEXT_WEIGHT * picture.mean((0, 1))
+    scores = image + CONTEXT_WEIGHT * image.mean((0, 1))
     np.testing.assert_array_equal(label, scores.argmax(2))
 
 
-def test_program_runs_like_the_onnx_file(file, tmp_path, picture):
-    whole = Predictor.load(file)(picture)
+def test_program_runs_like_the_onnx_file(file, tmp_path, image):
+    whole = Predictor.load(file)(image)
     path = write_program(tmp_path / "colours.pt2")
     cut = InferenceConfig(window=24, overlap=8)
 
-    np.testing.assert_array_equal(Predictor.load(path)(picture), whole)
-    np.testing.assert_array_equal(Predictor.load(path, config=cut)(picture), whole)
+    np.testing.assert_array_equal(Predictor.load(path)(image), whole)
+    np.testing.assert_array_equal(Predictor.load(path, config=cut)(image), whole)
 
 
 def test_classes_and_colours_are_the_files_own(file):
@@ -64,52 +64,52 @@ def test_classes_and_colours_are_the_files_own(file):
     assert (predictor.precision, predictor.device.type) == ("32-true", "cpu")
 
 
-def test_windows_share_the_context_of_the_whole(file, picture):
-    whole = Predictor.load(file)(picture)
+def test_windows_share_the_context_of_the_whole(file, image):
+    whole = Predictor.load(file)(image)
     cut = InferenceConfig(window=24, overlap=8)
 
-    shared = Predictor.load(file, config=cut)(picture)
+    shared = Predictor.load(file, config=cut)(image)
     alone = Predictor.load(file, config=InferenceConfig(window=24, overlap=8, context="window"))
 
     np.testing.assert_array_equal(shared, whole)
-    assert (alone(picture) != whole).any()
+    assert (alone(image) != whole).any()
 
 
-def test_memory_budget_cuts_pictures(file, picture):
+def test_memory_budget_cuts_images(file, image):
     seen = []
     predictor = Predictor.load(file, config=InferenceConfig(memory=1e-4, overlap=4))
 
-    predictor.predict([picture], progress=lambda done, total: seen.append(total))
+    predictor.predict([image], progress=lambda done, total: seen.append(total))
 
     assert seen[0] > 2
 
 
-def test_pictures_of_one_size_run_together(file, picture):
+def test_images_of_one_size_run_together(file, image):
     predictor = Predictor.load(file)
-    other = picture[::-1].copy()
+    other = image[::-1].copy()
 
-    labels = predictor.batch([picture, other])
+    labels = predictor.batch([image, other])
 
     np.testing.assert_array_equal(labels[1], labels[0][::-1])
 
 
-def test_preprocessing_outside_is_done_for_the_file(tmp_path, picture):
+def test_preprocessing_outside_is_done_for_the_file(tmp_path, image):
     """The file would refuse floats; what it gets shows in the message."""
     interface = RECORD["interface"] | {"preprocess_inside": False}
     predictor = Predictor.load(write_onnx(tmp_path / "a.onnx", RECORD | {"interface": interface}))
 
     with pytest.raises(Exception, match="float"):
-        predictor(picture)
+        predictor(image)
 
 
-def test_command_runs_an_exported_file(file, tmp_path, picture, monkeypatch):
+def test_command_runs_an_exported_file(file, tmp_path, image, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(picture).save("photo.png")
+    Image.fromarray(image).save("photo.png")
 
     assert main(["predict", str(file), "photo.png", "--quiet"]) == 0
 
     label = np.asarray(Image.open("predictions/photo.png"))
-    np.testing.assert_array_equal(label, Predictor.load(file)(picture))
+    np.testing.assert_array_equal(label, Predictor.load(file)(image))
 
 
 def test_file_without_context_takes_none(tmp_path):

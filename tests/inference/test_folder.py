@@ -11,16 +11,16 @@ from parsenet.inference.folder import RunConfig, predict_all
 from parsenet.inference.frames import ReadConfig
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.results import SaveConfig
-from parsenet.inference.sources import find_pictures
+from parsenet.inference.sources import find_images
 from tests.fakes.red import red_label, red_predictor
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that predicts the pictures of `tmp_path`/in into `tmp_path`/out."""
+    """Return a function that predicts the images of `tmp_path`/in into `tmp_path`/out."""
 
     def predict(kinds=("label",), saving=None, reading=ReadConfig(), **options):
-        found = find_pictures([tmp_path / "in"], recursive=True).found
+        found = find_images([tmp_path / "in"], recursive=True).found
         saving = saving or SaveConfig(kinds, opacity=0.5)
         options = RunConfig(**{"progress": False} | options)
         return predict_all(red_predictor(), found, tmp_path / "out", saving, reading, options)
@@ -30,7 +30,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def interrupt_third(monkeypatch):
-    """Make the third picture of a run stop it, as Ctrl-C does."""
+    """Make the third image of a run stop it, as Ctrl-C does."""
     call, count = Predictor.predict, iter(range(10))
 
     def predict(self, *arguments, **options):
@@ -46,33 +46,33 @@ def listed(folder):
     return sorted(name for name in names if name != "journal.jsonl")
 
 
-def test_every_picture_gets_a_label_of_its_name(run, write_picture, tmp_path):
-    write_picture("in/a.png")
-    write_picture("in/sub/b.jpg")
+def test_every_image_gets_a_label_of_its_name(run, write_image, tmp_path):
+    write_image("in/a.png")
+    write_image("in/sub/b.jpg")
 
     run()
 
     assert listed(tmp_path / "out") == ["a.png", "sub/b.png"]
 
 
-def test_written_label_is_that_of_the_picture(run, write_picture, tmp_path):
-    with Image.open(write_picture("in/a.png")) as picture:
-        expected = red_label(np.array(picture))
+def test_written_label_is_that_of_the_image(run, write_image, tmp_path):
+    with Image.open(write_image("in/a.png")) as image:
+        expected = red_label(np.array(image))
 
     run()
 
-    with Image.open(tmp_path / "out" / "a.png") as picture:
-        np.testing.assert_array_equal(np.array(picture), expected)
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        np.testing.assert_array_equal(np.array(image), expected)
 
 
-def test_done_pictures_are_reported(run, write_picture):
-    path = write_picture("in/a.png")
+def test_done_images_are_reported(run, write_image):
+    path = write_image("in/a.png")
 
     assert run().done == [str(path)]
 
 
-def test_every_kind_lies_where_it_is_said_to(run, write_picture, tmp_path):
-    write_picture("in/a.png")
+def test_every_kind_lies_where_it_is_said_to(run, write_image, tmp_path):
+    write_image("in/a.png")
 
     run(("label", "overlay", "probabilities", "entropy", "areas", "coco", "sheet"))
 
@@ -82,18 +82,18 @@ def test_every_kind_lies_where_it_is_said_to(run, write_picture, tmp_path):
     ]  # fmt: skip
 
 
-def test_overlay_alone_writes_no_label(run, write_picture, tmp_path):
-    write_picture("in/a.png")
+def test_overlay_alone_writes_no_label(run, write_image, tmp_path):
+    write_image("in/a.png")
 
     run(("overlay",))
 
     assert listed(tmp_path / "out") == ["overlay/a.jpg"]
 
 
-def test_bad_picture_does_not_end_the_run(run, write_picture, tmp_path):
-    first = write_picture("in/a.png")
-    (tmp_path / "in" / "b.jpg").write_bytes(b"no picture")
-    last = write_picture("in/c.png")
+def test_bad_image_does_not_end_the_run(run, write_image, tmp_path):
+    first = write_image("in/a.png")
+    (tmp_path / "in" / "b.jpg").write_bytes(b"no image")
+    last = write_image("in/c.png")
 
     report = run()
 
@@ -103,8 +103,8 @@ def test_bad_picture_does_not_end_the_run(run, write_picture, tmp_path):
     )
 
 
-def test_failed_pictures_are_written_down_with_their_reasons(run, write_picture, tmp_path):
-    path = write_picture("in/a.png")
+def test_failed_images_are_written_down_with_their_reasons(run, write_image, tmp_path):
+    path = write_image("in/a.png")
     path.write_bytes(path.read_bytes()[:300])
 
     report = run()
@@ -113,12 +113,12 @@ def test_failed_pictures_are_written_down_with_their_reasons(run, write_picture,
     assert written == {str(path): report.failed[str(path)]}
 
 
-def test_network_that_fails_costs_one_picture_of_its_batch(run, write_picture, monkeypatch):
+def test_network_that_fails_costs_one_image_of_its_batch(run, write_image, monkeypatch):
     call = Predictor.predict
-    bad = write_picture("in/b.png", seed=1)
-    good = [write_picture("in/a.png"), write_picture("in/c.png", seed=2)]
-    with Image.open(bad) as picture:
-        wrong = np.array(picture)
+    bad = write_image("in/b.png", seed=1)
+    good = [write_image("in/a.png"), write_image("in/c.png", seed=2)]
+    with Image.open(bad) as opened:
+        wrong = np.array(opened)
 
     def predict(self, images, **options):
         if any(np.array_equal(image, wrong) for image in images):
@@ -133,53 +133,53 @@ def test_network_that_fails_costs_one_picture_of_its_batch(run, write_picture, m
     assert sorted(report.done) == [str(path) for path in good]
 
 
-def test_list_of_failures_goes_when_all_is_well(run, write_picture, tmp_path):
+def test_list_of_failures_goes_when_all_is_well(run, write_image, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").touch()
     run()
-    write_picture("in/a.png")
+    write_image("in/a.png")
 
     run()
 
     assert listed(tmp_path / "out") == ["a.png"]
 
 
-def test_existing_results_are_kept(run, write_picture, tmp_path):
-    write_picture("in/a.png")
-    write_picture("out/a.png").write_bytes(b"mine")
+def test_existing_results_are_kept(run, write_image, tmp_path):
+    write_image("in/a.png")
+    write_image("out/a.png").write_bytes(b"mine")
 
     run()
 
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
 
 
-def test_existing_results_count_as_skipped(run, write_picture):
-    path = write_picture("in/a.png")
+def test_existing_results_count_as_skipped(run, write_image):
+    path = write_image("in/a.png")
     run()
 
     assert run().skipped == [str(path)]
 
 
-def test_done_pictures_are_not_even_opened(run, write_picture):
-    path = write_picture("in/a.png")
+def test_done_images_are_not_even_opened(run, write_image):
+    path = write_image("in/a.png")
     run()
-    path.write_bytes(b"no picture any more")
+    path.write_bytes(b"no image any more")
 
     assert run().skipped == [str(path)]
 
 
-def test_existing_results_are_replaced_when_asked(run, write_picture, tmp_path):
-    write_picture("in/a.png")
-    write_picture("out/a.png").write_bytes(b"mine")
+def test_existing_results_are_replaced_when_asked(run, write_image, tmp_path):
+    write_image("in/a.png")
+    write_image("out/a.png").write_bytes(b"mine")
 
     run(overwrite=True)
 
     assert (tmp_path / "out" / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_missing_overlay_is_added_to_an_existing_label(run, write_picture, tmp_path):
-    write_picture("in/a.png")
-    write_picture("out/a.png").write_bytes(b"mine")
+def test_missing_overlay_is_added_to_an_existing_label(run, write_image, tmp_path):
+    write_image("in/a.png")
+    write_image("out/a.png").write_bytes(b"mine")
 
     run(("label", "overlay"))
 
@@ -187,20 +187,20 @@ def test_missing_overlay_is_added_to_an_existing_label(run, write_picture, tmp_p
     assert (tmp_path / "out" / "overlay" / "a.jpg").is_file()
 
 
-def test_areas_of_earlier_runs_stay_in_the_table(run, write_picture, tmp_path):
-    first = write_picture("in/a.png")
+def test_areas_of_earlier_runs_stay_in_the_table(run, write_image, tmp_path):
+    first = write_image("in/a.png")
     run(("areas",))
     first.unlink()
-    write_picture("in/b.png")
+    write_image("in/b.png")
 
     run(("areas",))
 
     records = json.loads((tmp_path / "out" / "areas.json").read_text(encoding="utf-8"))
-    assert [record["picture"] for record in records] == ["a", "b"]
+    assert [record["image"] for record in records] == ["a", "b"]
 
 
-def test_areas_are_made_up_for_labels_that_were_made_without(run, write_picture, tmp_path):
-    path = write_picture("in/a.png")
+def test_areas_are_made_up_for_labels_that_were_made_without(run, write_image, tmp_path):
+    path = write_image("in/a.png")
     run()
 
     report = run(("areas", "coco"))
@@ -209,13 +209,13 @@ def test_areas_are_made_up_for_labels_that_were_made_without(run, write_picture,
     assert json.loads((tmp_path / "out" / "coco.json").read_text())[0]["image_id"] == 1
 
 
-def test_results_of_another_picture_are_no_results_of_this_one(write_picture, tmp_path):
-    first, second = write_picture("a/x.png"), write_picture("b/x.png")
+def test_results_of_another_image_are_no_results_of_this_one(write_image, tmp_path):
+    first, second = write_image("a/x.png"), write_image("b/x.png")
     options = RunConfig(progress=False)
-    predict_all(red_predictor(), find_pictures([first]).found, tmp_path / "out", run=options)
+    predict_all(red_predictor(), find_images([first]).found, tmp_path / "out", run=options)
 
     report = predict_all(
-        red_predictor(), find_pictures([second]).found, tmp_path / "out", run=options
+        red_predictor(), find_images([second]).found, tmp_path / "out", run=options
     )
 
     assert report.failed == {
@@ -224,8 +224,8 @@ def test_results_of_another_picture_are_no_results_of_this_one(write_picture, tm
     }
 
 
-def test_folder_of_another_model_is_refused(run, write_picture, tmp_path):
-    write_picture("in/a.png")
+def test_folder_of_another_model_is_refused(run, write_image, tmp_path):
+    write_image("in/a.png")
     run(settings={"model": "old", "flip": False})
     message = (
         f"`out` must be empty or made with the same settings, got '{tmp_path / 'out'}' made with "
@@ -236,17 +236,17 @@ def test_folder_of_another_model_is_refused(run, write_picture, tmp_path):
         run(settings={"model": "new", "flip": False})
 
 
-def test_folder_of_another_model_is_written_over_when_asked(run, write_picture):
-    path = write_picture("in/a.png")
+def test_folder_of_another_model_is_written_over_when_asked(run, write_image):
+    path = write_image("in/a.png")
     run(settings={"model": "old"})
 
     assert run(settings={"model": "new"}, overwrite=True).done == [str(path)]
 
 
 @pytest.mark.usefixtures("interrupt_third")
-def test_interrupted_run_leaves_whole_files(run, write_picture, tmp_path):
+def test_interrupted_run_leaves_whole_files(run, write_image, tmp_path):
     for index in range(4):
-        write_picture(f"in/{index}.png")
+        write_image(f"in/{index}.png")
 
     with pytest.raises(KeyboardInterrupt):
         run()
@@ -258,9 +258,9 @@ def test_interrupted_run_leaves_whole_files(run, write_picture, tmp_path):
 
 
 @pytest.mark.usefixtures("interrupt_third")
-def test_interrupted_run_goes_on_where_it_stopped(run, write_picture):
+def test_interrupted_run_goes_on_where_it_stopped(run, write_image):
     for index in range(4):
-        write_picture(f"in/{index}.png")
+        write_image(f"in/{index}.png")
     with pytest.raises(KeyboardInterrupt):
         run()
 
@@ -271,10 +271,10 @@ def test_interrupted_run_goes_on_where_it_stopped(run, write_picture):
 
 
 @pytest.mark.usefixtures("interrupt_third")
-def test_interrupted_run_tells_what_failed_and_what_was_measured(run, write_picture, tmp_path):
-    write_picture("in/0.png").write_bytes(b"")
+def test_interrupted_run_tells_what_failed_and_what_was_measured(run, write_image, tmp_path):
+    write_image("in/0.png").write_bytes(b"")
     for index in range(1, 5):
-        write_picture(f"in/{index}.png")
+        write_image(f"in/{index}.png")
 
     with pytest.raises(KeyboardInterrupt):
         run(("areas",))
@@ -282,9 +282,9 @@ def test_interrupted_run_tells_what_failed_and_what_was_measured(run, write_pict
     assert {"failed.json", "areas.csv"} <= set(listed(tmp_path / "out"))
 
 
-def test_full_disk_ends_the_run_with_a_sentence(run, write_picture, tmp_path, monkeypatch):
+def test_full_disk_ends_the_run_with_a_sentence(run, write_image, tmp_path, monkeypatch):
     for index in range(5):
-        write_picture(f"in/{index}.png")
+        write_image(f"in/{index}.png")
 
     def write(path, label, taxonomy):
         raise OSError(28, "No space left on device")
@@ -300,13 +300,13 @@ def test_full_disk_ends_the_run_with_a_sentence(run, write_picture, tmp_path, mo
         run()
 
 
-def test_input_is_never_replaced_by_its_result(write_picture, tmp_path):
-    path = write_picture("a.png")
+def test_input_is_never_replaced_by_its_result(write_image, tmp_path):
+    path = write_image("a.png")
     before = path.read_bytes()
 
     report = predict_all(
         red_predictor(),
-        find_pictures([path]).found,
+        find_images([path]).found,
         tmp_path,
         run=RunConfig(overwrite=True, progress=False),
     )
@@ -317,9 +317,9 @@ def test_input_is_never_replaced_by_its_result(write_picture, tmp_path):
     assert path.read_bytes() == before
 
 
-def test_batches_are_pictures_of_equal_size(run, write_picture, tmp_path, monkeypatch):
+def test_batches_are_images_of_equal_size(run, write_image, tmp_path, monkeypatch):
     for index in range(6):
-        write_picture(f"in/{index}.png", size=(21, 34) if index % 2 else (34, 21))
+        write_image(f"in/{index}.png", size=(21, 34) if index % 2 else (34, 21))
     sizes = []
     call = Predictor.predict
 
@@ -334,9 +334,9 @@ def test_batches_are_pictures_of_equal_size(run, write_picture, tmp_path, monkey
     assert sorted(sizes) == [(3, (21, 34)), (3, (34, 21))]
 
 
-def test_batches_change_no_result(run, write_picture, tmp_path):
+def test_batches_change_no_result(run, write_image, tmp_path):
     for index in range(5):
-        write_picture(f"in/{index}.png", size=(21, 30 + index % 2), seed=index)
+        write_image(f"in/{index}.png", size=(21, 30 + index % 2), seed=index)
     run()
     alone = [(tmp_path / "out" / f"{index}.png").read_bytes() for index in range(5)]
 
@@ -345,8 +345,8 @@ def test_batches_change_no_result(run, write_picture, tmp_path):
     assert [(tmp_path / "out" / f"{index}.png").read_bytes() for index in range(5)] == alone
 
 
-def test_picture_over_the_limit_fails_with_the_way_out(run, write_picture):
-    path = write_picture("in/a.png", size=(20, 30))
+def test_image_over_the_limit_fails_with_the_way_out(run, write_image):
+    path = write_image("in/a.png", size=(20, 30))
 
     report = run(reading=ReadConfig(max_pixels=599))
 
@@ -366,7 +366,7 @@ def test_file_in_place_of_the_folder_is_refused(run, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.slow
-def test_memory_stays_flat_over_thousands_of_pictures(tmp_path):
+def test_memory_stays_flat_over_thousands_of_images(tmp_path):
     import resource
 
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
@@ -375,7 +375,7 @@ def test_memory_stays_flat_over_thousands_of_pictures(tmp_path):
     content = (tmp_path / "in" / "0.jpg").read_bytes()
     for index in range(1, 3000):
         (tmp_path / "in" / f"{index}.jpg").write_bytes(content)
-    found = find_pictures([tmp_path / "in"]).found
+    found = find_images([tmp_path / "in"]).found
     options = RunConfig(progress=False)
     predict_all(red_predictor(), found[:300], tmp_path / "out", run=options)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -384,4 +384,4 @@ def test_memory_stays_flat_over_thousands_of_pictures(tmp_path):
 
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert len(report.done) == 2700
-    assert after - before < 20_000  # kB; the pictures have 1 GB
+    assert after - before < 20_000  # kB; the images have 1 GB

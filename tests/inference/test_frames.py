@@ -10,17 +10,17 @@ import parsenet.inference.frames
 from parsenet.errors import ConfigError
 from parsenet.inference.budget import PixelBudget
 from parsenet.inference.frames import ReadConfig, open_stream, read_ahead
-from parsenet.inference.sources import Source, find_pictures
-from tests.fakes.pictures import gradient, write_truncated
+from parsenet.inference.sources import Source, find_images
+from tests.fakes.images import gradient, write_truncated
 from tests.fakes.video import GREYS, write_video
 from tests.fakes.web import serving
 
 
 @pytest.fixture
-def pictures(write_picture):
-    """Twenty pictures of different sizes, as sources."""
-    paths = [write_picture(f"{index}.png", (3 + index, 5), index) for index in range(20)]
-    return find_pictures(paths).found
+def images(write_image):
+    """Twenty images of different sizes, as sources."""
+    paths = [write_image(f"{index}.png", (3 + index, 5), index) for index in range(20)]
+    return find_images(paths).found
 
 
 def read(sources, **options):
@@ -30,44 +30,44 @@ def read(sources, **options):
 def write_animation(path, count=3):
     frames = [Image.fromarray(np.full((6, 9, 3), 60 * index, np.uint8)) for index in range(count)]
     frames[0].save(path, save_all=True, append_images=frames[1:])
-    return find_pictures([path]).found[0]
+    return find_images([path]).found[0]
 
 
-def test_pictures_come_in_their_order(pictures):
-    frames = read(pictures, threads=3)
+def test_images_come_in_their_order(images):
+    frames = read(images, threads=3)
 
     assert [(frame.source, len(frame.image)) for frame in frames] == [
-        (source, 3 + index) for index, source in enumerate(pictures)
+        (source, 3 + index) for index, source in enumerate(images)
     ]
 
 
-def test_unreadable_picture_is_a_frame_with_a_reason(tmp_path, pictures):
+def test_unreadable_image_is_a_frame_with_a_reason(tmp_path, images):
     path = tmp_path / "bad.png"
     write_truncated(path, gradient())
 
-    frames = read([*pictures[:2], Source(path, "bad"), *pictures[2:4]])
+    frames = read([*images[:2], Source(path, "bad"), *images[2:4]])
 
     assert [frame.error is None for frame in frames] == [True, True, False, True, True]
-    assert frames[2].error.startswith(f"'{path}' must be a whole picture")
+    assert frames[2].error.startswith(f"'{path}' must be a whole image")
 
 
-def test_decoder_that_fails_in_its_own_way_is_a_frame_with_a_reason(pictures, monkeypatch):
+def test_decoder_that_fails_in_its_own_way_is_a_frame_with_a_reason(images, monkeypatch):
     def fail(*arguments):
         raise MemoryError("too large")
 
     monkeypatch.setattr(parsenet.inference.frames, "read_frames", fail)
 
-    path = pictures[0].path
-    assert read(pictures[:1])[0].error == f"'{path}' failed with MemoryError: too large"
+    path = images[0].path
+    assert read(images[:1])[0].error == f"'{path}' failed with MemoryError: too large"
 
 
-def test_tight_budget_lets_every_picture_through(pictures, monkeypatch):
+def test_tight_budget_lets_every_image_through(images, monkeypatch):
     monkeypatch.setattr(parsenet.inference.frames, "AHEAD_PIXELS", 20)
 
-    assert len(read(pictures, threads=4)) == 20
+    assert len(read(images, threads=4)) == 20
 
 
-def test_waiting_pictures_hold_no_more_than_the_budget(pictures, monkeypatch):
+def test_waiting_images_hold_no_more_than_the_budget(images, monkeypatch):
     monkeypatch.setattr(parsenet.inference.frames, "AHEAD_PIXELS", 60)
     real, live, most = parsenet.inference.frames.read_frames, [0], [0]
 
@@ -78,16 +78,16 @@ def test_waiting_pictures_hold_no_more_than_the_budget(pictures, monkeypatch):
             yield image
 
     monkeypatch.setattr(parsenet.inference.frames, "read_frames", count)
-    for frame in read_ahead(pictures[:10], ReadConfig(threads=4)):
+    for frame in read_ahead(images[:10], ReadConfig(threads=4)):
         threading.Event().wait(0.01)  # lets the threads run ahead as far as they may
         live[0] -= frame.pixels
 
-    # The picture that was just handed over has given its place back already.
+    # The image that was just handed over has given its place back already.
     assert most[0] <= 60 + 12 * 5
 
 
-def test_stopping_early_ends_the_threads(pictures):
-    frames = read_ahead(pictures, ReadConfig())
+def test_stopping_early_ends_the_threads(images):
+    frames = read_ahead(images, ReadConfig())
     next(frames)
 
     frames.close()
@@ -95,7 +95,7 @@ def test_stopping_early_ends_the_threads(pictures):
     assert not [thread for thread in threading.enumerate() if "decode" in thread.name]
 
 
-def test_standard_input_is_a_picture(monkeypatch):
+def test_standard_input_is_a_image(monkeypatch):
     content = io.BytesIO()
     Image.fromarray(gradient()).save(content, "PNG")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.getvalue())))
@@ -108,22 +108,22 @@ def test_standard_input_is_a_picture(monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "`-` must get a picture on standard input, got nothing. Pipe one in."),
+        (b"", "`-` must get an image on standard input, got nothing. Pipe one in."),
         (b"x" * 50, "`-` must get at most 49 bytes, got more. Give the file instead."),
         (
             b"x" * 49,
-            "'-' must be a picture, got a file that Pillow does not know. Convert it to PNG or "
+            "'-' must be an image, got a file that Pillow does not know. Convert it to PNG or "
             "JPEG.",
         ),
     ],
 )
-def test_standard_input_that_is_no_picture_is_told(monkeypatch, content, message):
+def test_standard_input_that_is_no_image_is_told(monkeypatch, content, message):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
 
     assert read([Source("-", "stdin", "stdin")], max_bytes=49)[0].error == message
 
 
-def test_address_gives_its_picture():
+def test_address_gives_its_image():
     def answer(request):
         content = io.BytesIO()
         Image.fromarray(gradient()).save(content, "PNG")
@@ -147,7 +147,7 @@ def test_address_that_gives_a_page_is_told():
         frame = read([Source(address, "a", "address")])[0]
 
     assert frame.error == (
-        f"'{address}' must be a picture, got a file that Pillow does not know. Convert it to PNG "
+        f"'{address}' must be an image, got a file that Pillow does not know. Convert it to PNG "
         "or JPEG."
     )
 
@@ -174,14 +174,14 @@ def test_first_frames_of_an_animation(tmp_path):
     assert len(frames) == 3
 
 
-def test_picture_with_one_frame_keeps_its_name(write_picture):
-    source = find_pictures([write_picture("a.png")]).found[0]
+def test_image_with_one_frame_keeps_its_name(write_image):
+    source = find_images([write_image("a.png")]).found[0]
 
     assert [x.name for x in open_stream(source, ReadConfig(frames="all")).frames] == ["a"]
 
 
 def test_frames_of_a_video_are_numbered(tmp_path):
-    source = find_pictures([write_video(tmp_path / "a.mp4")]).found[0]
+    source = find_images([write_video(tmp_path / "a.mp4")]).found[0]
 
     stream = open_stream(source, ReadConfig())
 
@@ -189,7 +189,7 @@ def test_frames_of_a_video_are_numbered(tmp_path):
 
 
 def test_stream_that_is_left_early_is_closed(tmp_path):
-    stream = open_stream(find_pictures([write_video(tmp_path / "a.mp4")]).found[0], ReadConfig())
+    stream = open_stream(find_images([write_video(tmp_path / "a.mp4")]).found[0], ReadConfig())
     next(stream.frames)
 
     stream.frames.close()
@@ -217,7 +217,7 @@ def test_no_time_is_refused():
         ReadConfig(timeout=0.0)
 
 
-def test_budget_lets_a_picture_through_that_is_larger_than_itself():
+def test_budget_lets_a_image_through_that_is_larger_than_itself():
     budget = PixelBudget(10)
 
     budget.take(1000)

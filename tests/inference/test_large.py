@@ -25,7 +25,7 @@ def drawn(size, seed=0):
 
 @pytest.fixture(scope="module")
 def image():
-    """A picture that is dark and coarse on one side, light and fine on the other."""
+    """An image that is dark and coarse on one side, light and fine on the other."""
     coarse = drawn((SIZE[0] // 10 + 1, SIZE[1] // 10 + 1)).repeat(10, 0).repeat(10, 1)
     image = drawn(SIZE)
     image[:, : SIZE[1] // 2] = coarse[: SIZE[0], : SIZE[1] // 2] // 3
@@ -100,7 +100,7 @@ def test_one_window_is_the_plain_forward_to_the_bit():
     np.testing.assert_array_equal(cut.entropy, plain.entropy)
 
 
-def test_context_of_the_windows_is_the_pictures_own(image):
+def test_context_of_the_windows_is_the_images_own(image):
     segmenter = NetworkSegmenter(build(), SHAPES, torch.device("cpu"), "32-true", {})
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
     rows, columns = (split(length, 336, 160, 8) for length in SIZE)
@@ -137,22 +137,22 @@ def test_every_cell_counts_once(size, overlap):
 
 @pytest.mark.parametrize("view", [View(), View(1.0, True), View(0.5), View(2.0, True)])
 def test_context_of_every_view_is_its_mean(view):
-    picture = torch.from_numpy(drawn((96, 160))).permute(2, 0, 1)[None]
+    whole = torch.from_numpy(drawn((96, 160))).permute(2, 0, 1)[None]
     spans = split(96, 64, 16, 4), split(160, 64, 16, 4)
 
     pool6 = share_context(
         ColourSegmenter(),
-        lambda row, column: picture[:, :, row.start : row.stop, column.start : column.stop],
+        lambda row, column: whole[:, :, row.start : row.stop, column.start : column.stop],
         spans,
         view,
         lambda: None,
     )
 
-    mean = picture.float().mean((2, 3), keepdim=True)
+    mean = whole.float().mean((2, 3), keepdim=True)
     torch.testing.assert_close(pool6, mean, rtol=0, atol=0.01 if view.scale == 1 else 1.0)
 
 
-def test_windows_get_the_context_of_the_whole_picture():
+def test_windows_get_the_context_of_the_whole_image():
     segmenter, image = ColourSegmenter(), drawn((20, 40))
 
     Predictor(segmenter, COLOURS, config=InferenceConfig(window=16, overlap=4)).predict([image])
@@ -165,7 +165,7 @@ def test_windows_get_the_context_of_the_whole_picture():
 
 
 def test_windows_of_every_view_are_averaged_where_they_belong():
-    """A picture that is the same in any view: bright to the right or left by class."""
+    """An image that is the same in any view: bright to the right or left by class."""
     line = np.linspace(0, 255, 128)
     image = (
         np.stack([line, line[::-1], np.full(128, 100.0)], 1).astype(np.uint8)[None].repeat(64, 0)
@@ -179,13 +179,13 @@ def test_windows_of_every_view_are_averaged_where_they_belong():
     np.testing.assert_allclose(seen, plain.probabilities, atol=0.02)
 
 
-def test_picture_within_the_budget_is_not_cut():
+def test_image_within_the_budget_is_not_cut():
     config = InferenceConfig(memory=1000 * 32 * 32 / 2**30)  # 1000 bytes per pixel
 
     assert [len(x) for x in place_windows(ColourSegmenter(), config, (30, 30))] == [1, 1]
 
 
-def test_picture_of_one_row_counts_as_a_row_of_cells():
+def test_image_of_one_row_counts_as_a_row_of_cells():
     config = InferenceConfig(memory=1000 * 4000 / 2**30, overlap=8)
 
     rows, columns = place_windows(ColourSegmenter(), config, (1, 2000))
@@ -193,7 +193,7 @@ def test_picture_of_one_row_counts_as_a_row_of_cells():
     assert (len(rows), len(columns) > 1) == (1, True)
 
 
-def test_picture_beyond_the_budget_is_cut_into_windows_of_an_eighth():
+def test_image_beyond_the_budget_is_cut_into_windows_of_an_eighth():
     config = InferenceConfig(memory=1000 * 8 * 32 * 32 / 2**30, overlap=8)
 
     rows, columns = place_windows(ColourSegmenter(), config, (91, 91))
@@ -202,7 +202,7 @@ def test_picture_beyond_the_budget_is_cut_into_windows_of_an_eighth():
     assert min(len(rows), len(columns)) > 1
 
 
-def test_thin_picture_beyond_the_budget_is_cut_along_its_length():
+def test_thin_image_beyond_the_budget_is_cut_along_its_length():
     config = InferenceConfig(memory=1000 * 64 * 64 / 2**30, overlap=8)
 
     rows, columns = place_windows(ColourSegmenter(), config, (2, 5000))

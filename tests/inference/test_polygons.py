@@ -27,7 +27,7 @@ def test_box_is_its_four_corners():
     assert trace_polygons(drawn("....", ".##.", ".##.", "....")) == [[1, 1, 3, 1, 3, 3, 1, 3]]
 
 
-def test_whole_picture_is_its_frame():
+def test_whole_image_is_its_frame():
     assert trace_polygons(np.ones((2, 3), bool)) == [[0, 0, 3, 0, 3, 2, 0, 2]]
 
 

@@ -21,7 +21,7 @@ def drawn(size, seed=0):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 64)])
-def test_label_is_as_large_as_the_picture(predictor, size):
+def test_label_is_as_large_as_the_image(predictor, size):
     assert predictor(drawn(size)).shape == size
 
 
@@ -41,27 +41,27 @@ def test_random_network_of_these_tests_sees_more_than_one_class(predictor):
     assert len(np.unique(predictor(drawn((45, 62))))) > 1
 
 
-def test_file_gives_the_label_of_its_pixels(predictor, write_picture):
-    path = write_picture("a.png")
-    with Image.open(path) as picture:
-        pixels = np.array(picture)
+def test_file_gives_the_label_of_its_pixels(predictor, write_image):
+    path = write_image("a.png")
+    with Image.open(path) as image:
+        pixels = np.array(image)
 
     np.testing.assert_array_equal(predictor(path), predictor(pixels))
 
 
-def test_file_name_as_text_is_a_file(predictor, write_picture):
-    path = write_picture("a.png")
+def test_file_name_as_text_is_a_file(predictor, write_image):
+    path = write_image("a.png")
 
     np.testing.assert_array_equal(predictor(str(path)), predictor(path))
 
 
-def test_pillow_picture_gives_the_label_of_its_pixels(predictor):
+def test_pillow_image_gives_the_label_of_its_pixels(predictor):
     image = drawn((21, 34))
 
     np.testing.assert_array_equal(predictor(Image.fromarray(image)), predictor(image))
 
 
-def test_grey_pillow_picture_is_read_as_three_equal_channels(predictor):
+def test_grey_pillow_image_is_read_as_three_equal_channels(predictor):
     grey = drawn((21, 34))[..., 0]
 
     label = predictor(Image.fromarray(grey))
@@ -75,7 +75,7 @@ def test_mirrored_view_of_an_array_is_taken_as_it_looks(predictor):
     np.testing.assert_array_equal(predictor(image[:, ::-1]), predictor(image[:, ::-1].copy()))
 
 
-def test_picture_is_left_alone(predictor):
+def test_image_is_left_alone(predictor):
     image = drawn((21, 34))
 
     predictor(image)
@@ -111,7 +111,7 @@ def test_loaded_predictor_is_called_like_its_file(predictor, tmp_path):
 
 def test_no_path_is_the_model_of_the_package(predictor, tmp_path, monkeypatch):
     save_network(tmp_path / "box.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
-    monkeypatch.setattr(module, "box_path", lambda: tmp_path / "box.safetensors")
+    monkeypatch.setattr(module, "bundled_path", lambda: tmp_path / "box.safetensors")
 
     assert Predictor.load(device="cpu").name == "box.safetensors"
 
@@ -125,7 +125,7 @@ def test_file_is_read_by_what_its_ending_says(tmp_path, monkeypatch):
     assert (loaded.segmenter, loaded.taxonomy) == (segmenter, COLOURS)
 
 
-def test_batch_gives_the_labels_of_its_pictures_in_their_order(predictor):
+def test_batch_gives_the_labels_of_its_images_in_their_order(predictor):
     images = [drawn(size, seed) for seed, size in enumerate([(9, 7), (8, 8), (9, 7), (1, 1)])]
 
     labels = predictor.batch(images)
@@ -135,7 +135,7 @@ def test_batch_gives_the_labels_of_its_pictures_in_their_order(predictor):
         assert (label == predictor(image)).mean() > 0.98  # other sums in a batch
 
 
-def test_pictures_of_equal_size_go_through_the_network_together():
+def test_images_of_equal_size_go_through_the_network_together():
     segmenter = ColourSegmenter()
 
     Predictor(segmenter, COLOURS).batch([drawn((9, 7)), drawn((8, 8)), drawn((9, 7), 1)])
@@ -143,10 +143,10 @@ def test_pictures_of_equal_size_go_through_the_network_together():
     assert [shape for shape, _ in segmenter.seen] == [(2, 3, 9, 7), (1, 3, 8, 8)]
 
 
-def test_batch_of_mixed_kinds_is_taken(predictor, write_picture):
-    path = write_picture("a.png")
-    with Image.open(path) as picture:
-        labels = predictor.batch([path, str(path), picture, np.array(picture)])
+def test_batch_of_mixed_kinds_is_taken(predictor, write_image):
+    path = write_image("a.png")
+    with Image.open(path) as image:
+        labels = predictor.batch([path, str(path), image, np.array(image)])
 
     assert all((label == labels[0]).mean() > 0.98 for label in labels)
 
@@ -218,7 +218,7 @@ def test_probabilities_beyond_memory_are_refused(predictor, monkeypatch):
     image = np.broadcast_to(np.zeros(3, np.uint8), (40_000, 30_000, 3))
     message = (
         "`probabilities` must fit into the free memory of 0.1 GiB, got 11.2 GiB for 40000 x 30000 "
-        "pixels and 5 classes. Leave them out, or cut the picture."
+        "pixels and 5 classes. Leave them out, or cut the image."
     )
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
@@ -226,7 +226,7 @@ def test_probabilities_beyond_memory_are_refused(predictor, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "I;16", "LA"])
-def test_pillow_picture_that_would_lose_something_is_refused(predictor, mode):
+def test_pillow_image_that_would_lose_something_is_refused(predictor, mode):
     message = (
         f"`image` must be of Pillow mode RGB, L, P, 1 or CMYK, got {mode}. Give the file's path, "
         "which lays transparency over white and scales 16 bits, or convert it."

@@ -22,7 +22,7 @@ def test_log_gets_a_line_every_half_minute(clock, capsys):
     )
 
 
-def test_skipped_pictures_make_nothing_look_quicker(clock, capsys):
+def test_skipped_images_make_nothing_look_quicker(clock, capsys):
     with Watch(total=1000) as watch:
         watch.advance(900, was_skipped=True)
         clock[0] = 60

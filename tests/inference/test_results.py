@@ -31,8 +31,8 @@ def write(tmp_path):
 
 
 def read(path):
-    with Image.open(path) as picture:
-        return np.array(picture)
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 def test_probabilities_come_with_the_names_of_their_classes(write):
@@ -45,7 +45,7 @@ def test_probabilities_come_with_the_names_of_their_classes(write):
         np.testing.assert_allclose(content["probabilities"].sum(0), 1, atol=2e-3)
 
 
-def test_probability_maps_are_a_picture_per_class(write):
+def test_probability_maps_are_a_image_per_class(write):
     paths = write("probability-maps")
 
     assert [path.name for path in paths[:2]] == ["000_background.png", "001_ball.png"]
@@ -70,7 +70,7 @@ def test_overlay_has_the_legend_below(write):
     assert overlay.shape[1] >= 160
 
 
-def test_overlay_without_legend_is_as_large_as_the_picture(write):
+def test_overlay_without_legend_is_as_large_as_the_image(write):
     assert read(write("overlay", legend=False)[0]).shape == (10, 16, 3)
 
 
@@ -83,7 +83,7 @@ def test_thumbnail_is_small_but_never_enlarged(tmp_path):
     assert read(tmp_path / "b.jpg").shape[:2] == (120, 240)
 
 
-def test_sheets_hold_thirty_pictures_each(tmp_path):
+def test_sheets_hold_thirty_images_each(tmp_path):
     entries = []
     for index in range(31):
         write_thumbnail(tmp_path / "thumbnails" / f"{index}.jpg", IMAGE, IMAGE[..., 0], SHAPES, 0.5)

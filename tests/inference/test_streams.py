@@ -11,7 +11,7 @@ from parsenet.inference.folder import RunConfig, predict_all
 from parsenet.inference.frames import ReadConfig
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.results import SaveConfig
-from parsenet.inference.sources import Source, find_pictures
+from parsenet.inference.sources import Source, find_images
 from parsenet.inference.video import FrameReader
 from tests.fakes.red import red_predictor
 from tests.fakes.video import GREYS, write_video
@@ -32,7 +32,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def clip(tmp_path):
-    return find_pictures([write_video(tmp_path / "clip.mp4")]).found
+    return find_images([write_video(tmp_path / "clip.mp4")]).found
 
 
 def listed(folder):
@@ -53,8 +53,8 @@ def test_frames_of_a_video_become_labels_when_asked(run, clip, tmp_path):
 
     made = listed(tmp_path / "out")
     assert made == [f"clip/{index:06d}.png" for index in range(1, len(GREYS) + 1)]
-    with Image.open(tmp_path / "out" / "clip" / "000004.png") as picture:
-        assert set(np.unique(np.array(picture))) == {140 * 5 // 256}
+    with Image.open(tmp_path / "out" / "clip" / "000004.png") as image:
+        assert set(np.unique(np.array(image))) == {140 * 5 // 256}
 
 
 def test_finished_video_is_skipped(run, clip):
@@ -73,17 +73,17 @@ def test_labelled_frames_are_skipped(run, clip, tmp_path):
     assert (len(report.skipped), len(report.done)) == (3, len(GREYS) - 3)
 
 
-def test_videos_and_pictures_mix(run, clip, write_picture, tmp_path):
-    sources = find_pictures([write_picture("a.png"), clip[0].path, write_picture("b.png")]).found
+def test_videos_and_images_mix(run, clip, write_image, tmp_path):
+    sources = find_images([write_image("a.png"), clip[0].path, write_image("b.png")]).found
 
     run(sources)
 
     assert listed(tmp_path / "out") == ["a.png", "b.png", "video/clip.mp4"]
 
 
-def test_broken_video_does_not_end_the_run(run, write_picture, tmp_path):
+def test_broken_video_does_not_end_the_run(run, write_image, tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"no video")
-    sources = find_pictures([tmp_path / "clip.mp4", write_picture("a.png")]).found
+    sources = find_images([tmp_path / "clip.mp4", write_image("a.png")]).found
 
     report = run(sources)
 
@@ -133,7 +133,7 @@ def test_all_frames_of_an_animation_are_labelled(run, tmp_path):
     frames = [Image.fromarray(np.full((6, 9, 3), 60 * index, np.uint8)) for index in range(4)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
 
-    run(find_pictures([tmp_path / "a.gif"]).found, ("label", "areas"), frames="all")
+    run(find_images([tmp_path / "a.gif"]).found, ("label", "areas"), frames="all")
 
     assert [x for x in listed(tmp_path / "out") if x.endswith("png")] == [
         f"a/{index:06d}.png" for index in range(1, 5)
@@ -149,6 +149,6 @@ def test_animation_that_breaks_off_keeps_its_first_frames(run, tmp_path):
     content = bytearray((tmp_path / "a.tif").read_bytes())
     (tmp_path / "a.tif").write_bytes(content[: len(content) * 6 // 10])
 
-    report = run(find_pictures([tmp_path / "a.tif"]).found, ("label",), frames="all")
+    report = run(find_images([tmp_path / "a.tif"]).found, ("label",), frames="all")
 
     assert len(report.failed) == 1

@@ -32,7 +32,7 @@ def test_views_are_every_scale_with_and_without_mirror():
     assert views_of(config) == (View(0.5), View(0.5, True), View(1.0), View(1.0, True))
 
 
-def test_plain_view_is_the_picture():
+def test_plain_view_is_the_image():
     image = torch.randint(0, 256, (1, 3, 4, 5), dtype=torch.uint8)
 
     assert torch.equal(look(image, View()), image)
@@ -96,8 +96,8 @@ def test_scale_of_one_alone_changes_nothing(network):
     np.testing.assert_array_equal(scaled.probabilities, plain.probabilities)
 
 
-def test_mirroring_a_symmetric_picture_changes_nothing_for_a_symmetric_network(network):
-    """Symmetric kernels on a width of whole cells: mirrored picture, mirrored scores."""
+def test_mirroring_a_symmetric_image_changes_nothing_for_a_symmetric_network(network):
+    """Symmetric kernels on a width of whole cells: mirrored image, mirrored scores."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.startswith("trunk.") and parameter.ndim == 4:
@@ -110,7 +110,7 @@ def test_mirroring_a_symmetric_picture_changes_nothing_for_a_symmetric_network(n
     np.testing.assert_allclose(flipped.probabilities, plain.probabilities, atol=1e-3)
 
 
-def test_averaging_mirrors_makes_a_symmetric_picture_symmetric_for_any_network(network):
+def test_averaging_mirrors_makes_a_symmetric_image_symmetric_for_any_network(network):
     half = drawn((33, 29))
     image = np.concatenate([half, half[:, ::-1]], axis=1)
 
@@ -121,7 +121,7 @@ def test_averaging_mirrors_makes_a_symmetric_picture_symmetric_for_any_network(n
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (37, 53)])
-def test_averaged_probabilities_lie_on_the_pictures_own_pixels(network, size):
+def test_averaged_probabilities_lie_on_the_images_own_pixels(network, size):
     averaged = predict(network, drawn(size), scales=(0.5, 1.0, 1.75), flip=True)
 
     assert averaged.label.shape == size
@@ -130,7 +130,7 @@ def test_averaged_probabilities_lie_on_the_pictures_own_pixels(network, size):
 
 @pytest.mark.parametrize("scale", [0.5, 1.5, 2.0])
 def test_scaled_scores_come_back_to_where_they_belong(scale):
-    """A picture whose colours change so slowly that its size does not matter."""
+    """An image whose colours change so slowly that its size does not matter."""
     across = np.linspace(0, 255, 96)[None].repeat(64, 0)
     down = np.linspace(0, 255, 64)[:, None].repeat(96, 1)
     image = np.stack([across, down, np.full((64, 96), 90.0)], axis=2).astype(np.uint8)
@@ -142,7 +142,7 @@ def test_scaled_scores_come_back_to_where_they_belong(scale):
     np.testing.assert_allclose(scaled.probabilities, plain.probabilities, atol=0.03)
 
 
-def test_batch_is_averaged_as_its_pictures_are(network):
+def test_batch_is_averaged_as_its_images_are(network):
     images = [drawn((24, 31), seed) for seed in range(3)]
     config = InferenceConfig(scales=(0.75, 1.0), flip=True)
     predictor = Predictor(network, SHAPES, "cpu", "32-true", config)

@@ -165,7 +165,7 @@ def test_recording_of_a_camera_takes_as_long_as_it_took(tmp_path):
 
 
 def test_recording_that_cannot_be_written_is_told(tmp_path, monkeypatch):
-    def fail(self, picture):
+    def fail(self, image):
         raise ConfigError("no codec")
 
     monkeypatch.setattr(VideoWriter, "add", fail)

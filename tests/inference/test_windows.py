@@ -11,7 +11,7 @@ from parsenet.inference.windows import Span, fade, merge, split
 FEW = settings(deadline=None, max_examples=40)
 
 
-def test_picture_that_fits_is_one_window():
+def test_image_that_fits_is_one_window():
     assert split(100, window=100, overlap=16, stride=8) == [Span(0, 100, 0, 0)]
 
 

@@ -16,32 +16,32 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
 def test_label_file_holds_class_indices(tmp_path):
     write_label(tmp_path / "a.png", LABEL, SHAPES)
 
-    with Image.open(tmp_path / "a.png") as picture:
-        np.testing.assert_array_equal(np.array(picture), LABEL)
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(np.array(image), LABEL)
 
 
 def test_label_file_is_a_palette_png(tmp_path):
     write_label(tmp_path / "a.png", LABEL, SHAPES)
 
-    with Image.open(tmp_path / "a.png") as picture:
-        assert (picture.format, picture.mode) == ("PNG", "P")
+    with Image.open(tmp_path / "a.png") as image:
+        assert (image.format, image.mode) == ("PNG", "P")
 
 
 def test_label_file_shows_the_colours_of_the_taxonomy(tmp_path):
     write_label(tmp_path / "a.png", LABEL, SHAPES)
 
-    with Image.open(tmp_path / "a.png") as picture:
-        np.testing.assert_array_equal(np.array(picture.convert("RGB")), SHAPES.colourise(LABEL))
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(np.array(image.convert("RGB")), SHAPES.colourise(LABEL))
 
 
 def test_void_survives_in_a_label_file(tmp_path):
     write_label(tmp_path / "a.png", np.full((2, 3), 255, np.uint8), VOC2012)
 
-    with Image.open(tmp_path / "a.png") as picture:
-        assert np.array(picture).tolist() == [[255] * 3] * 2
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.array(image).tolist() == [[255] * 3] * 2
 
 
-def test_overlay_without_opacity_is_the_picture():
+def test_overlay_without_opacity_is_the_image():
     np.testing.assert_array_equal(blend(IMAGE, LABEL, SHAPES, 0.0), IMAGE)
 
 
@@ -51,7 +51,7 @@ def test_full_overlay_shows_the_colours_of_classes():
     np.testing.assert_array_equal(mixed[LABEL > 0], SHAPES.colourise(LABEL)[LABEL > 0])
 
 
-def test_black_background_leaves_the_picture_as_it_is():
+def test_black_background_leaves_the_image_as_it_is():
     mixed = blend(IMAGE, LABEL, SHAPES, 1.0)
 
     np.testing.assert_array_equal(mixed[LABEL == 0], IMAGE[LABEL == 0])
@@ -69,8 +69,8 @@ def test_half_an_overlay_lies_half_way():
 def test_overlay_is_of_the_kind_its_name_says(tmp_path, name, kind):
     write_overlay(tmp_path / name, IMAGE, LABEL, SHAPES)
 
-    with Image.open(tmp_path / name) as picture:
-        assert (picture.format, picture.size) == (kind, (11, 7))
+    with Image.open(tmp_path / name) as image:
+        assert (image.format, image.size) == (kind, (11, 7))
 
 
 @pytest.mark.parametrize("opacity", [-0.1, 1.5])

@@ -37,7 +37,7 @@ def test_key_does_not_know_the_machine(tmp_path, words):
         ["--model.network.norm_scale", "20"],
         ["--model.network.weights", "imagenet1k_v1"],
         ["--trainer.max_steps", "4"],
-        ["--scoring.pictures", "4"],
+        ["--scoring.images", "4"],
         ["--scoring.inference.scales", "[0.5]"],
     ],
 )

@@ -107,10 +107,10 @@ def test_latex_has_the_papers_figure_of_the_metric_that_cells_are_ranked_by(tmp_
     assert r"fc7 &  & $52.00 \pm 4.97$ \\" in latex(summarise(other, results_of(other)))
 
 
-def test_page_shows_the_same_picture_for_all_cells(grid, tmp_path):
+def test_page_shows_the_same_image_for_all_cells(grid, tmp_path):
     results = results_of(grid)
     shown = [cell["shown"] for cell in summarise(grid, results)["cells"] if "shown" in cell]
-    for folder in ("picture", "truth", *shown):
+    for folder in ("image", "truth", *shown):
         (tmp_path / "samples" / folder).mkdir(parents=True)
         pixels = np.full((6, 8, 3), 9, np.uint8)
         Image.fromarray(pixels).save(tmp_path / "samples" / folder / "one.png")
@@ -118,7 +118,7 @@ def test_page_shows_the_same_picture_for_all_cells(grid, tmp_path):
     page = write_grid_report(grid, results, tmp_path).read_text()
 
     assert re.findall(r'<img src="data:image/jpeg;base64,[^"]+" alt="([^"]+)"', page) == [
-        "picture", "truth", "fc7, raw", "both, raw",
+        "image", "truth", "fc7, raw", "both, raw",
     ]  # fmt: skip
 
 

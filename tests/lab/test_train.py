@@ -32,8 +32,8 @@ def test_result_has_curve_norms_and_scales(result):
     assert result["scales"]["fc7"]["low"] != 10.0  # it has learned
 
 
-def test_result_has_all_scores_of_the_chosen_pictures(result):
-    assert result["num_pictures"] == 3
+def test_result_has_all_scores_of_the_chosen_images(result):
+    assert result["num_images"] == 3
     assert set(result["scores"]) == {
         "pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou",
     }  # fmt: skip
@@ -43,7 +43,7 @@ def test_result_has_all_scores_of_the_chosen_pictures(result):
 def test_labels_of_the_samples_are_kept(bench, result):
     (name,) = result["samples"]
 
-    for folder in (result["key"], "picture", "truth"):
+    for folder in (result["key"], "image", "truth"):
         assert (bench.place.out_dir / "samples" / folder / f"{name}.png").is_file()
 
 

@@ -90,7 +90,7 @@ def test_permuting_classes_permutes_boundary_iou(label, prediction, order):
     np.testing.assert_array_equal(other.iou(), one.iou()[list(order)])
 
 
-def test_pictures_are_summed():
+def test_images_are_summed():
     one, other = (boundary_areas(*drawn(seed), 4) for seed in (0, 1))
 
     np.testing.assert_array_equal((one + other).both, one.both + other.both)
@@ -145,7 +145,7 @@ def test_trimap_equals_that_of_a_distance_transform(seed, width):
 
 @settings(deadline=None, max_examples=30)
 @given(maps, maps)
-def test_wide_band_is_the_whole_picture_once_it_has_a_contour(label, prediction):
+def test_wide_band_is_the_whole_image_once_it_has_a_contour(label, prediction):
     label[0, :2] = 0, 1
 
     bands = trimap_counts(prediction, label, 3, widths=(9,))

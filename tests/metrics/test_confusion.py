@@ -187,7 +187,7 @@ def test_wrong_label_counted_the_way_of_a_gpu_is_refused_when_read(value, shown)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
-def test_pictures_are_counted_one_by_one_and_sorted_by_name(dtype):
+def test_images_are_counted_one_by_one_and_sorted_by_name(dtype):
     prediction, label = drawn(seed=6)
     counter = ImageCounter(5)
 
@@ -200,15 +200,15 @@ def test_pictures_are_counted_one_by_one_and_sorted_by_name(dtype):
         np.testing.assert_array_equal(images.dense(index), expected)
 
 
-def test_pictures_of_a_gpu_are_fetched_in_blocks_and_none_is_lost():
+def test_images_of_a_gpu_are_fetched_in_blocks_and_none_is_lost():
     prediction, label = drawn(seed=7, shape=(150, 3, 4))
     names = [f"{index:03d}" for index in range(150)]
     counter, expected = ImageCounter(5), ImageCounter(5)
     expected.update(prediction, label, names)
 
     with torch.inference_mode():
-        for picture, truth, name in zip(prediction, label, names, strict=True):
-            counter._count_on_device(picture, truth, name)
+        for image, truth, name in zip(prediction, label, names, strict=True):
+            counter._count_on_device(image, truth, name)
 
     images = counter.to_counts()
     assert images.ids == tuple(names)
@@ -273,7 +273,7 @@ def test_wrong_label_on_cuda_is_refused_when_the_counts_are_read():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_counting_pictures_on_cuda_does_not_synchronise_within_a_block():
+def test_counting_images_on_cuda_does_not_synchronise_within_a_block():
     prediction, label = (tensor.cuda() for tensor in drawn(seed=5))
     counter, expected = ImageCounter(5), ImageCounter(5)
     counter.update(prediction, label, ["a", "b"])
@@ -303,7 +303,7 @@ def test_more_classes_than_eight_bits_hold_are_counted_the_way_of_a_gpu_too():
     assert matrix.to_numpy().sum() == 2 * 8 * 14
 
 
-def test_counts_per_picture_keep_classes_above_255():
+def test_counts_per_image_keep_classes_above_255():
     label, prediction = torch.tensor([[[458, 511]]]), torch.tensor([[[300, 0]]])
     counter = ImageCounter(459, 511)
 

@@ -63,7 +63,7 @@ def test_void_is_any_value_that_is_no_class():
     assert count(prediction, label, 5, void=77).sum() == (label != 77).sum()
 
 
-def test_picture_without_pixels_has_no_counts():
+def test_image_without_pixels_has_no_counts():
     empty = np.zeros((0, 4), np.uint8)
 
     assert count(empty, empty, 3).tolist() == [[0, 0, 0]] * 3

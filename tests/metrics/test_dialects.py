@@ -20,10 +20,10 @@ NUM_CLASSES = 6
 VOID = 255
 
 
-def drawn(seed, *, present=(0, 1, 2, 4), predicted=(0, 1, 2, 3, 4), num_pictures=5):
+def drawn(seed, *, present=(0, 1, 2, 4), predicted=(0, 1, 2, 3, 4), num_images=5):
     """Label maps with void; class 3 is predicted but absent, class 5 is nowhere."""
     random = np.random.default_rng(seed)
-    labels = random.choice([*present, VOID], (num_pictures, 9, 14)).astype(np.uint8)
+    labels = random.choice([*present, VOID], (num_images, 9, 14)).astype(np.uint8)
     labels[0] = np.where(labels[0] == 4, 0, labels[0])
     predictions = random.choice(predicted, labels.shape).astype(np.uint8)
     right = random.random(labels.shape) < 0.5
@@ -294,7 +294,7 @@ def test_absent_class_that_is_predicted_by_hand():
     }
 
 
-def test_picture_of_void_alone_leaves_ours_as_it_was():
+def test_image_of_void_alone_leaves_ours_as_it_was():
     predictions, labels = drawn(1)
     counts = counted(predictions, labels)
     more = counted(
@@ -306,7 +306,7 @@ def test_picture_of_void_alone_leaves_ours_as_it_was():
         assert reading(name, more) == pytest.approx(reading(name, counts))
 
 
-def test_all_dialects_agree_on_one_picture_with_every_class():
+def test_all_dialects_agree_on_one_image_with_every_class():
     counts = ImageCounts.of(["a"], np.array([[[6, 0, 0], [0, 3, 0], [0, 0, 2]]]), 3)
 
     assert {result.mean_iou for _, result in in_all_dialects(counts)} == {1.0}

@@ -11,7 +11,7 @@ from parsenet.metrics.per_image import ImageCounts
 
 
 def drawn(seed, num_images=6, num_classes=4):
-    """Counts of pictures that show few classes; picture 0 has no counted pixel."""
+    """Counts of images that show few classes; image 0 has no counted pixel."""
     random = np.random.default_rng(seed)
     counts = random.integers(1, 10**12, (num_images, num_classes, num_classes))
     counts *= random.random(counts.shape) < 0.3
@@ -28,7 +28,7 @@ def equal(one, other):
     )
 
 
-def test_entries_of_two_pictures_are_right_by_hand():
+def test_entries_of_two_images_are_right_by_hand():
     counts = np.array([[[5, 0], [2, 0]], [[0, 0], [0, 7]]])
 
     images = ImageCounts.of(["a", "b"], counts, 2)
@@ -37,7 +37,7 @@ def test_entries_of_two_pictures_are_right_by_hand():
     assert list(entries) == [(0, 0, 0, 5), (0, 1, 0, 2), (1, 1, 1, 7)]
 
 
-def test_every_picture_gets_its_matrix_back():
+def test_every_image_gets_its_matrix_back():
     ids, counts = drawn(0)
 
     images = ImageCounts.of(ids, counts, 4)
@@ -67,7 +67,7 @@ def test_splitting_and_shuffling_a_data_set_changes_nothing(seed, cut, order):
     assert whole.ids == tuple(sorted(ids))
 
 
-def test_pictures_gathered_one_by_one_are_all_there():
+def test_images_gathered_one_by_one_are_all_there():
     ids, counts = drawn(5, num_images=150)
     parts = []
 
@@ -79,7 +79,7 @@ def test_pictures_gathered_one_by_one_are_all_there():
     assert equal(ImageCounts.join(parts, 4), ImageCounts.join([ImageCounts.of(ids, counts, 4)], 4))
 
 
-def test_nothing_joined_is_no_picture():
+def test_nothing_joined_is_no_image():
     images = ImageCounts.join([], 3)
 
     assert (len(images), images.total().sum()) == (0, 0)
@@ -94,7 +94,7 @@ def test_subset_keeps_the_order_asked_for():
     assert [images.dense(0).tolist(), images.dense(1).tolist()] == counts[[4, 1]].tolist()
 
 
-def test_class_sums_are_the_margins_of_every_picture():
+def test_class_sums_are_the_margins_of_every_image():
     ids, counts = drawn(2)
 
     right, truth, predicted = ImageCounts.of(ids, counts, 4).class_sums()
@@ -112,7 +112,7 @@ def test_saved_counts_are_read_back_the_same(tmp_path):
     assert equal(ImageCounts.load(tmp_path / "counts.npz"), images)
 
 
-def test_counts_of_no_picture_are_read_back(tmp_path):
+def test_counts_of_no_image_are_read_back(tmp_path):
     ImageCounts.join([], 3).save(tmp_path / "counts.npz")
 
     assert equal(ImageCounts.load(tmp_path / "counts.npz"), ImageCounts.join([], 3))
@@ -126,18 +126,18 @@ def test_file_holds_no_pickle(tmp_path):
     assert not any(b"|O" in head for head in heads)
 
 
-def test_1449_pictures_take_little_space(tmp_path):
+def test_1449_images_take_little_space(tmp_path):
     ids, counts = drawn(4, num_images=1449, num_classes=21)
-    counts[:, 3:] = 0  # three true classes, about 19 entries a picture
+    counts[:, 3:] = 0  # three true classes, about 19 entries an image
 
     ImageCounts.of(ids, counts % 200_000, 21).save(tmp_path / "counts.npz")
 
     assert (tmp_path / "counts.npz").stat().st_size < 250_000
 
 
-def test_picture_counted_twice_is_refused():
+def test_image_counted_twice_is_refused():
     part = ImageCounts.of(*drawn(0), 4)
-    message = "Every picture must be counted once, got 'p0' twice. Give each a name of its own."
+    message = "Every image must be counted once, got 'p0' twice. Give each a name of its own."
 
     with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
         ImageCounts.join([part, part], 4)
@@ -160,9 +160,7 @@ def test_file_that_holds_no_counts_is_refused(tmp_path, content, reason):
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(
-        DataNotFoundError, match=f"^'{path}' must hold counts per picture, got "
-    ) as e:
+    with pytest.raises(DataNotFoundError, match=f"^'{path}' must hold counts per image, got ") as e:
         ImageCounts.load(path)
 
     assert reason in str(e.value)

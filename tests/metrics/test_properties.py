@@ -1,4 +1,4 @@
-"""What must hold for any label maps: hypothesis looks for a picture that breaks it."""
+"""What must hold for any label maps: hypothesis looks for an image that breaks it."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -57,10 +57,10 @@ def test_void_anywhere_changes_nothing(maps, data):
 
 @few
 @given(st.lists(st.tuples(noise, noise), min_size=2, max_size=5), st.randoms())
-def test_splitting_and_shuffling_a_set_changes_no_score(pictures, random):
+def test_splitting_and_shuffling_a_set_changes_no_score(images, random):
     named = [
         ImageCounts.of([f"p{index}"], count(*maps, NUM_CLASSES)[None], NUM_CLASSES)
-        for index, maps in enumerate(pictures)
+        for index, maps in enumerate(images)
     ]
     shuffled = random.sample(named, len(named))
     cut = random.randint(1, len(named) - 1)

@@ -15,7 +15,7 @@ CARD = Protocol(
 
 def test_card_is_one_line_that_says_everything():
     assert str(CARD) == (
-        "voc2012 val, 1,449 pictures, native size; void pixels left out of all counts; classes "
+        "voc2012 val, 1,449 images, native size; void pixels left out of all counts; classes "
         "without ground truth left out of the means; means over 2 of 3 classes (without cow); "
         "test-time augmentation none; checkpoint sha256 0123456789ab"
     )
@@ -40,7 +40,7 @@ def test_other_checkpoint_is_no_difference():
     [
         ("dataset", "shapes"),
         ("split", "train"),
-        ("num_pictures", 238),
+        ("num_images", 238),
         ("classes_counted", ("cat",)),
         ("classes_absent", ()),
         ("resolution", "resized"),

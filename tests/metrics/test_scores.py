@@ -21,9 +21,9 @@ COUNTS = np.array([[6, 1, 1], [2, 3, 0], [0, 1, 2]])
 
 
 def authors_scores(predictions, labels, num_classes, void):
-    """Score as the authors' Matlab code does: per picture and class, then summed (PAPER 4b).
+    """Score as the authors' Matlab code does: per image and class, then summed (PAPER 4b).
 
-    Written from the formulas with loops over pictures and classes; shares nothing with ours.
+    Written from the formulas with loops over images and classes; shares nothing with ours.
     """
     total = np.zeros((num_classes, 3))
     wrong = 0
@@ -98,7 +98,7 @@ def test_precision_recall_and_dice_equal_sklearn(seed):
     assert result.class_dice == pytest.approx(tuple(dice))
 
 
-def test_every_picture_has_scores_of_its_own():
+def test_every_image_has_scores_of_its_own():
     counts = np.array([[[6, 2], [1, 3]], [[4, 4], [0, 0]], [[0, 0], [0, 0]]])
 
     result = image_scores(ImageCounts.of(["a", "b", "c"], counts, 2))
@@ -108,7 +108,7 @@ def test_every_picture_has_scores_of_its_own():
     assert result.mean_iou == pytest.approx(expected, nan_ok=True)
 
 
-def test_scores_of_one_picture_are_those_of_a_data_set_of_one():
+def test_scores_of_one_image_are_those_of_a_data_set_of_one():
     images = ImageCounts.of(["a"], COUNTS[None], 3)
 
     assert image_scores(images).mean_iou == pytest.approx((scores(COUNTS).mean_iou,))

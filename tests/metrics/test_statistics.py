@@ -13,18 +13,18 @@ from parsenet.metrics.scores import scores
 from parsenet.metrics.statistics import SCORES, Resampling, _holm, compare, intervals, table
 
 QUICK = Resampling(resamples=400)
-counts_of_pictures = arrays(np.int64, (5, 4, 4), elements=st.integers(0, 50))
+counts_of_images = arrays(np.int64, (5, 4, 4), elements=st.integers(0, 50))
 
 
 def images(counts):
     return ImageCounts.of([f"p{index}" for index in range(len(counts))], counts, counts.shape[1])
 
 
-def drawn(seed, num_pictures=60, share=0.7):
-    """Two classes of 100 pixels in every picture, right for a share that varies."""
+def drawn(seed, num_images=60, share=0.7):
+    """Two classes of 100 pixels in every image, right for a share that varies."""
     random = np.random.default_rng(seed)
-    right = np.clip(random.normal(100 * share, 12, (num_pictures, 2)), 0, 100).astype(np.int64)
-    counts = np.zeros((num_pictures, 2, 2), np.int64)
+    right = np.clip(random.normal(100 * share, 12, (num_images, 2)), 0, 100).astype(np.int64)
+    counts = np.zeros((num_images, 2, 2), np.int64)
     counts[:, [0, 1], [0, 1]] = right
     counts[:, [0, 1], [1, 0]] = 100 - right
     return images(counts)
@@ -35,7 +35,7 @@ def whole(counts):
 
 
 @settings(deadline=None, max_examples=30)
-@given(counts_of_pictures)
+@given(counts_of_images)
 def test_table_holds_the_scores_of_the_summed_counts(counts):
     expected = scores(counts.sum(0))
 
@@ -47,7 +47,7 @@ def test_table_holds_the_scores_of_the_summed_counts(counts):
 
 
 @settings(deadline=None, max_examples=30)
-@given(counts_of_pictures, st.permutations(range(4)))
+@given(counts_of_images, st.permutations(range(4)))
 def test_permuting_classes_permutes_scores(counts, order):
     permuted = counts[:, order][:, :, order]
 
@@ -58,7 +58,7 @@ def test_permuting_classes_permutes_scores(counts, order):
 
 
 @settings(deadline=None, max_examples=30)
-@given(counts_of_pictures, st.integers(1, 4))
+@given(counts_of_images, st.integers(1, 4))
 def test_splitting_a_set_changes_nothing(counts, cut):
     one, parts = images(counts), [images(counts[:cut]), images(counts[cut:])]
 
@@ -71,8 +71,8 @@ def test_splitting_a_set_changes_nothing(counts, cut):
 
 
 @settings(deadline=None, max_examples=20)
-@given(counts_of_pictures)
-def test_a_picture_of_void_alone_changes_no_score(counts):
+@given(counts_of_images)
+def test_a_image_of_void_alone_changes_no_score(counts):
     with_void = np.concatenate([counts, np.zeros_like(counts[:1])])
 
     np.testing.assert_array_equal(whole(images(with_void)), whole(images(counts)))
@@ -85,15 +85,15 @@ def test_interval_holds_the_score():
     assert (bounds.value <= bounds.high).all()
 
 
-def test_interval_of_equal_pictures_has_no_width():
+def test_interval_of_equal_images_has_no_width():
     bounds = intervals(images(np.repeat([[[6, 2], [1, 3]]], 20, axis=0)), QUICK)
 
     np.testing.assert_allclose(bounds.low, bounds.high)
 
 
 def test_interval_is_that_of_the_normal_law_where_it_holds():
-    """Every picture has 200 counted pixels: pixel accuracy is a plain mean over pictures."""
-    counts = drawn(1, num_pictures=200)
+    """Every image has 200 counted pixels: pixel accuracy is a plain mean over images."""
+    counts = drawn(1, num_images=200)
     share = class_areas(counts).right.sum(1) / 200
     error = share.std() / np.sqrt(200)
 
@@ -103,7 +103,7 @@ def test_interval_is_that_of_the_normal_law_where_it_holds():
     assert [bounds.low[1], bounds.high[1]] == pytest.approx(expected, abs=0.1 * error)
 
 
-def test_four_times_the_pictures_halve_the_interval():
+def test_four_times_the_images_halve_the_interval():
     few, many = (intervals(drawn(2, num), QUICK) for num in (100, 400))
 
     ratio = (few.high - few.low)[0] / (many.high - many.low)[0]
@@ -111,7 +111,7 @@ def test_four_times_the_pictures_halve_the_interval():
     assert 1.5 < ratio < 2.6
 
 
-def test_class_of_a_single_picture_does_not_move_the_mean():
+def test_class_of_a_single_image_does_not_move_the_mean():
     """It is missed in every third draw; left out of the mean there, its 0 would not count."""
     counts = np.zeros((20, 2, 2), np.int64)
     counts[:, 0, 0] = 10
@@ -161,7 +161,7 @@ def test_exchanging_checkpoints_turns_the_difference_round():
 
 
 def test_p_value_is_that_of_all_permutations():
-    """Three pictures, eight ways to swap: two of them, none and all, are as large as the data."""
+    """Three images, eight ways to swap: two of them, none and all, are as large as the data."""
     one = images(np.array([[[9, 1], [0, 10]], [[8, 2], [0, 10]], [[7, 3], [0, 10]]]))
     other = images(np.array([[[8, 2], [0, 10]], [[6, 4], [0, 10]], [[4, 6], [0, 10]]]))
 
@@ -170,7 +170,7 @@ def test_p_value_is_that_of_all_permutations():
     assert result.p_value[1] == pytest.approx(2 / 8, abs=0.01)
 
 
-def test_pictures_are_paired_by_name():
+def test_images_are_paired_by_name():
     one = drawn(10)
     order = np.random.default_rng(0).permutation(len(one))
 
@@ -195,10 +195,10 @@ def test_holm_is_right_by_hand():
     np.testing.assert_allclose(adjusted, [0.06, 0.03, np.nan, 0.06])
 
 
-def test_other_pictures_are_refused():
-    one = drawn(0, num_pictures=3)
+def test_other_images_are_refused():
+    one = drawn(0, num_images=3)
     message = (
-        "`other` must have the pictures of `one`, got 1 that only one of them has, such as 'p2'. "
+        "`other` must have the images of `one`, got 1 that only one of them has, such as 'p2'. "
         "Score both on the same split."
     )
 
@@ -209,7 +209,7 @@ def test_other_pictures_are_refused():
 def test_other_ground_truth_is_refused():
     one, other = np.array([[[3, 1], [0, 2]]]), np.array([[[3, 0], [0, 2]]])
     message = (
-        "`other` must have the ground truth of `one`, got other counts in 1 pictures, such as "
+        "`other` must have the ground truth of `one`, got other counts in 1 images, such as "
         "'p0'. Score both at the same size."
     )
 
@@ -233,10 +233,10 @@ def test_level_outside_nought_and_one_is_refused():
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_and_the_test_seldom_lies():
-    """150 data sets of 300 pictures; the bounds are four standard errors wide."""
+    """150 data sets of 300 images; the bounds are four standard errors wide."""
     from benchmarks.coverage import Population, measure
 
-    result = measure(Population(), pictures=300, trials=150, resamples=400)
+    result = measure(Population(), images=300, trials=150, resamples=400)
 
     assert (result.interval[: len(SCORES)] > 0.88).all()
     assert result.interval[len(SCORES) :].mean() > 0.89

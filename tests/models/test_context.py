@@ -10,7 +10,7 @@ def test_every_channel_becomes_its_mean():
     assert GlobalContext()(x).tolist() == [[[[3.0]], [[1.0]]]]
 
 
-def test_pictures_of_a_batch_are_pooled_apart():
+def test_images_of_a_batch_are_pooled_apart():
     x = torch.randn(3, 4, 5, 7)
 
     torch.testing.assert_close(GlobalContext()(x)[1:2], GlobalContext()(x[1:2]))

@@ -15,7 +15,7 @@ NAMES = ("pool6", "fc7", "conv5", "conv4", "conv3")
 SUBSETS = [subset for n in range(1, 6) for subset in combinations(NAMES, n)]
 # Each feature alone, each pair, all: what a larger set adds is one more term of the same sum.
 FUSED = pytest.mark.parametrize("subset", [s for s in SUBSETS if len(s) in (1, 2, 5)], ids="+".join)
-# The strides of the two shapes of VGG-16, few channels, and an odd picture.
+# The strides of the two shapes of VGG-16, few channels, and an odd image.
 LARGEFOV = {"pool6": Tap(6, 8), "fc7": Tap(6, 8), "conv5": Tap(5, 8), "conv4": Tap(4, 8)} | {
     "conv3": Tap(3, 4)
 }

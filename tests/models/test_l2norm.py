@@ -42,7 +42,7 @@ def test_every_channel_has_its_own_scale():
     assert y.flatten().tolist() == pytest.approx([6, 16])
 
 
-def test_norm_across_spatial_counts_all_pixels_of_a_picture():
+def test_norm_across_spatial_counts_all_pixels_of_a_image():
     x = torch.tensor([[[[1.0, 3.0]], [[1.0, 5.0]]], [[[2.0, 0.0]], [[0.0, 0.0]]]])  # 6 and 2 long
 
     y = L2Norm(2, scale=6.0, across_spatial=True)(x)

@@ -139,7 +139,7 @@ def test_band_is_as_large_as_allowed():
 
 
 @pytest.mark.parametrize("head", FUSIONS)
-def test_given_context_takes_the_place_of_the_pictures_own(head):
+def test_given_context_takes_the_place_of_the_images_own(head):
     network, image = build_model(replace(SMALL, head=head), 4).eval(), draw_image(40, 48)
 
     with torch.no_grad():
@@ -227,7 +227,7 @@ def test_pool6_is_the_mean_of_fc7_after_its_dropout():
     assert (seen["fc7"] == 0).any()
 
 
-def test_float_pictures_score_as_uint8_ones():
+def test_float_images_score_as_uint8_ones():
     network, image = build_model(SMALL, 4).eval(), draw_image(20, 20)
 
     assert torch.equal(network(image.float()), network(image))
@@ -261,7 +261,7 @@ def test_scores_under_bfloat16_autocast_are_enlarged_in_float32():
     torch.testing.assert_close(logits, network(image), rtol=0.1, atol=0.3)
 
 
-def test_shifting_the_picture_by_a_stride_shifts_the_scores():
+def test_shifting_the_image_by_a_stride_shifts_the_scores():
     """Cells sit over their pixels: 8 pixels in, 8 pixels out, away from the edges."""
     config = NetworkConfig(trunk="squeezenet", features=("conv3",), upsample="bilinear")
     network, image = build_model(config, 3).eval(), draw_image(96, 88)

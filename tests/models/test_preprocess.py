@@ -32,12 +32,12 @@ def test_torchvision_is_the_transform_of_its_weights(name, weights):
 
 
 @pytest.mark.parametrize("name", PREPROCESS)
-def test_float_pictures_are_the_same_as_uint8(name):
+def test_float_images_are_the_same_as_uint8(name):
     assert torch.equal(Preprocess(name)(PIXEL.float()), Preprocess(name)(PIXEL))
 
 
 @pytest.mark.parametrize("name", PREPROCESS)
-def test_picture_is_left_alone(name):
+def test_image_is_left_alone(name):
     image = PIXEL.float()
 
     Preprocess(name)(image)

@@ -17,7 +17,7 @@ FIVE = ("pool6", "fc7", "conv5", "conv4", "conv3")
 
 
 def features_of(trunk):
-    """Features of one random picture; biases are random too, zeros would hide them."""
+    """Features of one random image; biases are random too, zeros would hide them."""
     torch.manual_seed(1)
     with torch.no_grad():
         return trunk.eval()(100 * torch.randn(1, 3, 24, 32))

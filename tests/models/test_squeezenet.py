@@ -51,7 +51,7 @@ def test_every_torchvision_parameter_but_the_classifier_is_used(theirs):
 
 @pytest.fixture(scope="module")
 def maps(theirs, ours):
-    """Both networks' maps of one picture; torchvision's windows are moved onto ours.
+    """Both networks' maps of one image; torchvision's windows are moved onto ours.
 
     torchvision pads nothing before its first two windows: 3 pixels, and 1 cell of 2 pixels.
     """

@@ -79,7 +79,7 @@ def test_every_parameter_feeds_fc7(name, make_trunk):
 
 
 @DRAWN
-def test_pictures_of_a_batch_do_not_mix(name, make_trunk):
+def test_images_of_a_batch_do_not_mix(name, make_trunk):
     trunk, image = make_trunk(name).eval(), 100 * torch.randn(2, 3, 33, 25)
 
     with torch.no_grad():

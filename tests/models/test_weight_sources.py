@@ -323,7 +323,7 @@ def test_real_squeezenet_loads_whole(real_path, trunk):
 
 @pytest.mark.realdata
 def test_real_features_differ_in_length_as_measured(real_path, trunk):
-    """Mean length of a pixel's feature vector on VOC pictures, within a third of what is stated."""
+    """Mean length of a pixel's feature vector on VOC images, within a third of what is stated."""
     from PIL import Image
 
     from parsenet.models.preprocess import Preprocess

@@ -143,7 +143,7 @@ def test_refused_weights_leave_the_trunk_alone(trunk):
 
 @pytest.mark.parametrize("shape", [(512, 512), (4096, 512), (25088, 4096), (10,), ()])
 def test_classifier_of_another_vgg_is_refused(shape, make_trunk):
-    """VGG-16 for small pictures has a smaller classifier."""
+    """VGG-16 for small images has a smaller classifier."""
     trunk = make_trunk("vgg16_largefov")
 
     state = {"classifier.0.weight": torch.zeros(()).expand(shape)}

@@ -85,7 +85,7 @@ def test_curves_share_their_axes():
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), VALUES), min_size=1, max_size=9))
-def test_curves_stay_inside_the_picture(points):
+def test_curves_stay_inside_the_image(points):
     (line,) = points_of(line_chart("loss", {"a": sorted(points)}, "step"))
 
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in line)

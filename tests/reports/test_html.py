@@ -74,7 +74,7 @@ def test_page_draws_loss_and_mean_iou(page):
     assert re.findall(r'<text class="title"[^>]*>([^<]*)</text>', page) == ["Loss", "Mean IoU"]
 
 
-def test_sample_pictures_are_inside_the_page(page):
+def test_sample_images_are_inside_the_page(page):
     sources = [attributes["src"] for tag, attributes in parsed(page).seen if tag == "img"]
     sizes = [
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).size
@@ -108,7 +108,7 @@ def test_page_draws_the_confusion_matrix(page):
     assert "<title>ball taken for background: 700 pixels, 35.00 %</title>" in page
 
 
-def test_worst_pictures_come_with_their_score(page):
+def test_worst_images_come_with_their_score(page):
     assert "<figcaption>01_sample_iou_12.34</figcaption>" in page
 
 
@@ -130,7 +130,7 @@ def test_run_without_scores_says_so(tmp_path):
     assert "This run has no scores: it ended before its evaluation." in page
 
 
-def test_markdown_links_the_sample_pictures(tmp_path):
+def test_markdown_links_the_sample_images(tmp_path):
     write_run(tmp_path / "first")
     write_report(tmp_path / "first")
 

@@ -52,15 +52,15 @@ def test_bar_in_a_name_does_not_break_the_table():
 
 def test_protocol_names_what_the_means_go_over():
     assert protocol_sentence(METRICS) == (
-        "shapes, split val, 40 pictures. Means over the 2 of 3 classes that have ground truth. "
+        "shapes, split val, 40 images. Means over the 2 of 3 classes that have ground truth. "
         "Protocol: native size, void left out."
     )
 
 
 def test_protocol_of_a_card_is_its_line():
-    metrics = {"card": {}, "protocol": "shapes val, 40 pictures"}
+    metrics = {"card": {}, "protocol": "shapes val, 40 images"}
 
-    assert protocol_sentence(metrics) == "shapes val, 40 pictures."
+    assert protocol_sentence(metrics) == "shapes val, 40 images."
 
 
 def test_confusions_come_worst_first():

@@ -104,8 +104,8 @@ def open_page(models, browser):
 
 
 @pytest.fixture
-def picture(tmp_path):
-    """A picture of coloured shapes, 128 x 96."""
+def image(tmp_path):
+    """An image of coloured shapes, 128 x 96."""
     path = tmp_path / "shapes.png"
     Image.fromarray(Shapes("val").read(2).image).save(path)
     return path

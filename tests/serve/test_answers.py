@@ -11,13 +11,13 @@ from parsenet.config import InferenceConfig
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.writers import blend
 from parsenet.serve.answers import Wish, answer, areas
+from parsenet.serve.images import decode_image, encode_photo
 from parsenet.serve.limits import Limits, Refusal
 from parsenet.serve.models import ServedModel
-from parsenet.serve.pictures import decode_picture, encode_photo
 from parsenet.taxonomy import SHAPES
-from tests.fakes.uploads import picture_bytes
+from tests.fakes.uploads import image_bytes
 
-DATA = picture_bytes(size=(21, 34))
+DATA = image_bytes(size=(21, 34))
 
 
 def ask(model, wish=None, stop=None):
@@ -25,12 +25,12 @@ def ask(model, wish=None, stop=None):
 
 
 def pixels(content):
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.array(picture)
+    with Image.open(io.BytesIO(content)) as image:
+        return np.array(image)
 
 
 def expected_label(model):
-    return model.predictor(decode_picture(DATA, Limits()))
+    return model.predictor(decode_image(DATA, Limits()))
 
 
 def test_areas_are_counted_and_sorted():
@@ -58,11 +58,11 @@ def test_two_models_give_two_labels(models):
 def test_maps_that_nobody_asked_for_are_left_out(models):
     record = ask(models[0])
 
-    assert [record[key] for key in ("uncertainty", "mean_uncertainty", "picture")] == [None] * 3
+    assert [record[key] for key in ("uncertainty", "mean_uncertainty", "image")] == [None] * 3
 
 
 def test_uncertainty_is_entropy_in_eight_bits(models):
-    image = decode_picture(DATA, Limits())
+    image = decode_image(DATA, Limits())
     entropy = models[0].predictor.predict([image], entropy=True)[0].entropy
 
     record = ask(models[0], Wish(uncertainty=True))
@@ -73,10 +73,10 @@ def test_uncertainty_is_entropy_in_eight_bits(models):
     assert record["mean_uncertainty"] == pytest.approx(float(entropy.mean()), abs=1e-6)
 
 
-def test_picture_comes_back_as_it_was_read(models):
-    record = ask(models[0], Wish(picture=True))
+def test_image_comes_back_as_it_was_read(models):
+    record = ask(models[0], Wish(image=True))
 
-    assert pixels(b64decode(record["picture"])).shape == (21, 34, 3)
+    assert pixels(b64decode(record["image"])).shape == (21, 34, 3)
 
 
 def test_mask_is_the_label_alone(models):
@@ -84,7 +84,7 @@ def test_mask_is_the_label_alone(models):
 
 
 def test_overlay_is_the_blend_of_the_command(models):
-    image = decode_picture(DATA, Limits())
+    image = decode_image(DATA, Limits())
     expected = blend(image, expected_label(models[0]), SHAPES, 0.5)
 
     assert ask(models[0], Wish("overlay")) == encode_photo(expected)
@@ -99,7 +99,7 @@ def test_overlay_is_the_blend_of_the_command(models):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_picture_that_does_not_fit_into_memory_is_refused(error, models, monkeypatch):
+def test_image_that_does_not_fit_into_memory_is_refused(error, models, monkeypatch):
     def fail(*args, **kwargs):
         raise error
 
@@ -110,7 +110,7 @@ def test_picture_that_does_not_fit_into_memory_is_refused(error, models, monkeyp
 
     assert (caught.value.status, str(caught.value)) == (
         413,
-        "The picture must fit into memory, got 34 x 21 pixels. Make it smaller.",
+        "The image must fit into memory, got 34 x 21 pixels. Make it smaller.",
     )
 
 
@@ -134,7 +134,7 @@ def test_nobody_is_answered_who_does_not_wait(models):
     assert caught.value.status == 499
 
 
-def test_large_picture_is_given_up_between_windows(checkpoints):
+def test_large_image_is_given_up_between_windows(checkpoints):
     class AfterTwoWindows(Event):
         looks = 0
 
@@ -148,6 +148,6 @@ def test_large_picture_is_given_up_between_windows(checkpoints):
     stop = AfterTwoWindows()
 
     with pytest.raises(Refusal) as caught:
-        answer(picture_bytes(size=(100, 100)), model, Wish(), Limits(), stop)
+        answer(image_bytes(size=(100, 100)), model, Wish(), Limits(), stop)
 
     assert (caught.value.status, stop.looks) == (499, 4)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 import parsenet
 from parsenet.serve.limits import Limits
-from tests.fakes.uploads import picture_bytes
+from tests.fakes.uploads import image_bytes
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ def test_document_lists_every_endpoint_and_no_other(document, client):
 def test_answers_are_as_documented(document, client):
     check(client.get("/healthz").json(), "Health", document)
     check(client.get("/api/models").json(), "Served", document)
-    for query in ("", "?uncertainty=true&picture=true"):
-        answer = client.post(f"/api/segment{query}", content=picture_bytes()).json()
+    for query in ("", "?uncertainty=true&image=true"):
+        answer = client.post(f"/api/segment{query}", content=image_bytes()).json()
         check(answer, "Labels", document)
     check(client.post("/api/segment", content=b"").json(), "Error", document)
 
 
-def test_every_status_that_a_picture_can_cause_is_documented(document, client):
+def test_every_status_that_a_image_can_cause_is_documented(document, client):
     listed = set(document["paths"]["/api/segment"]["post"]["responses"])
 
     assert {str(status) for status in (200, 400, 403, 404, 408, 413, 415, 421, 503, 504)} <= listed
@@ -68,8 +68,8 @@ def test_limits_are_told_to_the_page(make_client):
     assert (limits["bytes"], limits["pixels"]) == (2 * 2**20, 3_000_000)
 
 
-def test_mask_is_a_palette_png_as_large_as_the_picture(client):
-    response = client.post("/api/segment?format=mask", content=picture_bytes(size=(7, 12)))
+def test_mask_is_a_palette_png_as_large_as_the_image(client):
+    response = client.post("/api/segment?format=mask", content=image_bytes(size=(7, 12)))
 
     assert response.headers["content-type"] == "image/png"
     with Image.open(io.BytesIO(response.content)) as mask:
@@ -77,14 +77,14 @@ def test_mask_is_a_palette_png_as_large_as_the_picture(client):
 
 
 def test_overlay_is_a_jpeg(client):
-    response = client.post("/api/segment?format=overlay", content=picture_bytes())
+    response = client.post("/api/segment?format=overlay", content=image_bytes())
 
     assert response.headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize("word", ["1", "local.safetensors"])
 def test_model_is_chosen_by_index_or_name(word, client):
-    answer = client.post(f"/api/segment?model={word}", content=picture_bytes()).json()
+    answer = client.post(f"/api/segment?model={word}", content=image_bytes()).json()
 
     assert answer["model"] == {"index": 1, "name": "local.safetensors"}
 
@@ -102,12 +102,12 @@ def test_model_is_chosen_by_index_or_name(word, client):
         (
             "uncertainly=true",
             400,
-            "The query must use `format`, `model`, `picture`, `uncertainty`, got 'uncertainly'.",
+            "The query must use `format`, `image`, `model`, `uncertainty`, got 'uncertainly'.",
         ),
     ],
 )
 def test_query_that_is_not_understood_is_refused(query, status, sentence, client):
-    response = client.post(f"/api/segment?{query}", content=picture_bytes())
+    response = client.post(f"/api/segment?{query}", content=image_bytes())
 
     assert (response.status_code, response.json()) == (status, {"error": sentence})
 
@@ -127,31 +127,31 @@ def test_bug_is_a_sentence_without_traceback_and_the_server_goes_on(client, mode
 
     with monkeypatch.context() as patch:
         patch.setattr(models[0].predictor, "predict", fail)
-        response = client.post("/api/segment", content=picture_bytes())
+        response = client.post("/api/segment", content=image_bytes())
 
     assert (response.status_code, response.json()) == (
         500,
         {"error": "The server failed with ZeroDivisionError. Its log says more."},
     )
-    assert client.post("/api/segment", content=picture_bytes()).status_code == 200
+    assert client.post("/api/segment", content=image_bytes()).status_code == 200
 
 
 def test_bug_is_answered_under_the_same_policy(client, models, monkeypatch):
     monkeypatch.setattr(models[0].predictor, "predict", None)
 
-    response = client.post("/api/segment", content=picture_bytes())
+    response = client.post("/api/segment", content=image_bytes())
 
     assert response.status_code == 500
     assert "content-security-policy" in response.headers
 
 
 def test_requests_at_the_same_time_get_their_own_labels(client):
-    pictures = [picture_bytes(size=(9 + i, 30), seed=i) for i in range(4)]
-    expected = [client.post("/api/segment", content=data).json()["label"] for data in pictures]
+    images = [image_bytes(size=(9 + i, 30), seed=i) for i in range(4)]
+    expected = [client.post("/api/segment", content=data).json()["label"] for data in images]
     answers = [""] * 4
 
     def ask(index):
-        answers[index] = client.post("/api/segment", content=pictures[index]).json()["label"]
+        answers[index] = client.post("/api/segment", content=images[index]).json()["label"]
 
     threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
     for thread in threads:
@@ -176,13 +176,13 @@ def test_queue_that_is_full_answers_503_at_once(make_client, models, monkeypatch
     statuses = []
     first = threading.Thread(
         target=lambda: statuses.append(
-            client.post("/api/segment", content=picture_bytes()).status_code
+            client.post("/api/segment", content=image_bytes()).status_code
         )
     )
     first.start()
     assert entered.wait(20)
 
-    second = client.post("/api/segment", content=picture_bytes())
+    second = client.post("/api/segment", content=image_bytes())
 
     release.set()
     first.join()

@@ -36,11 +36,11 @@ pytestmark = [
 ]
 
 
-def test_upload_shows_the_labels_of_the_predictor(open_page, models, picture):
+def test_upload_shows_the_labels_of_the_predictor(open_page, models, image):
     browser = open_page(count=1)
-    label = expected(models, picture)
+    label = expected(models, image)
 
-    upload(browser, picture)
+    upload(browser, image)
 
     settle(browser)
     shown = overlay(browser)
@@ -53,12 +53,12 @@ def test_upload_shows_the_labels_of_the_predictor(open_page, models, picture):
     assert complaints(browser) == []
 
 
-def test_legend_lists_classes_by_area(open_page, models, picture):
+def test_legend_lists_classes_by_area(open_page, models, image):
     browser = open_page(count=1)
-    label = expected(models, picture)
+    label = expected(models, image)
     names = models[0].predictor.taxonomy.names
 
-    upload(browser, picture)
+    upload(browser, image)
 
     rows = browser.find_elements(By.CSS_SELECTOR, ".legend button")
     shown = [tuple(row.text.split("\n")) for row in rows]
@@ -72,9 +72,9 @@ def test_legend_lists_classes_by_area(open_page, models, picture):
     ]
 
 
-def test_opacity_slider_fades_the_colours(open_page, picture):
+def test_opacity_slider_fades_the_colours(open_page, image):
     browser = open_page(count=1)
-    upload(browser, picture)
+    upload(browser, image)
 
     set_slider(browser, 20)
 
@@ -82,10 +82,10 @@ def test_opacity_slider_fades_the_colours(open_page, picture):
     assert find(browser, "#opacity-value").text == "20 %"
 
 
-def test_class_that_is_clicked_stays_bright_and_the_rest_goes_dark(open_page, models, picture):
+def test_class_that_is_clicked_stays_bright_and_the_rest_goes_dark(open_page, models, image):
     browser = open_page(count=1)
-    label = expected(models, picture)
-    upload(browser, picture)
+    label = expected(models, image)
+    upload(browser, image)
     row = browser.find_elements(By.CSS_SELECTOR, ".legend button")[1]
     index = models[0].predictor.taxonomy.names.index(row.get_attribute("data-name"))
 
@@ -101,9 +101,9 @@ def test_class_that_is_clicked_stays_bright_and_the_rest_goes_dark(open_page, mo
     )
 
 
-def test_uncertainty_is_fetched_and_shown(open_page, picture):
+def test_uncertainty_is_fetched_and_shown(open_page, image):
     browser = open_page(count=1)
-    upload(browser, picture)
+    upload(browser, image)
     before = overlay(browser)
 
     find(browser, "input[value=uncertainty]").click()
@@ -114,10 +114,10 @@ def test_uncertainty_is_fetched_and_shown(open_page, picture):
     assert find(browser, ".ramp").is_displayed()
 
 
-def test_two_checkpoints_are_shown_side_by_side(open_page, models, picture):
+def test_two_checkpoints_are_shown_side_by_side(open_page, models, image):
     browser = open_page(count=2)
 
-    upload(browser, picture)
+    upload(browser, image)
 
     panels = browser.find_elements(By.CSS_SELECTOR, ".panel")
     boxes = [panel.rect for panel in panels]
@@ -127,14 +127,14 @@ def test_two_checkpoints_are_shown_side_by_side(open_page, models, picture):
         ["global context on", " L2Norm on"],
         ["global context off", " L2Norm off"],
     ]
-    same = (expected(models, picture, 0) == expected(models, picture, 1)).mean()
+    same = (expected(models, image, 0) == expected(models, image, 1)).mean()
     assert find(browser, "#agreement").text == f"The two agree on {100 * same:.2f} % of the pixels."
 
 
-def test_differences_are_what_the_two_do_not_agree_on(open_page, models, picture):
+def test_differences_are_what_the_two_do_not_agree_on(open_page, models, image):
     browser = open_page(count=2)
-    upload(browser, picture)
-    differs = expected(models, picture, 0) != expected(models, picture, 1)
+    upload(browser, image)
+    differs = expected(models, image, 0) != expected(models, image, 1)
 
     find(browser, "input[value=differences]").click()
 
@@ -143,9 +143,9 @@ def test_differences_are_what_the_two_do_not_agree_on(open_page, models, picture
         np.testing.assert_array_equal(overlay(browser, panel)[..., 3] == 184, ~differs)
 
 
-def test_zoom_moves_both_pictures(open_page, picture):
+def test_zoom_moves_both_images(open_page, image):
     browser = open_page(count=2)
-    upload(browser, picture)
+    upload(browser, image)
 
     find(browser, "#zoom-in").click()
     find(browser, ".stage").send_keys("+", Keys.ARROW_LEFT)
@@ -160,56 +160,56 @@ def test_zoom_moves_both_pictures(open_page, picture):
     assert find(browser, "#zoom-value").text == "1.0\u00d7"
 
 
-def test_mask_that_is_downloaded_is_the_label_with_its_palette(open_page, models, picture):
+def test_mask_that_is_downloaded_is_the_label_with_its_palette(open_page, models, image):
     browser = open_page(count=1)
-    upload(browser, picture)
+    upload(browser, image)
 
     find(browser, "a.mask").click()
 
     with Image.open(io.BytesIO(downloaded(browser, "shapes.png"))) as mask:
         assert mask.mode == "P"
-        np.testing.assert_array_equal(np.array(mask), expected(models, picture))
+        np.testing.assert_array_equal(np.array(mask), expected(models, image))
 
 
-def test_overlay_that_is_downloaded_is_the_blend(open_page, models, picture):
+def test_overlay_that_is_downloaded_is_the_blend(open_page, models, image):
     browser = open_page(count=1)
-    upload(browser, picture)
+    upload(browser, image)
     set_slider(browser, 100)
 
     find(browser, ".save-overlay").click()
 
     with Image.open(io.BytesIO(downloaded(browser, "shapes_overlay.png"))) as saved:
         pixels = np.array(saved.convert("RGB"))
-    colours = models[0].predictor.taxonomy.colourise(expected(models, picture))
-    with Image.open(picture) as original:
+    colours = models[0].predictor.taxonomy.colourise(expected(models, image))
+    with Image.open(image) as original:
         seen = np.where(colours.any(-1, keepdims=True), colours, np.array(original))
     np.testing.assert_array_equal(pixels, seen)
 
 
-def test_picture_that_the_browser_cannot_read_is_shown_all_the_same(open_page, picture):
+def test_image_that_the_browser_cannot_read_is_shown_all_the_same(open_page, image):
     browser = open_page(count=1)
-    path = picture.with_suffix(".tif")
-    with Image.open(picture) as original:
+    path = image.with_suffix(".tif")
+    with Image.open(image) as original:
         original.save(path)
 
     upload(browser, path)
 
     drawn = browser.execute_script(
-        "const canvas = document.querySelector('canvas.picture');"
+        "const canvas = document.querySelector('canvas.image');"
         "return [canvas.width, canvas.height,"
         " ...canvas.getContext('2d').getImageData(5, 5, 1, 1).data];"
     )
     assert drawn[:2] == [128, 96]
-    with Image.open(picture) as original:
+    with Image.open(image) as original:
         assert np.abs(np.array(drawn[2:5]) - original.getpixel((5, 5))).max() < 30  # JPEG
 
 
-def test_picture_is_upright_with_its_labels(open_page, models, picture, tmp_path):
+def test_image_is_upright_with_its_labels(open_page, models, image, tmp_path):
     browser = open_page(count=1)
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / "turned.jpg"
-    with Image.open(picture) as original:
+    with Image.open(image) as original:
         original.save(path, exif=exif, quality=95)
 
     upload(browser, path)
@@ -223,14 +223,14 @@ def test_picture_is_upright_with_its_labels(open_page, models, picture, tmp_path
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "'broken.png' must be a picture, got an empty file or a folder."),
-        (b"no picture", "The upload must be a picture (PNG, JPEG, "),
+        (b"", "'broken.png' must be an image, got an empty file or a folder."),
+        (b"no image", "The upload must be an image (PNG, JPEG, "),
         (bytes(2**21), "'broken.png' must have at most 1 MiB, got 2. Make it smaller, or "),
     ],
     ids=["empty", "text", "large"],
 )
 def test_broken_file_is_answered_with_a_sentence_and_the_page_goes_on(
-    content, sentence, open_page, picture, tmp_path
+    content, sentence, open_page, image, tmp_path
 ):
     browser = open_page(count=1, limits=Limits(megabytes=1))
     (tmp_path / "broken.png").write_bytes(content)
@@ -239,13 +239,13 @@ def test_broken_file_is_answered_with_a_sentence_and_the_page_goes_on(
 
     error = find(browser, "#error")
     wait(browser, lambda: error.text.startswith(sentence))
-    upload(browser, picture)
+    upload(browser, image)
     assert not error.is_displayed()
 
 
-def test_picture_that_is_dropped_is_labelled(open_page, picture):
+def test_image_that_is_dropped_is_labelled(open_page, image):
     browser = open_page(count=1)
-    encoded = b64encode(picture.read_bytes()).decode()
+    encoded = b64encode(image.read_bytes()).decode()
 
     browser.execute_script(
         "const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));"
@@ -260,9 +260,9 @@ def test_picture_that_is_dropped_is_labelled(open_page, picture):
     assert "dragging" not in find(browser, "body").get_attribute("class")
 
 
-def test_picture_that_is_pasted_is_labelled(open_page, picture):
+def test_image_that_is_pasted_is_labelled(open_page, image):
     browser = open_page(count=1)
-    encoded = b64encode(picture.read_bytes()).decode()
+    encoded = b64encode(image.read_bytes()).decode()
 
     browser.execute_script(
         "const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));"
@@ -276,11 +276,11 @@ def test_picture_that_is_pasted_is_labelled(open_page, picture):
     wait(browser, lambda: find(browser, "#status").text.startswith("image.png: 128"))
 
 
-def test_second_picture_takes_the_place_of_the_first(open_page, picture, tmp_path):
+def test_second_image_takes_the_place_of_the_first(open_page, image, tmp_path):
     browser = open_page(count=2)
     other = tmp_path / "other.png"
     Image.new("RGB", (30, 60), "white").save(other)
-    find(browser, "#file").send_keys(str(picture))
+    find(browser, "#file").send_keys(str(image))
 
     upload(browser, other)
 
@@ -289,9 +289,9 @@ def test_second_picture_takes_the_place_of_the_first(open_page, picture, tmp_pat
     assert overlay(browser).shape[:2] == (60, 30)
 
 
-def test_page_is_operated_by_keys_alone(open_page, picture):
+def test_page_is_operated_by_keys_alone(open_page, image):
     browser = open_page(count=1)
-    upload(browser, picture)
+    upload(browser, image)
     find(browser, "#choose").send_keys(Keys.TAB)
     reached = []
 
@@ -306,14 +306,14 @@ def test_page_is_operated_by_keys_alone(open_page, picture):
     assert any("stage" in name for name in reached)
 
 
-def test_page_fits_a_phone(open_page, browser, picture):
+def test_page_fits_a_phone(open_page, browser, image):
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
     )
     try:
         open_page(count=2)
-        upload(browser, picture)
+        upload(browser, image)
 
         width = browser.execute_script("return document.documentElement.scrollWidth")
         panels = [panel.rect for panel in browser.find_elements(By.CSS_SELECTOR, ".panel")]
@@ -341,11 +341,11 @@ def test_page_follows_the_dark_scheme(open_page, browser):
     assert dark < 150 < 600 < light
 
 
-def test_docs_page_lists_the_endpoints_and_sends_requests(open_page, picture):
+def test_docs_page_lists_the_endpoints_and_sends_requests(open_page, image):
     browser = open_page(count=1, path="docs")
     titles = [title.text for title in browser.find_elements(By.TAG_NAME, "h2")]
 
-    find(browser, "input[type=file]").send_keys(str(picture))
+    find(browser, "input[type=file]").send_keys(str(image))
     find(browser, "form button").click()
 
     answer = find(browser, "form + pre")
@@ -355,11 +355,11 @@ def test_docs_page_lists_the_endpoints_and_sends_requests(open_page, picture):
     assert complaints(browser) == []
 
 
-def test_server_that_is_gone_is_told_in_a_sentence(open_page, picture, models):
+def test_server_that_is_gone_is_told_in_a_sentence(open_page, image, models):
     browser = open_page(count=1)
     browser.execute_script("window.fetch = () => Promise.reject(new TypeError('Failed to fetch'));")
 
-    find(browser, "#file").send_keys(str(picture))
+    find(browser, "#file").send_keys(str(image))
 
     error = find(browser, "#error")
     wait(browser, lambda: error.is_displayed())

@@ -102,6 +102,6 @@ def test_server_open_to_a_network_warns(checkpoints):
 
     assert lines[-1].startswith("Open http://127.0.0.1:")
     assert errors == (
-        "warning: `--host 0.0.0.0` lets everybody who reaches this machine send pictures; there is "
+        "warning: `--host 0.0.0.0` lets everybody who reaches this machine send images; there is "
         "no password and no encryption.\n"
     )

@@ -12,10 +12,10 @@ from parsenet.serve.app import create_app
 from parsenet.serve.guard import LOOPBACK_NAMES
 from parsenet.serve.limits import Limits
 from parsenet.serve.server import bind, make_server
-from tests.fakes.uploads import broken_uploads, picture_bytes
+from tests.fakes.uploads import broken_uploads, image_bytes
 
 KINDS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM")
-WHOLE = {kind: picture_bytes(kind, (12, 17)) for kind in KINDS}
+WHOLE = {kind: image_bytes(kind, (12, 17)) for kind in KINDS}
 
 FEW = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -32,7 +32,7 @@ def assert_fine(response):
 
 @pytest.mark.parametrize("upload", broken_uploads(), ids=lambda upload: upload[0])
 def test_broken_upload_is_answered_with_a_sentence(upload, client):
-    for content in ({"files": {"picture": upload[1]}}, {"content": upload[1]}):
+    for content in ({"files": {"image": upload[1]}}, {"content": upload[1]}):
         response = client.post("/api/segment", **content)
         assert_fine(response)
         assert response.status_code != 200
@@ -51,19 +51,19 @@ def test_random_bytes_are_answered(data, client):
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=20),
     cut=st.none() | st.integers(0, 10_000),
 )
-def test_damaged_pictures_are_answered(kind, changes, cut, client):
+def test_damaged_images_are_answered(kind, changes, cut, client):
     data = bytearray(WHOLE[kind])
     for at, value in changes:
         data[at % len(data)] = value
     if cut is not None:
         data = data[: cut % len(data)]
 
-    assert_fine(client.post("/api/segment?uncertainty=1&picture=1", content=bytes(data)))
+    assert_fine(client.post("/api/segment?uncertainty=1&image=1", content=bytes(data)))
 
 
 @FEW
 @given(first=st.sampled_from(KINDS), second=st.sampled_from(KINDS), at=st.integers(0, 400))
-def test_pictures_that_are_two_things_at_once_are_answered(first, second, at, client):
+def test_images_that_are_two_things_at_once_are_answered(first, second, at, client):
     data = WHOLE[first][:at] + WHOLE[second]
 
     assert_fine(client.post("/api/segment", content=data))

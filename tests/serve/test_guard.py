@@ -69,7 +69,7 @@ def test_other_web_sites_cannot_ask(headers, client):
     ids=str,
 )
 def test_own_page_and_programs_can_ask(headers, client):
-    # The upload is no picture, which is found out later.
+    # The upload is no image, which is found out later.
     assert client.post("/api/segment", content=b"x", headers=headers).status_code == 415
 
 

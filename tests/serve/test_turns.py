@@ -132,7 +132,7 @@ def test_work_that_takes_too_long_is_told_to_stop_and_keeps_its_place():
     assert (late.status, full.status) == (504, 503)
     assert str(late) == (
         "The answer must take at most 0.05 seconds, got no further in that time. Send a smaller "
-        "picture."
+        "image."
     )
 
 

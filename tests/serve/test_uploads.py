@@ -1,7 +1,7 @@
 import pytest
 
 from parsenet.serve.limits import Limits
-from tests.fakes.uploads import picture_bytes
+from tests.fakes.uploads import image_bytes
 
 TOO_LARGE = (
     "The upload must have at most 1 MiB, got more. Make it smaller, or start the server with a "
@@ -26,23 +26,23 @@ def chunks(total, size=50_000):
 @pytest.mark.parametrize(
     "kind", ["image/png", "image/anything", "application/octet-stream", "", "IMAGE/PNG; q=1"]
 )
-def test_bytes_of_a_picture_are_read(kind, client):
-    response = client.post("/api/segment", content=picture_bytes(), headers={"Content-Type": kind})
+def test_bytes_of_a_image_are_read(kind, client):
+    response = client.post("/api/segment", content=image_bytes(), headers={"Content-Type": kind})
 
     assert response.status_code == 200
 
 
 def test_file_of_a_form_is_read(client):
-    raw = client.post("/api/segment?format=mask", content=picture_bytes())
+    raw = client.post("/api/segment?format=mask", content=image_bytes())
 
-    response = client.post("/api/segment?format=mask", files={"picture": picture_bytes()})
+    response = client.post("/api/segment?format=mask", files={"image": image_bytes()})
 
     assert response.content == raw.content
 
 
 def test_words_beside_the_file_of_a_form_are_passed_over(client):
     response = client.post(
-        "/api/segment", files={"any": ("../../x", picture_bytes())}, data={"word": "value"}
+        "/api/segment", files={"any": ("../../x", image_bytes())}, data={"word": "value"}
     )
 
     assert response.status_code == 200
@@ -54,9 +54,9 @@ def test_large_form_touches_no_disk(client, monkeypatch):
 
     monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", fail)
 
-    response = client.post("/api/segment", files={"picture": bytes(3 * MEBIBYTE)})
+    response = client.post("/api/segment", files={"image": bytes(3 * MEBIBYTE)})
 
-    assert response.status_code == 415  # no picture; but read
+    assert response.status_code == 415  # no image; but read
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/html", "video/mp4", "x"])
@@ -67,7 +67,7 @@ def test_other_content_types_are_refused(kind, client):
         415,
         {
             "error": "The content type must be an image's or multipart/form-data, got "
-            f"'{kind}'. Send the picture's bytes with `Content-Type: image/jpeg`."
+            f"'{kind}'. Send the image's bytes with `Content-Type: image/jpeg`."
         },
     )
 
@@ -82,7 +82,7 @@ def test_upload_above_the_limit_is_refused(content, small):
 
 
 def test_upload_at_the_limit_is_read(small):
-    padded = picture_bytes() + bytes(MEBIBYTE)
+    padded = image_bytes() + bytes(MEBIBYTE)
 
     assert small.post("/api/segment", content=padded[:MEBIBYTE]).status_code == 200
 
@@ -101,7 +101,7 @@ def test_endless_upload_is_cut_off(small):
 
 @pytest.mark.parametrize("size", [MEBIBYTE + 1, 2 * MEBIBYTE])
 def test_form_with_a_file_above_the_limit_is_refused(size, small):
-    response = small.post("/api/segment", files={"picture": bytes(size)})
+    response = small.post("/api/segment", files={"image": bytes(size)})
 
     assert (response.status_code, response.json()) == (413, {"error": TOO_LARGE})
 
@@ -117,7 +117,7 @@ def test_form_with_a_file_above_the_limit_is_refused(size, small):
         (
             "multipart/form-data; boundary=b",
             b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nword\r\n--b--\r\n',
-            "The form must hold a file, got none. With curl use `-F picture=@photo.jpg`.",
+            "The form must hold a file, got none. With curl use `-F image=@photo.jpg`.",
         ),
         (
             "multipart/form-data; boundary=b",
@@ -134,7 +134,7 @@ def test_broken_form_is_refused(kind, content, sentence, client):
 
 
 def test_two_files_in_a_form_are_refused(client):
-    response = client.post("/api/segment", files=[("a", picture_bytes()), ("b", picture_bytes())])
+    response = client.post("/api/segment", files=[("a", image_bytes()), ("b", image_bytes())])
 
     assert response.status_code == 400
     assert "Too many files" in response.json()["error"]

@@ -87,11 +87,11 @@ def test_pillow_palette_holds_classes_then_black_and_void():
 def test_label_is_drawn_in_the_colours_of_its_classes():
     label = np.array([[0, 1, 2], [2, 255, 1]], np.uint8)
 
-    picture = CAT_AND_DOG.colourise(label)
+    image = CAT_AND_DOG.colourise(label)
 
     red, blue, void = [200, 0, 0], [0, 0, 200], list(VOID_COLOUR)
-    assert picture.dtype == np.uint8
-    assert picture.tolist() == [[[0, 0, 0], red, blue], [blue, void, red]]
+    assert image.dtype == np.uint8
+    assert image.tolist() == [[[0, 0, 0], red, blue], [blue, void, red]]
 
 
 @pytest.mark.parametrize("taxonomy", [VOC2012, SHAPES, CAT_AND_DOG], ids=lambda it: it.name)
@@ -192,10 +192,10 @@ def test_more_classes_than_eight_bits_hold_have_16_bit_labels():
 def test_16_bit_labels_are_drawn_in_the_colours_of_their_classes():
     taxonomy = PASCAL_CONTEXT459
 
-    picture = taxonomy.colourise(np.array([[0, 458, 511]], np.uint16))
+    image = taxonomy.colourise(np.array([[0, 458, 511]], np.uint16))
 
     expected = [taxonomy.palette[0], taxonomy.palette[458], VOID_COLOUR]
-    assert [tuple(colour) for colour in picture[0].tolist()] == expected
+    assert [tuple(colour) for colour in image[0].tolist()] == expected
 
 
 def test_palette_png_of_too_many_classes_is_refused():

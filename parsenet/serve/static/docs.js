@@ -23,7 +23,7 @@ function typeOf(schema) {
 function command(path, method, operation) {
   const address = `${location.origin}${path}`;
   return operation.requestBody
-    ? `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg '${address}'\ncurl -F picture=@photo.jpg '${address}?format=mask' -o mask.png`
+    ? `curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg '${address}'\ncurl -F image=@photo.jpg '${address}?format=mask' -o mask.png`
     : `curl ${address}`;
 }
 

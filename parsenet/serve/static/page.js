@@ -96,8 +96,8 @@ async function labelOne(panel, mine) {
   const fits = ({ width, height }) => current.image && current.image.width === width && current.image.height === height;
   if (!fits(result)) {
     // The browser cannot read this format, or turns it otherwise: show what the server saw.
-    if (result.picture === null) result = await segment(current.blob, { ...wish, picture: true }, mine.signal, busy);
-    current.image = await createImageBitmap(new Blob([fromBase64(result.picture)]));
+    if (result.image === null) result = await segment(current.blob, { ...wish, picture: true }, mine.signal, busy);
+    current.image = await createImageBitmap(new Blob([fromBase64(result.image)]));
     mine.signal.throwIfAborted();
     display(current.image);
   }

@@ -21,7 +21,7 @@ export class Panel {
     this.find(".summary").textContent = model.summary;
     this.stage = this.find(".stage");
     this.stage.setAttribute("aria-label", `Picture with the labels of ${model.name}; + and - zoom`);
-    [this.picture, this.overlay] = this.root.querySelectorAll(".layers canvas");
+    [this.image, this.overlay] = this.root.querySelectorAll(".layers canvas");
     this.drawRamp();
     this.listen(viewport);
     this.clear();
@@ -57,8 +57,8 @@ export class Panel {
   /** Draw the picture, before its labels are there. */
   setPicture(image, width, height) {
     const size = drawnSize(width, height);
-    for (const canvas of [this.picture, this.overlay]) [canvas.width, canvas.height] = size;
-    const context = this.picture.getContext("2d");
+    for (const canvas of [this.image, this.overlay]) [canvas.width, canvas.height] = size;
+    const context = this.image.getContext("2d");
     context.fillStyle = "white"; // what the server lays transparent pictures over
     context.fillRect(0, 0, ...size);
     context.imageSmoothingQuality = "high";
@@ -161,9 +161,9 @@ export class Panel {
 
   async saveOverlay() {
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [this.picture.width, this.picture.height];
+    [canvas.width, canvas.height] = [this.image.width, this.image.height];
     const context = canvas.getContext("2d");
-    context.drawImage(this.picture, 0, 0);
+    context.drawImage(this.image, 0, 0);
     context.drawImage(this.overlay, 0, 0);
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     const link = document.createElement("a");

@@ -10,7 +10,7 @@ export async function describe() {
 
 /** Label a picture; waits for its turn while the server is busy. */
 export async function segment(blob, wish, signal, tellBusy) {
-  const query = new URLSearchParams({ model: wish.model, uncertainty: wish.uncertainty, picture: wish.picture });
+  const query = new URLSearchParams({ model: wish.model, uncertainty: wish.uncertainty, picture: wish.image });
   const options = { method: "POST", body: blob, signal, headers: { "Content-Type": "application/octet-stream" } };
   return (await ask(`/api/segment?${query}`, options, tellBusy)).json();
 }

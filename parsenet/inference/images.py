@@ -1,4 +1,4 @@
-"""Pictures that show what a network does: picture, truth and prediction side by side."""
+"""Images that show what a network does: image, truth and prediction side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MIN_PANEL = 160
 _MAX_PANEL = 480
 
 Triple: TypeAlias = tuple[UInt8[np.ndarray, "h w 3"] | None, LabelMap, LabelMap]
-"""Picture where there is one, truth and prediction."""
+"""Image where there is one, truth and prediction."""
 
 
 def draw_sample(
@@ -30,7 +30,7 @@ def draw_sample(
     prediction: LabelMap,
     taxonomy: Taxonomy,
 ) -> Image.Image:
-    """Draw picture, truth and prediction side by side over a legend of the classes in them.
+    """Draw image, truth and prediction side by side over a legend of the classes in them.
 
     Pixels that are void in the truth are drawn so in the prediction too: they do not count.
 
@@ -45,7 +45,7 @@ def draw_sample(
     if image is None:
         panels = {title: taxonomy.colourise(label) for title, label in labels.items()}
     else:
-        panels = {"picture": image}
+        panels = {"image": image}
         panels |= {title: blend(image, x, taxonomy, 0.75) for title, x in labels.items()}
     size = _panel_size((truth.shape[0], truth.shape[1]))
     present = [int(value) for value in np.union1d(truth, shown)]
@@ -68,25 +68,25 @@ def write_worst(
     read: Callable[[str], Triple],
     taxonomy: Taxonomy,
 ) -> None:
-    """Draw the pictures that scored worst; pictures of an earlier scoring are removed.
+    """Draw the images that scored worst; images of an earlier scoring are removed.
 
     Args:
         out_dir: folder; files are named after rank, id and mean IoU in per cent.
         worst: ids and mean IoU, worst first.
-        read: gives picture, truth and prediction of an id.
+        read: gives image, truth and prediction of an id.
         taxonomy: gives names and colours.
     """
     for old in out_dir.glob("*.png"):
         old.unlink()
     for rank, (name, iou) in enumerate(worst, start=1):
         path = out_dir / f"{rank:02d}_{name.replace('/', '_')}_iou_{100 * iou:.2f}.png"
-        write_picture(path, draw_sample(*read(name), taxonomy))
+        write_image(path, draw_sample(*read(name), taxonomy))
 
 
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Write a picture as PNG, whole or not at all."""
+def write_image(path: Path, image: Image.Image) -> None:
+    """Write an image as PNG, whole or not at all."""
     content = io.BytesIO()
-    picture.save(content, "PNG")
+    image.save(content, "PNG")
     write_bytes_atomically(path, content.getvalue())
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from parsenet.inference.pictures import draw_sample
+from parsenet.inference.images import draw_sample
 from parsenet.taxonomy import SHAPES, VOC2012, VOID_COLOUR
 
 IMAGE = np.full((200, 300, 3), 120, np.uint8)
@@ -16,11 +16,11 @@ def pixels(truth, prediction, image=IMAGE, taxonomy=SHAPES):
 
 
 def legend(sheet):
-    """The part below the panels of a 200-pixel picture, as a set of colours."""
+    """The part below the panels of a 200-pixel image, as a set of colours."""
     return {tuple(colour) for colour in sheet[230:].reshape(-1, 3).tolist()}
 
 
-def test_picture_is_shown_as_it_is():
+def test_image_is_shown_as_it_is():
     sheet = pixels(labelled(1), labelled(1))
 
     np.testing.assert_array_equal(sheet[22:222, 8:308], IMAGE)

@@ -1,8 +1,8 @@
-"""Put a trained network into the package: the model in the box, in half precision, and its card.
+"""Put a trained network into the package: the bundled model, in half precision, and its card.
 
-    python data_tools/box.py model runs/squeezenet_box
-    parsenet validate --data.dataset voc2012 --data.root VOCdevkit/VOC2012 --ckpt_path parsenet/box/model.safetensors --run_dir runs/box
-    python data_tools/box.py card runs/squeezenet_box runs/box
+    python data_tools/bundle.py model runs/squeezenet_bundled
+    parsenet validate --data.dataset voc2012 --data.root VOCdevkit/VOC2012 --ckpt_path parsenet/pretrained/model.safetensors --run_dir runs/bundled
+    python data_tools/bundle.py card runs/squeezenet_bundled runs/bundled
 
 The first line prints the size of the file, the last one the card's scores. Every figure of the card
 comes from the run's record and from the scores of the very file in the package.
@@ -13,15 +13,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from parsenet.box import CARD_NAME, MODEL_NAME
 from parsenet.files import write_bytes_atomically
+from parsenet.pretrained import CARD_NAME, MODEL_NAME
 
 MAX_BYTES = 4_000_000
 """What the package is willing to carry."""
 FREQUENT = ("background", "bird", "cat", "cow", "dog", "horse", "person", "sheep")
 """Classes that the subset of VOC 2012 was chosen for, and background."""
 PEER = {"pixel accuracy": 0.905, "IoU, mean of the eight": 0.679}
-"""DeepLabv3-MobileNetV2-0.5 (2.8 MB) on the same 238 pictures under the same protocol."""
+"""DeepLabv3-MobileNetV2-0.5 (2.8 MB) on the same 238 images under the same protocol."""
 
 
 def write_model(run_dir: Path, box_dir: Path) -> int:
@@ -93,15 +93,15 @@ def _weak(classes: dict[str, dict[str, Any]]) -> str:
 
 
 _CARD = """\
-# The model in the box
+# The bundled model
 
 ParseNet on SqueezeNet v1.0: pool6, fc7, conv5, conv4 and conv3, L2-normalized, late fusion, 21
 classes of PASCAL VOC 2012. {parameters:,} parameters, {size:.2f} MB in half precision (computed
-in float32). Written by `python data_tools/box.py`; no figure of this model was typed in.
+in float32). Written by `python data_tools/bundle.py`; no figure of this model was typed in.
 
 ## Scores
 
-Of this very file, {date}: {protocol}. **These 238 pictures were chosen for cat, dog, horse, cow
+Of this very file, {date}: {protocol}. **These 238 images were chosen for cat, dog, horse, cow
 and sheep; no figure here is "VOC 2012 val".**
 
 | per cent | this model | DeepLabv3-MobileNetV2-0.5, 2.8 MB | difference |
@@ -123,13 +123,13 @@ of the 20 classes is background to it. Do not use it where a wrong label can hur
 
 ## How it was made
 
-`configs/voc2012/squeezenet_box.yaml` at commit {commit}, seed {seed}: {iterations} iterations of
-eight crops, {minutes:.0f} minutes ({device}, two cores shared with other work, torch {torch}).
+`configs/voc2012/squeezenet_bundled.yaml` at commit {commit}, seed {seed}: {iterations} iterations
+of eight crops, {minutes:.0f} minutes ({device}, two cores shared with other work, torch {torch}).
 For its first 3,200 iterations the rate fell as for 30 epochs; the run was then broken off and
 resumed with the 20 epochs that the file says now.
 
-- Data: 3,135 pictures of VOC 2012's trainaug (VOC and SBD labels), a subset rich in animals. The
-  pictures are under Flickr's terms and belong to their owners; none of them is in this package.
+- Data: 3,135 images of VOC 2012's trainaug (VOC and SBD labels), a subset rich in animals. The
+  images are under Flickr's terms and belong to their owners; none of them is in this package.
 - Start: SqueezeNet v1.0's ImageNet weights from Caffe (BGR minus mean). ImageNet's terms allow
   research and education; whether weights learned from it may be used otherwise is not settled.
 - Input: RGB in [0, 255], any size; preprocessing is inside. Output: class indices 0..20.
@@ -145,16 +145,18 @@ def main() -> None:
     parser.add_argument("part", choices=("model", "card"), help="what to write")
     parser.add_argument("run_dir", type=Path, help="folder that `parsenet fit` wrote")
     parser.add_argument("scores_dir", type=Path, nargs="?", help="folder of `parsenet validate`")
-    parser.add_argument("--box", type=Path, default=Path("parsenet/box"), help="folder to write to")
+    parser.add_argument(
+        "--out", type=Path, default=Path("parsenet/pretrained"), help="folder to write to"
+    )
     given = parser.parse_args()
     if given.part == "model":
-        print(f"{given.box / MODEL_NAME}: {write_model(given.run_dir, given.box):,} bytes")
+        print(f"{given.out / MODEL_NAME}: {write_model(given.run_dir, given.out):,} bytes")
     elif given.scores_dir is None:
         parser.error("`card` needs the folder that `parsenet validate` wrote")
     else:
-        reached = write_card(given.run_dir, given.scores_dir, given.box)
+        reached = write_card(given.run_dir, given.scores_dir, given.out)
         figures = ", ".join(f"{name} {100 * value:.2f}" for name, value in reached.items())
-        print(f"{given.box / CARD_NAME}: {figures}")
+        print(f"{given.out / CARD_NAME}: {figures}")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from parsenet.data.pictures import FilePictures, shrink
+from parsenet.data.images import FileImages, shrink
 from parsenet.data.reading import read_image
 from parsenet.errors import ImageError
-from tests.fakes.pictures import ORIENTATION_TAG, gradient, write_exif_turned, write_truncated
+from tests.fakes.images import ORIENTATION_TAG, gradient, write_exif_turned, write_truncated
 
 
 def lively(size=(50, 71)):
@@ -29,7 +29,7 @@ def no_pillow(monkeypatch):
     def refuse(path):
         raise AssertionError(f"{path} is decoded by Pillow")
 
-    monkeypatch.setattr("parsenet.data.pictures.read_image", refuse)
+    monkeypatch.setattr("parsenet.data.images.read_image", refuse)
 
 
 def _num_threads(connection):
@@ -100,7 +100,7 @@ def test_plain_jpeg_has_the_pixels_of_pillow(tmp_path, options, request):
     expected = read_image(path)
     request.getfixturevalue("no_pillow")
 
-    np.testing.assert_array_equal(FilePictures().read(path, 1), expected)
+    np.testing.assert_array_equal(FileImages().read(path, 1), expected)
 
 
 def test_grey_jpeg_has_the_pixels_of_pillow(tmp_path, request):
@@ -109,7 +109,7 @@ def test_grey_jpeg_has_the_pixels_of_pillow(tmp_path, request):
     expected = read_image(path)
     request.getfixturevalue("no_pillow")
 
-    np.testing.assert_array_equal(FilePictures().read(path, 1), expected)
+    np.testing.assert_array_equal(FileImages().read(path, 1), expected)
 
 
 @pytest.mark.parametrize("orientation", range(10))
@@ -119,7 +119,7 @@ def test_turned_jpeg_is_upright(tmp_path, orientation):
     exif[ORIENTATION_TAG] = orientation
     Image.fromarray(lively()).save(path, exif=exif)
 
-    np.testing.assert_array_equal(FilePictures().read(path, 1), read_image(path))
+    np.testing.assert_array_equal(FileImages().read(path, 1), read_image(path))
 
 
 @pytest.mark.parametrize("reduction", [2, 4, 8])
@@ -130,7 +130,7 @@ def test_reduced_jpeg_is_the_average_of_its_squares(tmp_path, size, reduction):
     smooth = np.stack([rows * 2, columns * 2, rows + columns], axis=-1).astype(np.uint8)
     Image.fromarray(smooth).save(path, quality=100, subsampling=0)
 
-    small = FilePictures().read(path, reduction)
+    small = FileImages().read(path, reduction)
 
     expected = shrink(smooth, reduction).astype(int)
     assert small.shape == expected.shape
@@ -146,7 +146,7 @@ def test_reduced_jpeg_is_upright(tmp_path, orientation, size):
     upright = gradient(size)
     write_exif_turned(path, upright, orientation)
 
-    small = FilePictures().read(path, 2)
+    small = FileImages().read(path, 2)
 
     expected = shrink(read_image(path), 2).astype(int)
     assert small.shape == expected.shape
@@ -181,11 +181,11 @@ ODD = [write_cmyk, write_png, write_transparent, write_16_bits, write_with_a_tai
 
 @pytest.mark.parametrize("write", ODD)
 @pytest.mark.parametrize("reduction", [1, 4])
-def test_odd_pictures_are_read_as_always(tmp_path, write, reduction):
+def test_odd_images_are_read_as_always(tmp_path, write, reduction):
     path = tmp_path / "a.jpg"
     write(path)
 
-    small = FilePictures().read(path, reduction).astype(int)
+    small = FileImages().read(path, reduction).astype(int)
 
     assert np.abs(small - shrink(read_image(path), reduction)).max() <= (0 if reduction == 1 else 6)
 
@@ -195,8 +195,8 @@ def test_truncated_jpeg_is_refused(tmp_path, reduction):
     path = tmp_path / "a.jpg"
     write_truncated(path, lively())
 
-    with pytest.raises(ImageError, match=r"a\.jpg' must be a whole picture, got "):
-        FilePictures().read(path, reduction)
+    with pytest.raises(ImageError, match=r"a\.jpg' must be a whole image, got "):
+        FileImages().read(path, reduction)
 
 
 def test_every_cut_of_a_jpeg_is_read_or_refused_as_always(tmp_path):
@@ -207,41 +207,41 @@ def test_every_cut_of_a_jpeg_is_read_or_refused_as_always(tmp_path):
         path.write_bytes(whole.getvalue()[:length])
 
         with pytest.raises(ImageError):
-            FilePictures().read(path, 1)
+            FileImages().read(path, 1)
 
 
-def test_missing_picture_is_refused(tmp_path):
+def test_missing_image_is_refused(tmp_path):
     with pytest.raises(ImageError, match=r"none\.jpg' must exist\. Check the path\.$"):
-        FilePictures().read(tmp_path / "none.jpg", 1)
+        FileImages().read(tmp_path / "none.jpg", 1)
 
 
-def test_picture_over_pillows_limit_is_left_to_pillow(tmp_path, monkeypatch):
+def test_image_over_pillows_limit_is_left_to_pillow(tmp_path, monkeypatch):
     path = tmp_path / "a.jpg"
     Image.fromarray(lively()).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
 
     with pytest.raises(ImageError, match=r"a\.jpg' must be smaller\. "):
-        FilePictures().read(path, 1)
+        FileImages().read(path, 1)
 
 
 def test_shrinking_repeats_the_last_pixels_over_the_edge():
-    picture = np.array([[10, 20, 60], [30, 40, 60], [50, 50, 90]], np.uint8)
+    image = np.array([[10, 20, 60], [30, 40, 60], [50, 50, 90]], np.uint8)
 
-    small = shrink(np.repeat(picture[..., None], 3, axis=2), 2)
+    small = shrink(np.repeat(image[..., None], 3, axis=2), 2)
 
     assert small[..., 0].tolist() == [[25, 60], [50, 90]]
 
 
 @pytest.mark.realdata
 @pytest.mark.slow
-def test_real_pictures_have_the_pixels_of_pillow():
+def test_real_images_have_the_pixels_of_pillow():
     root = os.environ.get("PARSENET_DATA")
     if root is None:
         pytest.skip("PARSENET_DATA is not set")
     paths = sorted(Path(root).rglob("*.jpg"))[::5]
 
     different = [
-        path for path in paths if not np.array_equal(FilePictures().read(path, 1), read_image(path))
+        path for path in paths if not np.array_equal(FileImages().read(path, 1), read_image(path))
     ]
 
     assert len(paths) > 500

@@ -1,4 +1,4 @@
-"""The model in the box: a small network that comes with the package, and its card."""
+"""The bundled model: a small network that comes with the package, and its card."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -9,16 +9,16 @@ MODEL_NAME = "model.safetensors"
 CARD_NAME = "MODEL_CARD.md"
 
 
-def box_path() -> Path:
+def bundled_path() -> Path:
     """Return the file of the model that the package brings along.
 
     Raises:
         WeightsError: this installation has none, such as a source tree before it was made.
     """
-    path = Path(str(files("parsenet.box") / MODEL_NAME))
+    path = Path(str(files("parsenet.pretrained") / MODEL_NAME))
     if not path.is_file():
         raise WeightsError(
-            f"The package must hold the model in the box, got none at '{path}'. Install a released "
+            f"The package must hold the bundled model, got none at '{path}'. Install a released "
             "package, or give a checkpoint of your own."
         )
     return path

@@ -16,7 +16,7 @@ from parsenet.errors import ImageError
 from parsenet.serve.limits import Limits, Refusal
 from parsenet.taxonomy import Taxonomy
 
-# What pictures come in. Left out is what Pillow hands to other programs (EPS to Ghostscript) and
+# What images come in. Left out is what Pillow hands to other programs (EPS to Ghostscript) and
 # what nobody photographs, so that odd decoders never see an upload.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 _JPEG_QUALITY = 90
@@ -29,7 +29,7 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def decode_picture(data: bytes, limits: Limits) -> UInt8[np.ndarray, "h w 3"]:
+def decode_image(data: bytes, limits: Limits) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an upload as RGB in [0, 255], upright; of an animation the first frame.
 
     Args:
@@ -37,20 +37,20 @@ def decode_picture(data: bytes, limits: Limits) -> UInt8[np.ndarray, "h w 3"]:
         limits: how many pixels it may have; the header tells, before anything is decoded.
 
     Raises:
-        Refusal: it is no picture, of another format, damaged, or too large.
+        Refusal: it is no image, of another format, damaged, or too large.
     """
     if not data:
-        raise Refusal(400, "The picture must not be empty, got 0 bytes. Send the file's bytes.")
+        raise Refusal(400, "The image must not be empty, got 0 bytes. Send the file's bytes.")
     try:
         with warnings.catch_warnings():
             # Our own limit is stricter than the size at which Pillow warns.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=formats()) as picture:
-                _check_size(picture.size, limits)
-                return upright_rgb(picture, "upload")
+            with Image.open(io.BytesIO(data), formats=formats()) as image:
+                _check_size(image.size, limits)
+                return upright_rgb(image, "upload")
     except UnidentifiedImageError:
         raise Refusal(
-            415, f"The upload must be a picture ({', '.join(formats())}), got something else."
+            415, f"The upload must be an image ({', '.join(formats())}), got something else."
         ) from None
     except Image.DecompressionBombError:
         raise Refusal(413, _too_large("far more", limits)) from None
@@ -61,7 +61,7 @@ def decode_picture(data: bytes, limits: Limits) -> UInt8[np.ndarray, "h w 3"]:
     # Damaged files make decoders fail in every way there is.
     except Exception as error:
         raise Refusal(
-            400, f"The picture must be whole, got '{error}'. Copy or export it again."
+            400, f"The image must be whole, got '{error}'. Copy or export it again."
         ) from None
 
 
@@ -73,17 +73,17 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
 
 def _too_large(got: str, limits: Limits) -> str:
     return (
-        f"The picture must have at most {limits.megapixels} million pixels, got {got}. Make it "
+        f"The image must have at most {limits.megapixels} million pixels, got {got}. Make it "
         "smaller, or start the server with a larger `--megapixels`."
     )
 
 
 def encode_label(label: UInt8[np.ndarray, "h w"], taxonomy: Taxonomy) -> bytes:
     """Encode a label map as a palette PNG: 8 bits per pixel, the class indices."""
-    picture = Image.fromarray(label)
-    picture.putpalette(taxonomy.pillow_palette())
+    image = Image.fromarray(label)
+    image.putpalette(taxonomy.pillow_palette())
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_type=zlib.Z_RLE)  # labels are runs of equal values
+    image.save(buffer, "PNG", compress_type=zlib.Z_RLE)  # labels are runs of equal values
     return buffer.getvalue()
 
 
@@ -93,14 +93,14 @@ def encode_grey(values: Float32[np.ndarray, "h w"]) -> bytes:
 
 
 def encode_photo(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """Encode a picture, RGB in [0, 255], as JPEG."""
+    """Encode an image, RGB in [0, 255], as JPEG."""
     return _encode(Image.fromarray(image), "JPEG")
 
 
-def _encode(picture: Image.Image, kind: str) -> bytes:
+def _encode(image: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "JPEG":
-        picture.save(buffer, kind, quality=_JPEG_QUALITY)
+        image.save(buffer, kind, quality=_JPEG_QUALITY)
     else:
-        picture.save(buffer, kind)
+        image.save(buffer, kind)
     return buffer.getvalue()

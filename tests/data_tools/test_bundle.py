@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from data_tools.box import FREQUENT, MAX_BYTES, write_card, write_model
-from parsenet.box import CARD_NAME, box_path
+from data_tools.bundle import FREQUENT, MAX_BYTES, write_card, write_model
 from parsenet.config import NetworkConfig
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import load_network, save_network
+from parsenet.pretrained import CARD_NAME, bundled_path
 from parsenet.taxonomy import VOC2012
 
 CONFIG = NetworkConfig(trunk="tiny", upsample="bilinear")
@@ -55,10 +55,10 @@ def test_card_says_what_was_reached_and_what_is_missing(run_dir, tmp_path):
 
 
 def test_model_of_the_package_is_small_and_knows_its_classes():
-    loaded = load_network(box_path())
+    loaded = load_network(bundled_path())
 
-    assert box_path().stat().st_size <= MAX_BYTES
+    assert bundled_path().stat().st_size <= MAX_BYTES
     assert loaded.taxonomy == VOC2012
     assert f"{sum(x.numel() for x in loaded.network.parameters()):,} parameters" in (
-        box_path().with_name(CARD_NAME).read_text(encoding="utf-8")
+        bundled_path().with_name(CARD_NAME).read_text(encoding="utf-8")
     )

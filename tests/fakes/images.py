@@ -1,4 +1,4 @@
-"""Picture files of the kinds that users have: EXIF-turned, CMYK, 16-bit, transparent, damaged."""
+"""Image files of the kinds that users have: EXIF-turned, CMYK, 16-bit, transparent, damaged."""
 
 import struct
 import zlib
@@ -11,14 +11,14 @@ ORIENTATION_TAG = 0x0112
 
 
 def gradient(size: tuple[int, int] = (12, 20)) -> np.ndarray:
-    """Draw a smooth RGB picture that no turn or mirror leaves as it is."""
+    """Draw a smooth RGB image that no turn or mirror leaves as it is."""
     rows, columns = np.mgrid[: size[0], : size[1]].astype(float)
     red, green = 255 * rows / size[0], 255 * columns / size[1]
     return np.stack([red, green, np.full(size, 90.0)], -1).astype(np.uint8)
 
 
 def write_exif_turned(path: Path, upright: np.ndarray, orientation: int) -> None:
-    """Store a picture turned, with the EXIF tag that says how to turn it back."""
+    """Store an image turned, with the EXIF tag that says how to turn it back."""
     stored = {
         1: upright,
         2: upright[:, ::-1],
@@ -51,8 +51,8 @@ def write_grey_png(path: Path, values: np.ndarray, bits: int) -> None:
     )
 
 
-def write_truncated(path: Path, picture: np.ndarray) -> None:
-    """Write the first half of a picture file; the suffix says which kind."""
-    Image.fromarray(picture).save(path)
+def write_truncated(path: Path, image: np.ndarray) -> None:
+    """Write the first half of an image file; the suffix says which kind."""
+    Image.fromarray(image).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

@@ -1,4 +1,4 @@
-"""Pictures for training: the pixels of `read_image`, sooner, and at a fraction of their size.
+"""Images for training: the pixels of `read_image`, sooner, and at a fraction of their size.
 
 Plain 8-bit JPEGs are decoded by OpenCV, whose pixels equal Pillow's (both use libjpeg-turbo) in
 half the time or less. A half, quarter or eighth of the sides is taken out of the file directly,
@@ -44,12 +44,12 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_stay_in_one_thread)
 
 
-class Pictures(ABC):
-    """Where the pictures of training come from."""
+class Images(ABC):
+    """Where the images of training come from."""
 
     @abstractmethod
     def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Read a picture as RGB, upright, its sides divided by `reduction` and rounded up.
+        """Read an image as RGB, upright, its sides divided by `reduction` and rounded up.
 
         Pixel i of the result covers the pixels from i * reduction on. It may be read-only.
 
@@ -63,22 +63,22 @@ class Pictures(ABC):
 
 
 @final
-class FilePictures(Pictures):
-    """Pictures decoded from their files, every time."""
+class FileImages(Images):
+    """Images decoded from their files, every time."""
 
     def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
         """Decode a plain JPEG at the size asked for, anything else whole."""
-        picture = _decode_jpeg(path, reduction)
-        return shrink(read_image(path), reduction) if picture is None else picture
+        image = _decode_jpeg(path, reduction)
+        return shrink(read_image(path), reduction) if image is None else image
 
 
-def shrink(picture: UInt8[np.ndarray, "h w 3"], reduction: int) -> UInt8[np.ndarray, "a b 3"]:
+def shrink(image: UInt8[np.ndarray, "h w 3"], reduction: int) -> UInt8[np.ndarray, "a b 3"]:
     """Average squares of `reduction` pixels a side; those over the edge repeat the last pixels."""
     if reduction == 1:
-        return picture
-    height, width = (-(-side // reduction) for side in picture.shape[:2])
-    over = height * reduction - picture.shape[0], width * reduction - picture.shape[1]
-    whole = cv2.copyMakeBorder(picture, 0, over[0], 0, over[1], cv2.BORDER_REPLICATE)
+        return image
+    height, width = (-(-side // reduction) for side in image.shape[:2])
+    over = height * reduction - image.shape[0], width * reduction - image.shape[1]
+    whole = cv2.copyMakeBorder(image, 0, over[0], 0, over[1], cv2.BORDER_REPLICATE)
     small: UInt8[np.ndarray, "a b 3"] = cv2.resize(
         whole, (width, height), interpolation=cv2.INTER_AREA
     )
@@ -107,12 +107,12 @@ def _decode_jpeg(path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"] | Non
     if orientation != 1 and any(side % reduction for side in frame.size):
         return None  # the squares would begin at the other end
     flags = _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if picture is None:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None:
         return None  # truncated
     if reduction > 1:  # for these OpenCV has no flag that asks for RGB
-        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
-    return np.ascontiguousarray(_turn_upright(picture, orientation))
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    return np.ascontiguousarray(_turn_upright(image, orientation))
 
 
 def _read_header(data: bytes) -> _Frame | None:
@@ -136,8 +136,8 @@ def _read_header(data: bytes) -> _Frame | None:
 
 
 def _orientation(data: bytes) -> int:
-    with Image.open(io.BytesIO(data)) as picture:
-        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    with Image.open(io.BytesIO(data)) as image:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _turn_upright(
