@@ -1,5 +1,6 @@
-"""Reading YAML files of named values, and writing files whole or not at all."""
+"""Files: their natural order, YAML of named values, and writing atomically."""
 
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,9 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def natural_key(path: Path) -> list[list[str | int]]:
+    """Return a sorting key that puts `img2` before `img10`."""
+    pieces = [re.split(r"([0-9]+)", part) for part in path.parts]
+    return [[int(x) if i % 2 else x for i, x in enumerate(part)] for part in pieces]

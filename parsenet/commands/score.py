@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
 
     from parsenet.evaluation.contours import score_contours, write_contours
     from parsenet.evaluation.folders import find_pairs, reader, score_pairs
-    from parsenet.inference.images import write_worst
+    from parsenet.inference.drawing import write_worst
     from parsenet.reports.comparison import contour_table
     from parsenet.reports.html import write_report
     from parsenet.reports.tables import class_table, protocol_sentence, summary_table

@@ -8,7 +8,7 @@ from PIL import Image
 
 from parsenet.doctor.splits import Split
 from parsenet.doctor.stored import read_stored
-from parsenet.inference.writers import blend
+from parsenet.inference.drawing import blend
 from parsenet.taxonomy import Taxonomy
 
 WRONG_COLOUR = (255, 0, 220)

@@ -17,7 +17,7 @@ from parsenet.data.reading import is_image, read_image, read_index_label, read_m
 from parsenet.doctor.splits import Pair, Reading, Split
 from parsenet.errors import ConfigError, ParseNetError
 from parsenet.fetch.layout import read_ids
-from parsenet.inference.sources import natural_key
+from parsenet.files import natural_key
 from parsenet.taxonomy import VOC2012, LabelSet, Taxonomy, label_set_from, voc_colour_map
 
 NUMBERS = Taxonomy("numbers", tuple(f"class {n}" for n in range(255)), voc_colour_map(255))

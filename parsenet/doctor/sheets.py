@@ -17,8 +17,16 @@ from parsenet.data.sample import Key
 from parsenet.data.sampler import TrainSampler, repeat_factors
 from parsenet.doctor.drawings import overlay
 from parsenet.errors import ParseNetError
-from parsenet.inference.images import write_image
-from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
+from parsenet.inference.drawing import (
+    GAP,
+    LINE,
+    PAPER,
+    TEXT,
+    draw_legend,
+    font,
+    name_of,
+    write_image,
+)
 from parsenet.taxonomy import Taxonomy
 
 COLUMNS = 3

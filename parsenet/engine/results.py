@@ -10,7 +10,7 @@ from parsenet.data.sample import Item, collate
 from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.module import Result, SegmentationModule
 from parsenet.evaluation.record import Evaluation
-from parsenet.inference.images import Triple, draw_sample, write_image, write_worst
+from parsenet.inference.drawing import Triple, draw_sample, write_image, write_worst
 from parsenet.metrics.protocol import hash_file
 from parsenet.taxonomy import Taxonomy
 

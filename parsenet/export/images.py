@@ -12,7 +12,7 @@ from PIL import Image
 from parsenet.data.reading import is_image, read_image
 from parsenet.errors import DataNotFoundError
 from parsenet.evaluation.folders import SUFFIXES, Pair
-from parsenet.inference.sources import natural_key
+from parsenet.files import natural_key
 
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 

@@ -12,8 +12,7 @@ from parsenet.data.base import SegmentationDataset
 from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_stored_label
 from parsenet.figures.context import Gain, Side, label_path
-from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
-from parsenet.inference.writers import blend
+from parsenet.inference.drawing import GAP, LINE, PAPER, TEXT, blend, draw_legend, font, name_of
 from parsenet.taxonomy import Taxonomy
 
 PANEL = 300

@@ -14,8 +14,7 @@ from parsenet.evaluation.record import Evaluation
 from parsenet.figures.context import Gain, Side, gains_of
 from parsenet.figures.context_drawings import PANEL, Panels, draw_sheet, panels_of
 from parsenet.files import write_bytes_atomically
-from parsenet.inference.images import write_image
-from parsenet.inference.legend import name_of
+from parsenet.inference.drawing import name_of, write_image
 from parsenet.metrics.statistics import Resampling
 from parsenet.reports.comparison import comparison_cells, comparison_note, comparison_table
 from parsenet.reports.html import data_uri, html_table, page

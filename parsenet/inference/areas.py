@@ -9,33 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from parsenet.data.labels import LabelMap
 from parsenet.files import write_bytes_atomically
-from parsenet.inference.legend import name_of
+from parsenet.inference.drawing import name_of
 from parsenet.taxonomy import Taxonomy
-
-_BAND = 2**20
-"""Pixels counted at once: numpy widens them eightfold, which a huge image has no room for."""
-
-
-def measure_areas(label: LabelMap) -> dict[int, int]:
-    """Count the pixels of every class that occurs.
-
-    Args:
-        label: class indices.
-
-    Returns:
-        pixels by class index, the largest area first.
-    """
-    rows = max(1, _BAND // label.shape[1])
-    num_values = np.iinfo(label.dtype).max + 1
-    counts = np.zeros(num_values, np.int64)
-    for top in range(0, label.shape[0], rows):
-        counts += np.bincount(label[top : top + rows].ravel(), minlength=num_values)
-    present = sorted(np.flatnonzero(counts).tolist(), key=lambda index: -counts[index])
-    return {index: int(counts[index]) for index in present}
 
 
 def describe_areas(entry: Mapping[str, Any], taxonomy: Taxonomy) -> list[dict[str, Any]]:

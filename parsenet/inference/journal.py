@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from parsenet.errors import ConfigError
-from parsenet.files import write_bytes_atomically
-from parsenet.inference.sources import natural_key
+from parsenet.files import natural_key, write_bytes_atomically
 
 JOURNAL_NAME = "journal.jsonl"
 """File in the output folder; the first line tells the settings, each other one an image."""

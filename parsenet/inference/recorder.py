@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from parsenet.inference.budget import PixelBudget
+from parsenet.inference.drawing import blend
 from parsenet.inference.frames import AHEAD_PIXELS, Frame
 from parsenet.inference.predictor import Prediction
 from parsenet.inference.video import VideoWriter
-from parsenet.inference.writers import blend
 from parsenet.taxonomy import Taxonomy
 
 

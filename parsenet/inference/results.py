@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from parsenet.errors import ConfigError, suggest
-from parsenet.inference.areas import measure_areas
 from parsenet.inference.coco import CocoForm, encode_regions
+from parsenet.inference.drawing import measure_areas
 from parsenet.inference.frames import Frame
 from parsenet.inference.predictor import Prediction
 from parsenet.inference.sheet import write_thumbnail

@@ -13,9 +13,17 @@ from PIL import Image, ImageDraw
 
 from parsenet.data.labels import LabelMap
 from parsenet.files import write_bytes_atomically
-from parsenet.inference.images import write_image
-from parsenet.inference.legend import GAP, LINE, PAPER, TEXT, draw_legend, font, name_of
-from parsenet.inference.writers import blend
+from parsenet.inference.drawing import (
+    GAP,
+    LINE,
+    PAPER,
+    TEXT,
+    blend,
+    draw_legend,
+    font,
+    name_of,
+    write_image,
+)
 from parsenet.taxonomy import Taxonomy
 
 THUMBNAIL = 240

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from parsenet.data.reading import IMAGE_SUFFIXES, is_image
+from parsenet.files import natural_key
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 """Endings, in lower case, that make a named file a video; folders give images only."""
@@ -100,12 +101,6 @@ def find_images(
                 names.add(os.path.normcase(name))
                 sources.found.append(image._replace(name=name))
     return sources
-
-
-def natural_key(path: Path) -> list[list[str | int]]:
-    """Return a sorting key that puts `img2` before `img10`."""
-    pieces = [re.split(r"([0-9]+)", part) for part in path.parts]
-    return [[int(x) if i % 2 else x for i, x in enumerate(part)] for part in pieces]
 
 
 def _read_lists(inputs: Iterable[str], sources: Sources) -> Iterator[str]:

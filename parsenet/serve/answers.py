@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from parsenet.inference.areas import measure_areas
+from parsenet.inference.drawing import blend, measure_areas
 from parsenet.inference.predictor import Prediction
-from parsenet.inference.writers import blend
 from parsenet.serve.images import decode_image, encode_grey, encode_label, encode_photo
 from parsenet.serve.limits import Limits, Refusal
 from parsenet.serve.models import ServedModel, hex_colour

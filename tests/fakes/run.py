@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from parsenet.inference.images import draw_sample
+from parsenet.inference.drawing import draw_sample
 from parsenet.taxonomy import SHAPES
 
 

@@ -3,7 +3,8 @@ import json
 
 import numpy as np
 
-from parsenet.inference.areas import measure_areas, write_areas
+from parsenet.inference.areas import write_areas
+from parsenet.inference.drawing import measure_areas
 from parsenet.taxonomy import SHAPES
 
 ENTRY = {"name": "sub/a", "source": "in/sub/a.jpg", "size": [2, 4], "areas": {"2": 6, "0": 2}}

@@ -6,7 +6,8 @@ from PIL import Image
 
 from parsenet.data.reading import read_mask
 from parsenet.errors import ConfigError
-from parsenet.inference.writers import blend, write_label, write_overlay
+from parsenet.inference.drawing import blend
+from parsenet.inference.writers import write_label, write_overlay
 from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012
 
 LABEL = (np.arange(7 * 11) % 5).astype(np.uint8).reshape(7, 11)

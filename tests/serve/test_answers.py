@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from parsenet.config import InferenceConfig
+from parsenet.inference.drawing import blend
 from parsenet.inference.predictor import Predictor
-from parsenet.inference.writers import blend
 from parsenet.serve.answers import Wish, answer, areas
 from parsenet.serve.images import decode_image, encode_photo
 from parsenet.serve.limits import Limits, Refusal

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from parsenet.inference.images import draw_sample
+from parsenet.inference.drawing import draw_sample
 from parsenet.taxonomy import SHAPES, VOC2012, VOID_COLOUR
 
 IMAGE = np.full((200, 300, 3), 120, np.uint8)

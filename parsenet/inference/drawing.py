@@ -1,0 +1,213 @@
+"""Labels drawn for people: over their image, with a legend, beside the ground truth."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from parsenet.data.labels import LabelMap
+from parsenet.errors import ConfigError
+from parsenet.files import write_bytes_atomically
+from parsenet.taxonomy import VOID_COLOUR, Taxonomy
+
+TEXT = (30, 32, 36)
+PAPER = (255, 255, 255)
+GAP = 8
+LINE = 22
+"""Pixels of a legend's row at scale 1."""
+
+_FRAME = (160, 160, 160)
+_FONT_SIZE = 14
+_MIN_LEGEND = 160
+_LEGEND_SCALE = 900
+"""Pixels of an image's longer side for which the letters of its legend have 14."""
+_MIN_PANEL, _MAX_PANEL = 160, 480
+_BAND = 2**20
+"""Pixels counted at once: numpy widens them eightfold, which a huge image has no room for."""
+
+Triple: TypeAlias = tuple[UInt8[np.ndarray, "h w 3"] | None, LabelMap, LabelMap]
+"""Image where there is one, ground truth and prediction."""
+
+
+def measure_areas(label: LabelMap) -> dict[int, int]:
+    """Count the pixels of every class that occurs.
+
+    Args:
+        label: class indices.
+
+    Returns:
+        pixels by class index, the largest area first.
+    """
+    rows = max(1, _BAND // label.shape[1])
+    counts = np.zeros(np.iinfo(label.dtype).max + 1, np.int64)
+    for top in range(0, label.shape[0], rows):
+        counts += np.bincount(label[top : top + rows].ravel(), minlength=len(counts))
+    largest_first = np.argsort(-counts, kind="stable")
+    return {int(index): int(counts[index]) for index in largest_first if counts[index]}
+
+
+def blend(
+    image: UInt8[np.ndarray, "h w 3"],
+    label: LabelMap,
+    taxonomy: Taxonomy,
+    opacity: float = 0.5,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Lay the colours of a label map over an image; a class drawn black leaves it as it is.
+
+    Black is what VOC gives to background, which would only darken the image.
+
+    Args:
+        image: RGB in [0, 255].
+        label: class indices.
+        taxonomy: gives the colours.
+        opacity: 0 shows the image alone, 1 the colours alone.
+
+    Raises:
+        ConfigError: the opacity is not in [0, 1].
+    """
+    if not 0 <= opacity <= 1:
+        raise ConfigError(f"`opacity` must be in [0, 1], got {opacity}. Half and half is 0.5.")
+    colours = taxonomy.colourise(label)
+    mixed = Image.blend(Image.fromarray(image), Image.fromarray(colours), opacity)
+    is_drawn = colours.any(axis=-1, keepdims=True)
+    return np.where(is_drawn, np.asarray(mixed), image)
+
+
+def name_of(value: int, taxonomy: Taxonomy) -> str:
+    """Name a class, or void."""
+    return "void" if value == taxonomy.void else taxonomy.names[value]
+
+
+def draw_legend(
+    entries: Mapping[int, str], taxonomy: Taxonomy, width: int, scale: float = 1.0
+) -> Image.Image:
+    """Draw swatches and words on white, row by row.
+
+    Args:
+        entries: words by class index (or void), in the order in which they are shown.
+        taxonomy: gives the colours.
+        width: of the legend in pixels; entries that do not fit begin a new row.
+        scale: size of the letters, 1 for 14 pixels.
+    """
+    left, row, line = GAP * scale, 0, round(LINE * scale)
+    placed = []
+    for value, text in entries.items():
+        needed = (LINE + 2 * GAP) * scale + font(scale).getlength(text)
+        if left > GAP * scale and left + needed > width:
+            left, row = GAP * scale, row + 1
+        placed.append((left, row * line, value, text))
+        left += needed
+    sheet = Image.new("RGB", (width, line * (row + 1)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for left, top, value, text in placed:
+        colour = VOID_COLOUR if value == taxonomy.void else taxonomy.palette[value]
+        box = (left, top + 3 * scale, left + 15 * scale, top + 18 * scale)
+        draw.rectangle(box, colour, outline=_FRAME)
+        draw.text((left + LINE * scale, top + 2 * scale), text, TEXT, font(scale))
+    return sheet
+
+
+def font(scale: float = 1.0) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """Return the font of legends and titles."""
+    return ImageFont.load_default(_FONT_SIZE * scale)
+
+
+def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy) -> Image.Image:
+    """Add names and areas below an image; narrow images get a white margin at their right.
+
+    Args:
+        image: RGB image.
+        areas: pixels by class index, in the order in which they are shown.
+        taxonomy: gives names and colours.
+    """
+    total = max(1, sum(areas.values()))
+    entries = {
+        index: f"{name_of(index, taxonomy)} {_per_cent(pixels / total)}"
+        for index, pixels in areas.items()
+    }
+    width = max(image.width, _MIN_LEGEND)
+    # As large on a screen that shows the whole image, however many pixels that has.
+    below = draw_legend(entries, taxonomy, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
+    sheet = Image.new("RGB", (width, image.height + below.height), PAPER)
+    sheet.paste(image)
+    sheet.paste(below, (0, image.height))
+    return sheet
+
+
+def draw_sample(
+    image: UInt8[np.ndarray, "h w 3"] | None,
+    truth: LabelMap,
+    prediction: LabelMap,
+    taxonomy: Taxonomy,
+) -> Image.Image:
+    """Draw image, ground truth and prediction side by side over a legend of their classes.
+
+    Pixels that are void in the ground truth are drawn so in the prediction too: they do not count.
+
+    Args:
+        image: RGB in [0, 255]; None draws the labels alone.
+        truth: class indices, or void.
+        prediction: class indices.
+        taxonomy: gives names and colours.
+    """
+    shown = np.where(truth == taxonomy.void, truth, prediction)
+    labels = {"ground truth": truth, "prediction": shown}
+    if image is None:
+        panels = {title: taxonomy.colourise(label) for title, label in labels.items()}
+    else:
+        panels = {"image": image}
+        panels |= {title: blend(image, x, taxonomy, 0.75) for title, x in labels.items()}
+    # Native size where the longer side is of a handy length.
+    longer = max(truth.shape)
+    factor = min(max(longer, _MIN_PANEL), _MAX_PANEL) / longer
+    size = (max(1, round(truth.shape[1] * factor)), max(1, round(truth.shape[0] * factor)))
+    present = [int(value) for value in np.union1d(truth, shown)]
+    width = len(panels) * (size[0] + GAP) + GAP
+    legend = draw_legend({value: name_of(value, taxonomy) for value in present}, taxonomy, width)
+    bottom = LINE + size[1] + GAP
+    sheet = Image.new("RGB", (width, bottom + legend.height + GAP), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for index, (title, pixels) in enumerate(panels.items()):
+        left = GAP + index * (size[0] + GAP)
+        draw.text((left, 4), title, TEXT, font())
+        sheet.paste(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS), (left, LINE))
+    sheet.paste(legend, (0, bottom))
+    return sheet
+
+
+def write_worst(
+    out_dir: Path,
+    worst: Sequence[tuple[str, float]],
+    read: Callable[[str], Triple],
+    taxonomy: Taxonomy,
+) -> None:
+    """Draw the images that scored worst; images of an earlier scoring are removed.
+
+    Args:
+        out_dir: folder; files are named after rank, id and mean IoU in per cent.
+        worst: ids and mean IoU, worst first.
+        read: gives image, ground truth and prediction of an id.
+        taxonomy: gives names and colours.
+    """
+    for old in out_dir.glob("*.png"):
+        old.unlink()
+    for rank, (name, iou) in enumerate(worst, start=1):
+        path = out_dir / f"{rank:02d}_{name.replace('/', '_')}_iou_{100 * iou:.2f}.png"
+        write_image(path, draw_sample(*read(name), taxonomy))
+
+
+def write_image(path: Path, image: Image.Image) -> None:
+    """Write an image as PNG, atomically."""
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    write_bytes_atomically(path, content.getvalue())
+
+
+def _per_cent(share: float) -> str:
+    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
