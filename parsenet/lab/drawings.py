@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsenet.lab.summary import Summary
-from parsenet.reports.charts import Points, line_chart, row_chart
+from parsenet.reports.drawer import Points, line_chart, row_chart
 
 
 def draw_charts(summary: Summary) -> dict[str, str]:

@@ -14,7 +14,7 @@ from parsenet.lab.page import html_page
 from parsenet.lab.results import Result
 from parsenet.lab.summary import Summary, summarise
 from parsenet.lab.words import best_rate, headline, how_to_read, rates, spread, table_note, verdicts
-from parsenet.reports.charts import as_file
+from parsenet.reports.drawer import as_file
 from parsenet.reports.tables import SUMMARY, markdown_table, percent, scientific
 
 Table = tuple[list[str], list[list[str]], str]

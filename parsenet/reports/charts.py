@@ -1,285 +1,375 @@
-"""Line charts as SVG, drawn without a plotting library so that a report is one small file."""
+"""Charts by matplotlib: lines with bands, points over names, bars and matrices, as SVG or PNG.
+
+Each function returns a `Figure` of its own, never one of pyplot's; `write_chart` makes a file of it
+and `svg_element` a part of a page. Every series has a colour, a line and a mark of its own, so that
+a chart reads in black and white too. Importing this imports matplotlib, which takes a while.
+"""
 
 from __future__ import annotations
 
-import math
-import textwrap
+import io
 from collections.abc import Mapping, Sequence
-from html import escape
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import pairwise
+from math import log10
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
 
+import numpy as np
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from parsenet.files import write_bytes_atomically
 from parsenet.reports.tables import scientific
 
-WIDTH, HEIGHT = 520, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 36, 40
-COLOURS = (
-    "#2f6fde", "#d9622b", "#2a9d6f", "#8c5bd6", "#b8860b", "#c2417c", "#4a5a6a", "#17a2b8",
-)  # fmt: skip
-_TITLE_LETTER, _LETTER, _SWATCH, _LINE, _TICK = 8, 6, 30, 13, 44
-"""Pixels: about a letter of the title and one of a name, what a name takes besides, a line, the
-label of a rate."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind readers too; the darkest come first."""
 
-_STYLE = """\
-text { font-family: sans-serif; fill: #1c2126; }
-.title { font-weight: 600; font-size: 14px; }
-.tick { font-size: 11px; fill: #5f6b76; }
-.grid { stroke: #dfe4e8; }
-"""
-"""How a chart looks outside a page, on white."""
+MARKS, DASHES = "osD^vPX*", ("-", "--", "-.", ":")
+
+MOST = 40
+"""Classes that a bar chart or a matrix shows at most; the rest is left out and said so."""
+
+_MOST_NAMES = 16
+_MOST_MARKS = 60
+"""Marks show where few values were measured; on long curves they would only thicken the line."""
+
+_WIDTH, _HEIGHT = 6.4, 3.2
+_TICK = 0.5
+"""Inches that the label of a learning rate takes."""
+
+_STYLE: dict[Any, Any] = {  # matplotlib types each of its keys
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "parsenet",  # the same chart has the same bytes
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "font.size": 9,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#dfe4e8",
+    "legend.frameon": False,
+}
 
 Number = int | float
 Points = Sequence[tuple[Number, Number]]
 
 
+@dataclass(frozen=True)
+class Line:
+    """A series of a line chart."""
+
+    points: Points
+    """(x, y), in the order in which they are joined."""
+    half_widths: Sequence[Number] = ()
+    """Half of the confidence interval at each point, drawn as a band; empty for none."""
+    best: Number | None = None
+    """x of the point that gets a ring, such as the best learning rate."""
+
+
 def line_chart(
     title: str,
-    curves: Mapping[str, Points],
+    lines: Mapping[str, Line],
     x_label: str,
+    y_label: str = "",
     log: str = "",
     cover: Sequence[Number] = (),
-) -> str:
-    """Draw curves over a common x axis as an SVG element.
+) -> Figure | None:
+    """Draw lines over a common x axis.
 
     Args:
         title: what is drawn.
-        curves: points (x, y) of every curve; curves without points are left out.
+        lines: each series by its name; those without points are left out.
         x_label: what x counts.
+        y_label: what y counts, where the title does not say it.
         log: axes with a logarithmic scale, `x`, `y` or `xy`; points at 0 and below are left out.
-        cover: values that a y axis without logarithms holds at least; the same for charts that
-            are to be compared.
+        cover: values that the y axis holds at least; the same for charts that are to be compared.
 
     Returns:
-        the element, or nothing where there is no point to draw.
+        the chart, or None where there is no point to draw.
     """
-    curves = {name: _scaled(points, log) for name, points in curves.items()}
-    curves = {name: points for name, points in curves.items() if points}
-    if not curves:
-        return ""
-    xs = [x for points in curves.values() for x, _ in points]
-    ys = [y for points in curves.values() for _, y in points] + ([] if "y" in log else [*cover])
-    x_ticks = nice_ticks(min(xs), max(xs), whole="x" in log)
-    x_ticks = [x for x in x_ticks if min(xs) <= x <= max(xs)]
-    x_ticks = _with_own(x_ticks, xs) if "x" in log else x_ticks
-    y_ticks = log_ticks(min(ys), max(ys)) if "y" in log else nice_ticks(min(ys), max(ys))
-    names, top = _draw_names(title, list(curves))
-    frame = _Frame((min(xs), max(xs)), (y_ticks[0], y_ticks[-1]), top)
-    body = [
-        *names,
-        *_draw_axes(frame, x_ticks, y_ticks, log),
-    ]
-    middle = (_LEFT + WIDTH - _RIGHT) / 2
-    body.append(
-        f'<text class="tick" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
-    )
-    for index, (name, points) in enumerate(curves.items()):
-        body += _draw_curve(frame, index, name, points, log)
-    return _element(body)
+    lines = {name: _above_zero(line, log) for name, line in lines.items()}
+    lines = {name: line for name, line in lines.items() if line.points}
+    if not lines:
+        return None
+    with style():
+        figure, axes = _one_panel(title, _HEIGHT)
+        for index, (name, line) in enumerate(lines.items()):
+            _draw_line(axes, index, name, line)
+        _scale(axes, lines, log)
+        kept = [value for value in cover if value > 0 or "y" not in log]
+        if kept:
+            axes.update_datalim([(axes.dataLim.x0, value) for value in kept])
+            axes.autoscale_view(scalex=False)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        _add_names(figure, axes)
+    return figure
 
 
 def row_chart(
-    title: str, rows: Sequence[str], series: Mapping[str, Sequence[tuple[float, float] | None]]
-) -> str:
-    """Draw values with their uncertainty over named rows, as an SVG element.
+    title: str,
+    rows: Sequence[str],
+    series: Mapping[str, Sequence[tuple[Number, Number] | None]],
+    y_label: str = "",
+) -> Figure | None:
+    """Draw values with their uncertainty over named places, side by side for each series.
 
     Args:
         title: what is drawn.
         rows: names of the places along the x axis.
         series: for every row a value and the half of its interval, or None where there is none.
+        y_label: what the values are, where the title does not say it.
 
     Returns:
-        the element, or nothing where there is no value to draw.
+        the chart, or None where there is no value to draw.
     """
-    known = [pair for pairs in series.values() for pair in pairs if pair is not None]
+    if not any(pair for pairs in series.values() for pair in pairs):
+        return None
+    with style():
+        figure, axes = _one_panel(title, _HEIGHT)
+        for index, (name, pairs) in enumerate(series.items()):
+            shift = 0.1 * (index - (len(series) - 1) / 2)  # intervals beside one another
+            known = [(place + shift, *pair) for place, pair in enumerate(pairs) if pair]
+            if known:
+                x, y, half = zip(*known, strict=True)
+                axes.errorbar(x, y, half, **_look(index), label=name, capsize=3)
+        letters = max(8, 84 // len(rows) - 2)
+        broken = [wrap(row, letters, max_lines=3, placeholder="…") for row in rows]
+        turned = 90 if len(rows) > 10 else 0
+        axes.set_xticks(range(len(rows)), map("\n".join, broken), rotation=turned)
+        axes.set(xlim=(-0.5, len(rows) - 0.5), ylabel=y_label)
+        _add_names(figure, axes)
+    return figure
+
+
+def bar_chart(
+    title: str,
+    values: Mapping[str, float | None],
+    x_label: str,
+    colours: Sequence[tuple[int, int, int]] = (),
+) -> Figure | None:
+    """Draw a horizontal bar for each name, in their order; of more than `MOST` the extremes.
+
+    Args:
+        title: what is drawn.
+        values: one for each name; None where there is none.
+        x_label: what the values are.
+        colours: RGB in [0, 255] of each bar; empty for one colour.
+
+    Returns:
+        the chart, or None where there is no value to draw.
+    """
+    names, numbers = [*values], [*values.values()]
+    known = sorted((number, index) for index, number in enumerate(numbers) if number is not None)
     if not known:
-        return ""
-    y_ticks = nice_ticks(min(y - half for y, half in known), max(y + half for y, half in known))
-    names, top = _draw_names(title, list(series))
-    frame = _Frame((-0.5, len(rows) - 0.5), (y_ticks[0], y_ticks[-1]), top)
-    body = [*names, *_draw_axes(frame, [], y_ticks, "")]
-    letters = max(3, (WIDTH - _LEFT - _RIGHT) // len(rows) // _LETTER - 1)
-    for place, row in enumerate(rows):
-        lines = textwrap.wrap(row, letters, max_lines=2, placeholder="…")
-        body += [
-            f'<text class="tick" x="{frame.x(place)}" y="{HEIGHT - _BOTTOM + 16 + _LINE * line}" '
-            f'text-anchor="middle">{escape(text)}<title>{escape(row)}</title></text>'
-            for line, text in enumerate(lines)
-        ]
-    for index, (name, pairs) in enumerate(series.items()):
-        shift = 0.08 * (index - (len(series) - 1) / 2)  # intervals beside one another
-        points = [(place + shift, pair[0]) for place, pair in enumerate(pairs) if pair is not None]
-        body += _draw_curve(frame, index, name, points, "")
-        body += [
-            f'<line stroke="{_colour(index)}" stroke-width="1.5" x1="{frame.x(place + shift)}" '
-            f'x2="{frame.x(place + shift)}" y1="{frame.y(pair[0] - pair[1])}" '
-            f'y2="{frame.y(pair[0] + pair[1])}"/>'
-            for place, pair in enumerate(pairs)
-            if pair is not None
-        ]
-    return _element(body)
+        return None
+    kept, note = [*range(len(values))], ""
+    if len(values) > MOST:
+        half = MOST // 2
+        kept = [index for _, index in (*known[:half], *known[-half:])]
+        note = f" (the {half} lowest and {half} highest of {len(values)})"
+    with style():
+        figure, axes = _one_panel(title + note, 0.9 + 0.2 * len(kept))
+        bars = axes.barh(
+            range(len(kept)),
+            [numbers[index] or 0.0 for index in kept],
+            color=[np.divide(colours[index], 255) if colours else COLOURS[0] for index in kept],
+            edgecolor="#444444",
+            linewidth=0.5,
+            height=0.7,
+        )
+        texts = ["-" if numbers[index] is None else f"{numbers[index]:.1f}" for index in kept]
+        axes.bar_label(bars, texts, padding=3, fontsize=8)
+        axes.set_yticks(range(len(kept)), [_shorten(names[index], 28) for index in kept])
+        axes.set_ylim(len(kept) - 0.5, -0.5)
+        axes.margins(x=0.08)
+        axes.grid(visible=True, axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(x_label)
+    return figure
 
 
-def as_file(chart: str) -> str:
-    """Turn a chart of a page into an image of its own, with its own colours, on white."""
-    head, _, rest = chart.partition(">\n")
-    return (
-        f'{head} xmlns="http://www.w3.org/2000/svg">\n<style>{_STYLE}</style>\n'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n{rest}\n'
-    )
+def matrix_chart(title: str, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
+    """Draw a confusion matrix: rows are the ground truth, columns the prediction.
 
-
-def nice_ticks(low: Number, high: Number, count: int = 5, whole: bool = False) -> list[float]:
-    """Return evenly spaced round numbers whose range covers low to high.
+    A cell is as dark as its share of the row, so that small classes show as well as large ones; a
+    row without ground truth is grey. Of more than `MOST` classes those are shown that most pixels
+    were confused with.
 
     Args:
-        low: smallest value to cover.
-        high: largest value to cover.
-        count: about how many steps to make.
-        whole: whole numbers only.
+        title: what is drawn.
+        names: classes.
+        counts: pixels by true and predicted class.
     """
-    if high <= low:
-        margin = abs(low) / 2 or 0.5
-        low, high = low - margin, high + margin
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    step = max(1.0, math.ceil(step)) if whole else step
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+    pixels = np.asarray(counts, np.float64)
+    with np.errstate(invalid="ignore"):  # a class without ground truth has no shares
+        shares = 100 * pixels / pixels.sum(1, keepdims=True)
+    kept, note = [*range(len(names))], ""
+    if len(names) > MOST:
+        wrong = pixels.sum(0) + pixels.sum(1) - 2 * pixels.diagonal()
+        kept = sorted(np.argsort(-wrong, kind="stable")[:MOST].tolist())
+        note = f" (the {MOST} most confused of {len(names)} classes)"
+    shares = shares[np.ix_(kept, kept)]
+    shown = [_shorten(names[index], 24) for index in kept]
+    side = 0.26 * len(kept)
+    with style():
+        figure, axes = panels(1, 1, (max(4.0, side + 2), max(3.0, side + 2)))
+        axes = axes[0, 0]
+        axes.set_facecolor("#e3e6e9")
+        # The square root keeps confusions of a few per cent visible.
+        norm = PowerNorm(0.5, 0, 100)
+        axes.pcolormesh(shares, cmap="Blues", norm=norm, edgecolors="#ffffff", linewidth=0.5)
+        for row, column in zip(*np.nonzero(np.nan_to_num(shares) >= 0.5), strict=True):
+            share = shares[row, column]
+            ink = "#ffffff" if share > 30 else "#1c2126"
+            text = f"{share:.0f}"
+            axes.text(column + 0.5, row + 0.5, text, size=7, color=ink, ha="center", va="center")
+        ticks = np.arange(len(kept)) + 0.5
+        axes.set_xticks(ticks, shown, rotation=60, ha="left", rotation_mode="anchor")
+        axes.set_yticks(ticks, shown)
+        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.set(xlabel="prediction, % of the row", ylabel="ground truth", aspect="equal")
+        axes.invert_yaxis()
+        figure.suptitle(title + note, fontsize=11, fontweight="bold")
+    return figure
 
 
-def log_ticks(low: Number, high: Number) -> list[float]:
-    """Return logarithms of round numbers whose range covers low to high.
+def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
+    """Make an empty figure for drawings that no chart here is; draw on it within `style`.
 
     Args:
-        low: smallest logarithm to base 10 to cover.
-        high: largest one.
+        rows: of panels.
+        columns: of panels.
+        size: (width, height) in inches.
+
+    Returns:
+        the figure, and an array of its axes by row and column.
     """
-    if high - low >= 2:
-        return nice_ticks(low, high, whole=True)
-    exponents = range(math.floor(low), math.ceil(high + 1e-9) + 1)
-    ticks = [exponent + math.log10(digit) for exponent in exponents for digit in (1, 2, 5)]
-    first = max(index for index, tick in enumerate(ticks) if tick <= low + 1e-9)
-    last = min(index for index, tick in enumerate(ticks) if tick >= high - 1e-9)
-    return ticks[first : max(last, first + 1) + 1]
+    figure = Figure(size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _with_own(ticks: list[float], values: Sequence[Number]) -> list[float]:
-    """Mark the values themselves too, where the labels of all have room side by side."""
-    both = sorted({round(value, 9) for value in (*ticks, *values)})
-    room = (WIDTH - _LEFT - _RIGHT) / max(both[-1] - both[0], 1e-9)
-    has_room = all(room * (after - before) >= _TICK for before, after in pairwise(both))
-    return both if has_room else ticks
+def style() -> AbstractContextManager[None]:
+    """Set how charts look for the drawing within it."""
+    return rc_context(_STYLE)
 
 
-class _Frame:
-    """Maps values to positions in the image, below `top`."""
+def write_chart(path: Path, figure: Figure) -> None:
+    """Write a chart as SVG or PNG, by the file's name; the same chart has the same bytes.
 
-    def __init__(
-        self, x_range: tuple[Number, Number], y_range: tuple[Number, Number], top: int
-    ) -> None:
-        self.x_range = x_range
-        self.y_range = y_range
-        self.top = top
-
-    def x(self, value: Number) -> float:
-        low, high = self.x_range
-        share = (value - low) / (high - low) if high > low else 0.5
-        return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
-
-    def y(self, value: Number) -> float:
-        low, high = self.y_range
-        share = (value - low) / (high - low)
-        return round(HEIGHT - _BOTTOM - share * (HEIGHT - self.top - _BOTTOM), 1)
+    Args:
+        path: file to write, ending in `.svg` or `.png`.
+        figure: the chart.
+    """
+    write_bytes_atomically(path, _render(figure, path.suffix[1:]))
 
 
-def _element(body: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n' + "\n".join(body) + "\n</svg>"
+def svg_element(figure: Figure) -> Markup:
+    """Turn a chart into an SVG element for a page, whose text can be searched and copied."""
+    text = _render(figure, "svg").decode()
+    return Markup(text[text.index("<svg") :])
 
 
-def _scaled(points: Points, log: str) -> Points:
-    """Take the logarithm to base 10 along the axes that have it."""
+def _render(figure: Figure, kind: str) -> bytes:
+    content = io.BytesIO()
+    names = {"svg": ("Date", "Creator"), "png": ("Software",)}[kind]
+    with style():
+        figure.savefig(content, format=kind, dpi=120, metadata=dict.fromkeys(names))
+    return content.getvalue()
 
-    def scale(value: Number, axis: str) -> Number:
-        return math.log10(value) if axis in log else value
 
-    return [
-        (scale(x, "x"), scale(y, "y"))
-        for x, y in points
+def _one_panel(title: str, height: float) -> tuple[Figure, Axes]:
+    figure, axes = panels(1, 1, (_WIDTH, height))
+    axes[0, 0].set_title(title)
+    return figure, axes[0, 0]
+
+
+def _look(index: int) -> dict[str, Any]:
+    """Return colour, line and mark of a series."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index % len(DASHES)],
+        "marker": MARKS[index % len(MARKS)],
+        "markersize": 4,
+        "linewidth": 1.6,
+    }
+
+
+def _draw_line(axes: Axes, index: int, name: str, line: Line) -> None:
+    x, y = np.asarray(line.points, np.float64).T
+    look = _look(index) | ({"marker": ""} if len(x) > _MOST_MARKS else {})
+    axes.plot(x, y, **look, label=name)
+    if line.half_widths:
+        half = np.asarray(line.half_widths, np.float64)
+        axes.fill_between(x, y - half, y + half, color=look["color"], alpha=0.15, linewidth=0)
+    if line.best is not None and line.best in x:
+        place = int(np.flatnonzero(x == line.best)[0])
+        axes.plot(x[place], y[place], "o", ms=11, mfc="none", mec=look["color"], mew=1.6)
+
+
+def _above_zero(line: Line, log: str) -> Line:
+    """Leave out what has no logarithm."""
+    kept = [
+        index
+        for index, (x, y) in enumerate(line.points)
         if (x > 0 or "x" not in log) and (y > 0 or "y" not in log)
     ]
+    halves = [line.half_widths[index] for index in kept] if line.half_widths else ()
+    return Line([line.points[index] for index in kept], halves, line.best)
 
 
-def _draw_axes(
-    frame: _Frame, x_ticks: Sequence[Number], y_ticks: Sequence[Number], log: str
-) -> list[str]:
-    bottom = HEIGHT - _BOTTOM
-    lines = []
-    plain = [f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}" for tick in x_ticks]
-    x_labels = _powers(x_ticks) if "x" in log else plain
-    y_labels = _powers(y_ticks) if "y" in log else [f"{tick:g}" for tick in y_ticks]
-    for tick, label in zip(y_ticks, y_labels, strict=True):
-        y = frame.y(tick)
-        lines.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        lines.append(
-            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>'
-        )
-    for tick, label in zip(x_ticks, x_labels, strict=True):
-        lines.append(
-            f'<text class="tick" x="{frame.x(tick)}" y="{bottom + 16}" text-anchor="middle">'
-            f"{label}</text>"
-        )
-    return lines
+def _scale(axes: Axes, lines: Mapping[str, Line], log: str) -> None:
+    """Set logarithmic scales, and plain numbers at the ticks."""
+    for letter, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        axis.set_major_formatter(FuncFormatter(_plain))
+        if letter not in log:
+            continue
+        place = "xy".index(letter)
+        values = sorted({float(point[place]) for x in lines.values() for point in x.points})
+        (axes.set_xscale if letter == "x" else axes.set_yscale)("log")
+        decades = log10(values[-1] / values[0])
+        axis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 2 else (1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+        room = _WIDTH * 0.8 / max(decades, 1e-9)
+        if letter == "x" and all(room * log10(b / a) >= _TICK for a, b in pairwise(values)):
+            axis.set_ticks(values)  # such as the rates of a sweep
+        axis.set_major_formatter(FuncFormatter(_power))
 
 
-def _powers(exponents: Sequence[Number]) -> list[str]:
-    """Write the marks of a log axis: all as `0.01` and `100` where none is long, else as `1e-4`."""
-    values = [10.0**exponent for exponent in exponents]
-    short = all(0.0009 < value < 900_000 for value in values)
-    return [f"{value:g}" if short else scientific(value) for value in values]
+def _plain(value: float, place: int) -> str:
+    del place
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
-def _draw_names(title: str, names: Sequence[str]) -> tuple[list[str], int]:
-    """Draw the title and the curves' names; return them, and where the axes may begin.
-
-    The names stand beside the title where there is room, else in lines of their own.
-    """
-    widths = [_SWATCH + _LETTER * len(name) for name in names]
-    left, right, top = WIDTH - _RIGHT - sum(widths), WIDTH - _RIGHT, 10
-    if left < _LEFT + _TITLE_LETTER * (len(title) + 2):
-        left, top = _LEFT, 26
-    lines = [f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
-    for index, (name, width) in enumerate(zip(names, widths, strict=True)):
-        if left + width > right + _SWATCH and left > _LEFT:
-            left, top = _LEFT, top + _LINE
-        lines += [
-            f'<rect x="{left}" y="{top}" width="12" height="3" fill="{_colour(index)}"/>',
-            f'<text class="tick" x="{left + 16}" y="{top + 6}">{escape(name)}</text>',
-        ]
-        left += width
-    return lines, max(_TOP, top + 10 + (top > 26) * 2)
+def _power(value: float, place: int) -> str:
+    del place
+    return f"{value:,g}" if 0.009 < value < 99_999 else scientific(value)
 
 
-def _draw_curve(frame: _Frame, index: int, name: str, points: Points, log: str) -> list[str]:
-    colour = _colour(index)
-    path = " ".join(f"{frame.x(x)},{frame.y(y)}" for x, y in points)
-    lines = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
-    # Dots show where few values were measured; on long curves they would only thicken the line.
-    if len(points) <= 60:
-        lines += [
-            f'<circle cx="{frame.x(x)}" cy="{frame.y(y)}" r="3" fill="{colour}">'
-            f"<title>{escape(name)} at {_original(x, 'x', log)}: {_original(y, 'y', log)}</title>"
-            "</circle>"
-            for x, y in points
-        ]
-    return lines
+def _add_names(figure: Figure, axes: Axes) -> None:
+    """Write the names of the series below, in as many columns as fit; of very many the first."""
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) > _MOST_NAMES:
+        names[_MOST_NAMES - 1] = f"and {len(names) - _MOST_NAMES + 1} more"
+        handles, names = handles[:_MOST_NAMES], names[:_MOST_NAMES]
+    names = [_shorten(name, 44) for name in names]
+    columns = min(len(names), max(1, 80 // (max(map(len, names)) + 8)))
+    figure.legend(handles, names, loc="outside lower left", ncols=columns, handlelength=3)
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(names) // columns))
 
 
-def _original(value: Number, axis: str, log: str) -> str:
-    if axis in log:
-        return f"{10.0**value:.4g}"
-    return f"{value:,.0f}" if axis == "x" else f"{value:.4g}"
-
-
-def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
+def _shorten(name: str, most: int) -> str:
+    """Cut a name in its middle: its end tells it apart."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most - most // 2 - 1) :]}"

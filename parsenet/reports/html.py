@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from parsenet.files import write_bytes_atomically
-from parsenet.reports.charts import line_chart
+from parsenet.reports.drawer import line_chart
 from parsenet.reports.matrix import confusion_chart
 from parsenet.reports.runs import Run, read_run
 from parsenet.reports.style import STYLE

@@ -1,199 +1,99 @@
-import math
-import re
 import xml.etree.ElementTree as ElementTree
-from itertools import pairwise
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from PIL import Image
 
 from parsenet.reports.charts import (
-    HEIGHT,
-    WIDTH,
-    as_file,
+    COLOURS,
+    MOST,
+    Line,
+    bar_chart,
     line_chart,
-    log_ticks,
-    nice_ticks,
+    matrix_chart,
     row_chart,
+    svg_element,
+    write_chart,
 )
 
-VALUES = st.floats(-1e6, 1e6).map(lambda value: round(value, 4))
+RATES = [1e-4, 1e-3, 1e-2]
+COUNTS = [[7600, 300, 100], [700, 1300, 0], [0, 0, 0]]
 
 
-def points_of(svg):
-    """Positions of every polyline."""
+def texts_of(chart):
+    """Every text of a chart as SVG, which must be well-formed."""
+    root = ElementTree.fromstring(svg_element(chart))
+    return [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def panel(chart):
+    return chart.axes[0]
+
+
+def every_chart():
     return [
-        [tuple(map(float, pair.split(","))) for pair in line.split()]
-        for line in re.findall(r'polyline points="([^"]*)"', svg)
+        line_chart("a < b & c", {"<x>": Line([(0, 1.0), (1, 2.0)], [0.1, 0.2], 1)}, "step"),
+        row_chart("<b>", ["fc7 < $a$"], {"<n>": [(30.0, 2.0)]}),
+        bar_chart("<b>", {"<ball>": 0.5, "&": None}, "IoU"),
+        matrix_chart("<b>", ["<a>", "&", "c"], COUNTS),
     ]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (0.12, 0.48, [0.1, 0.2, 0.3, 0.4, 0.5]),
-        (0, 20000, [0, 5000, 10000, 15000, 20000]),
-    ],
-)
-def test_ticks_are_round_numbers(low, high, ticks):
-    assert nice_ticks(low, high) == pytest.approx(ticks)
+@pytest.mark.parametrize("index", range(4))
+def test_text_stays_text_and_names_inject_no_markup(index):
+    chart = every_chart()[index]
+
+    assert any("<" in text for text in texts_of(chart))
+    assert "<b>" not in svg_element(chart)
 
 
-def test_ticks_around_a_single_value_are_more_than_one():
-    assert nice_ticks(3, 3)[0] < 3 < nice_ticks(3, 3)[-1]
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_same_chart_has_the_same_bytes(index, kind, tmp_path):
+    for name in ("one", "other"):
+        write_chart(tmp_path / f"{name}.{kind}", every_chart()[index])
+
+    assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"other.{kind}").read_bytes()
 
 
-@settings(deadline=None)
-@given(VALUES, VALUES)
-def test_ticks_cover_their_range(one, other):
-    low, high = sorted((one, other))
+def test_lines_hold_their_points_band_and_ring():
+    chart = line_chart("IoU", {"a": Line([(0, 1.0), (10, 3.0)], [0.5, 1.0], 10)}, "step")
 
-    ticks = nice_ticks(low, high)
-
-    slack = 1e-6 * max(1, abs(low), abs(high))
-    assert ticks[0] <= low + slack
-    assert ticks[-1] >= high - slack
+    line, ring = panel(chart).get_lines()
+    assert line.get_xydata().tolist() == [[0, 1], [10, 3]]
+    assert ring.get_xydata().tolist() == [[10, 3]]
+    (band,) = panel(chart).collections
+    assert band.get_paths()[0].get_extents().get_points().tolist() == [[0, 0.5], [10, 4]]
 
 
-@settings(deadline=None)
-@given(VALUES, VALUES)
-def test_ticks_are_a_handful(one, other):
-    assert 2 <= len(nice_ticks(min(one, other), max(one, other))) <= 8
+def test_series_differ_by_more_than_colour():
+    lines = {str(index): Line([(0, 1.0), (1, 2.0)]) for index in range(len(COLOURS))}
+
+    drawn = panel(line_chart("IoU", lines, "step")).get_lines()
+
+    looks = {(line.get_linestyle(), line.get_marker()) for line in drawn}
+    assert len(looks) == len({line.get_color() for line in drawn}) == len(COLOURS)
 
 
-def test_chart_is_well_formed():
-    svg = line_chart("a < b & c", {"train/<loss>": [(0, 1.0), (1, 0.5)]}, "step")
+def test_long_curve_has_no_marks():
+    chart = line_chart("loss", {"a": Line([(x, float(x)) for x in range(100)])}, "step")
 
-    assert ElementTree.fromstring(svg).tag == "svg"
-
-
-def test_larger_value_lies_higher():
-    (line,) = points_of(line_chart("loss", {"a": [(0, 1.0), (10, 3.0)]}, "step"))
-
-    assert line[1][1] < line[0][1]
+    assert panel(chart).get_lines()[0].get_marker() == ""
 
 
-def test_curves_share_their_axes():
-    first, second = points_of(
-        line_chart("loss", {"a": [(0, 1.0), (10, 3.0)], "b": [(5, 2.0), (10, 3.0)]}, "step")
-    )
-
-    assert first[1] == second[1]
-    assert second[0][0] == pytest.approx((first[0][0] + first[1][0]) / 2)
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 10**6), VALUES), min_size=1, max_size=9))
-def test_curves_stay_inside_the_image(points):
-    (line,) = points_of(line_chart("loss", {"a": sorted(points)}, "step"))
-
-    assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in line)
-
-
-def test_long_curve_has_no_dots():
-    svg = line_chart("loss", {"a": [(x, float(x)) for x in range(100)]}, "step")
-
-    assert "<circle" not in svg
-
-
-@pytest.mark.parametrize("curves", [{}, {"a": []}])
-def test_chart_of_nothing_is_nothing(curves):
-    assert line_chart("loss", curves, "step") == ""
-
-
-def test_decades_are_equally_long_on_a_logarithmic_axis():
-    points = [(1e-4, 10.0), (1e-3, 100.0), (1e-2, 1000.0)]
-
-    (line,) = points_of(line_chart("norms", {"a": points}, "rate", log="xy"))
-
-    (x0, y0), (x1, y1), (x2, y2) = line
-    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
-    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
-
-
-def test_logarithmic_axis_is_marked_in_decades():
-    svg = line_chart("norms", {"a": [(1e-4, 10.0), (1e-2, 1000.0)]}, "rate", log="xy")
-
-    assert [mark for mark in ("1e-4", "1e-3", "1e-2", "100") if f">{mark}<" not in svg] == []
+@pytest.mark.parametrize("lines", [{}, {"a": Line([])}])
+def test_chart_of_nothing_is_none(lines):
+    assert line_chart("loss", lines, "step") is None
+    assert row_chart("IoU", ["fc7"], {"norm": [None]}) is None
+    assert bar_chart("IoU", {"ball": None}, "IoU") is None
 
 
 def test_points_without_a_logarithm_are_left_out():
-    (line,) = points_of(line_chart("loss", {"a": [(0, 0.0), (1, 1.0), (2, 2.0)]}, "step", log="y"))
+    points = [(0, 0.0), (1, 1.0), (2, 2.0)]
+    chart = line_chart("loss", {"a": Line(points, [1, 2, 3])}, "step", log="y")
 
-    assert len(line) == 2
-
-
-def names_of(svg):
-    """Place (left, top) and text of every curve's name."""
-    found = re.findall(r'<rect x="(\d+)" y="(\d+)".*?\n<text[^>]*>([^<]*)</text>', svg)
-    return [(int(left), int(top), text) for left, top, text in found]
-
-
-@pytest.mark.parametrize("length", [1, 8, 30])
-def test_names_of_curves_overlap_neither_one_another_nor_the_axes(length):
-    curves = {letter * length: [(0, 1.0), (1, 2.0)] for letter in "abcde"}
-
-    svg = line_chart("norms", curves, "step")
-
-    names = names_of(svg)
-    assert [text for _, _, text in names] == list(curves)
-    for (left, top, _), (next_left, next_top, _) in pairwise(names):
-        assert next_top > top or next_left >= left + 16 + 6 * length
-    assert all(left + 16 + 6 * length <= WIDTH for left, _, _ in names)
-    assert min(y for line in points_of(svg) for _, y in line) >= max(top for _, top, _ in names) + 6
-
-
-def test_long_names_of_rows_are_broken_and_cut():
-    rows = ["pool6 and fc7 and conv5", *"abcdef"]
-
-    svg = row_chart("IoU", rows, {"norm": [(30.0, 2.0)] * 7})
-
-    shown = re.findall(r'text-anchor="middle">([^<]+)<title>pool6 and', svg)
-    assert (len(shown), shown[0], shown[1][-1]) == (2, "pool6 and", "…")
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [(0.8, 2.7, [0.5, 1, 2, 5]), (3.0, 3.0, [2, 5]), (2, 900, [1, 10, 100, 1000])],
-)
-def test_ticks_of_a_short_logarithmic_axis_are_round(low, high, ticks):
-    found = log_ticks(math.log10(low), math.log10(high))
-
-    assert [10**tick for tick in found] == pytest.approx(ticks)
-
-
-def test_axes_of_charts_that_cover_the_same_values_are_the_same():
-    one, other = (
-        line_chart("IoU", {"a": [(0, 1.0), (1, top)]}, "step", cover=(0, 40)) for top in (10, 35.0)
-    )
-
-    assert points_of(one)[0][0] == points_of(other)[0][0]
-
-
-def test_rows_are_drawn_with_their_intervals():
-    series = {"norm": [(30.0, 2.0), (36.0, 1.0)], "no norm": [(31.0, 0.0), None]}
-
-    svg = row_chart("IoU", ["fc7", "+ conv3"], series)
-
-    assert ElementTree.fromstring(svg).tag == "svg"
-    assert [len(line) for line in points_of(svg)] == [2, 1]
-    bars = re.findall(r'<line stroke="[^"]*" .*?y1="([\d.]+)" y2="([\d.]+)"', svg)
-    lengths = [float(low) - float(high) for low, high in bars]
-    assert lengths[0] == pytest.approx(2 * lengths[1], abs=0.3)
-    assert lengths[2] == 0
-
-
-def test_rows_without_values_are_nothing():
-    assert row_chart("IoU", ["fc7"], {"norm": [None]}) == ""
-
-
-def test_chart_of_a_file_has_its_own_colours():
-    svg = as_file(line_chart("loss", {"a": [(0, 1.0), (1, 2.0)]}, "step"))
-
-    root = ElementTree.fromstring(svg)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert root[0].tag.endswith("style")
+    assert panel(chart).get_lines()[0].get_xydata().tolist() == [[1, 1], [2, 2]]
+    assert panel(chart).get_yscale() == "log"
 
 
 @pytest.mark.parametrize(
@@ -201,10 +101,77 @@ def test_chart_of_a_file_has_its_own_colours():
     [
         ((3e-4,), ["3e-4"]),
         ((3e-4, 1e-3), ["3e-4", "1e-3"]),
-        ((1e-3, 1.1e-3, 1e-2), ["0.001", "0.01"]),  # the middle one would hide the first
+        ((1e-3, 1.1e-3, 1e-2), ["1e-3", "0.01"]),  # the middle one would hide the first
     ],
 )
 def test_rates_are_written_at_their_axis_where_there_is_room(rates, labels):
-    svg = line_chart("IoU", {"a": [(rate, 1.0) for rate in rates]}, "learning rate", "x")
+    chart = line_chart("IoU", {"a": Line([(rate, 50.0) for rate in rates])}, "rate", log="x")
 
-    assert re.findall(r'class="tick"[^>]*middle">([\d.e-]+)<', svg) == labels
+    assert [text for text in texts_of(chart) if text in {"3e-4", "1e-3", "0.01"}] == labels
+
+
+@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+def test_every_range_can_be_drawn(log):
+    for points in ([(1e-9, 1e9), (1e9, 1e-9)], [(3, 3)], [(0.1, 1 / 3), (0.1000001, 0.34)]):
+        chart = line_chart("norms", {"a": Line(points)}, "rate", log=log)
+
+        assert len(texts_of(chart)) > 5
+
+
+def test_axes_of_charts_that_cover_the_same_values_are_the_same():
+    one, other = (
+        line_chart("IoU", {"a": Line([(0, 1.0), (1, top)])}, "step", cover=(0, 40))
+        for top in (10, 35.0)
+    )
+
+    assert panel(one).get_ylim() == panel(other).get_ylim()
+    assert panel(one).get_ylim()[0] <= 0 < 40 <= panel(one).get_ylim()[1]
+
+
+def test_rows_are_drawn_with_their_intervals_and_long_names_broken():
+    rows = ["pool6 and fc7 and conv5 and conv4 and conv3", *"abcdef"]
+    chart = row_chart("IoU", rows, {"norm": [(30.0, 2.0)] * 6 + [None]})
+
+    (container,) = panel(chart).containers
+    low, high = container.lines[2][0].get_segments()[0][:, 1]
+    assert (low, high) == (28, 32)
+    assert len(container.lines[0].get_xdata()) == 6
+    assert panel(chart).get_xticklabels()[0].get_text() == "pool6 and\nfc7 and\nconv5 and…"
+
+
+def test_bars_are_in_order_and_a_missing_value_is_a_dash():
+    chart = bar_chart("IoU", {"ball": 50.0, "moon": None}, "IoU, %", [(255, 0, 0), (0, 0, 255)])
+
+    assert [bar.get_width() for bar in panel(chart).patches] == [50, 0]
+    assert panel(chart).patches[0].get_facecolor() == (1, 0, 0, 1)
+    assert {"ball", "50.0", "moon", "-"} <= set(texts_of(chart))
+
+
+def test_matrix_shows_shares_of_the_rows_in_per_cent():
+    chart = matrix_chart("confusions", ["background", "ball", "moon"], COUNTS)
+
+    shares = panel(chart).collections[0].get_array().filled(np.nan)
+    np.testing.assert_allclose(shares, [[95, 3.75, 1.25], [35, 65, 0], [np.nan] * 3])
+    assert [text.get_text() for text in panel(chart).texts] == ["95", "4", "1", "35", "65"]
+
+
+def test_459_classes_are_cut_with_a_note(tmp_path):
+    names = [f"class {index} of them" for index in range(459)]
+    counts = np.diag(np.full(459, 9))
+    counts[3, 458] = 5
+    lines = {name: Line([(0, 1.0), (1, 2.0)]) for name in names}
+    values = {name: float(index) for index, name in enumerate(names)}
+    charts = {
+        "and 444 more": line_chart("IoU", lines, "step"),
+        "IoU (the 20 lowest and 20 highest of 459)": bar_chart("IoU", values, "IoU"),
+        f"C (the {MOST} most confused of 459 classes)": matrix_chart("C", names, counts.tolist()),
+    }
+
+    for note, chart in charts.items():
+        assert note in texts_of(chart)
+        write_chart(tmp_path / "chart.png", chart)
+        with Image.open(tmp_path / "chart.png") as image:
+            assert max(image.size) < 2000
+    shown = [label.get_text() for label in panel(chart).get_yticklabels()]
+    assert len(shown) == MOST
+    assert {"class 3 of them", "class 458 of them"} <= set(shown)
