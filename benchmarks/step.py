@@ -43,19 +43,25 @@ class TextbookEarlyFusion(nn.Module):
         super().__init__()
         assert isinstance(network.head, EarlyFusionHead)
         self.network = network
-        self.taps = taps = network.head.taps
+        self.feature_maps = feature_maps = network.head.feature_maps
         self.dropout = nn.Dropout(0.3)
-        self.norms = nn.ModuleDict({name: L2Norm(tap.channels) for name, tap in taps.items()})
-        self.score = nn.Conv2d(sum(tap.channels for tap in taps.values()), NUM_CLASSES, 1)
+        self.norms = nn.ModuleDict({
+            name: L2Norm(feature.channels) for name, feature in feature_maps.items()
+        })
+        self.score = nn.Conv2d(
+            sum(feature.channels for feature in feature_maps.values()), NUM_CLASSES, 1
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """Score every pixel."""
-        network, taps = self.network, self.taps
+        network, feature_maps = self.network, self.feature_maps
         features = network.trunk(network.preprocess(image))
         features["pool6"] = network.context(features["fc7"])
-        size = min((features[n].shape[2:] for n in taps if n != "pool6"), key=lambda s: -s[0])
+        size = min(
+            (features[n].shape[2:] for n in feature_maps if n != "pool6"), key=lambda s: -s[0]
+        )
         maps = []
-        for name in taps:
+        for name in feature_maps:
             x = self.norms[name](features[name])
             if name == "pool6":
                 x = self.dropout(x).expand(-1, -1, *size)
@@ -115,11 +121,11 @@ class Contest:
         self.loss = CrossEntropy("mean")
         self.turns: dict[str, Callable[[], None]] = {}
 
-    def add_step(self, name: str, network: nn.Module, fresh: tuple[str, ...] = ()) -> None:
+    def add_step(self, name: str, network: nn.Module, new_layers: tuple[str, ...] = ()) -> None:
         """Enter a network: a full training step."""
         self._place(network)
         config = OptimConfig(lr=1e-4, loss="mean")
-        optimizer, schedule = build_optimizer(network, fresh, config, 10_000)
+        optimizer, schedule = build_optimizer(network, new_layers, config, 10_000)
 
         def step() -> None:
             with torch.autocast(self.device.type, torch.bfloat16, self.bf16):
@@ -195,7 +201,7 @@ def main() -> None:
     for features in (CONTEXT, ALL):
         for head in ("early", "late"):
             network = build(features, head)
-            contest.add_step(f"ParseNet {head}, {'+'.join(features)}", network, network.fresh)
+            contest.add_step(f"ParseNet {head}, {'+'.join(features)}", network, network.new_layers)
         textbook = TextbookEarlyFusion(build(features, "early"))
         contest.add_step(f"textbook early, {'+'.join(features)}", textbook)
     if args.peers:

@@ -200,7 +200,7 @@ def read_ssd(path: Path) -> dict[str, Tensor]:
         WeightsError: it is another file.
     """
     renamed = {}
-    for name, value in read_weights(path).items():
+    for name, value in read_weights(path).tensors.items():
         layer, _, kind = name.removeprefix("vgg.").rpartition(".")
         if layer not in SSD:
             raise WeightsError(

@@ -65,8 +65,8 @@ class NetworkConfig:
     download: bool = False
     """Allow torchvision to download `imagenet1k_*` when they are not in its cache."""
     rescale: dict[str, float] = dataclasses.field(default_factory=dict, hash=False)
-    """Experiment: factors of the taps conv3, conv4 and conv5, such as {conv3: 100}, which leave
-    everything behind the tap as it is; applied when training starts."""
+    """Experiment: factors of the feature maps conv3, conv4 and conv5, such as {conv3: 100}, which
+    leave everything behind the map as it is; applied when training starts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))

@@ -109,7 +109,7 @@ def test_config_takes_a_training_step(parser, path):
     transform = TrainTransform(replace(DataConfig(**data).recipe, crop=(SIDE, SIDE)))
     sample = transform(Sample(image, label, "random"), 0)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    optimizer, schedule = build_optimizer(network, network.fresh, optim, 10)
+    optimizer, schedule = build_optimizer(network, network.new_layers, optim, 10)
 
     logits = network(torch.from_numpy(sample.image).permute(2, 0, 1)[None])
     loss = CrossEntropy(optim.loss)(logits, torch.from_numpy(sample.label).long()[None])

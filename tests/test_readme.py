@@ -152,6 +152,6 @@ def test_trunk_of_the_guide_keeps_the_contract():
     assert isinstance(trunk, Trunk)
     for height, width in ((1, 1), (17, 9), (32, 40)):
         maps = trunk(torch.zeros(1, 3, height, width))
-        for name, tap in trunk.taps.items():
-            rows, columns = -(-height // tap.stride), -(-width // tap.stride)
-            assert maps[name].shape == (1, tap.channels, rows, columns)
+        for name, feature in trunk.feature_maps.items():
+            rows, columns = -(-height // feature.stride), -(-width // feature.stride)
+            assert maps[name].shape == (1, feature.channels, rows, columns)

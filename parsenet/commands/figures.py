@@ -53,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     fields = kinds.add_parser(
         "receptive-field",
         help="figure 2: what an activation could see, and what moves it in fact",
-        description="Compute the theoretical receptive field of every tap, slide a patch of noise "
-        "over each image and measure how the strongest activation changes. Writes a heat map "
-        "for each image, and receptive_field.json.",
+        description="Compute the theoretical receptive field of every feature map, slide a patch "
+        "of noise over each image and measure how the strongest activation changes. Writes a heat "
+        "map for each image, and receptive_field.json.",
         allow_abbrev=False,
     )
     _add_model(fields)
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="none: theory alone")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write to")
-    parser.add_argument("--tap", action="append", help="map to watch, repeated for more (all)")
+    parser.add_argument("--feature", action="append", help="map to watch, repeated for more (all)")
     parser.add_argument("--at", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="pixel to watch")
     parser.add_argument("--channel", type=int, help="channel to watch (the strongest)")
     parser.add_argument("--patch", type=int, default=32, help="side of the noise in pixels (32)")
@@ -178,31 +178,31 @@ def _receptive_field(given: argparse.Namespace) -> int:
         raise ConfigError("`IMAGE` must be files of different names, got one twice.")
     if not given.images:
         fields = fields_of(given.model)
-        rows = [[tap, str(field.size), str(field.stride)] for tap, field in fields.items()]
-        print(markdown_table(["tap", "receptive field", "stride"], rows, "lrr"), end="")
+        rows = [[feature, str(field.size), str(field.stride)] for feature, field in fields.items()]
+        print(markdown_table(["feature", "receptive field", "stride"], rows, "lrr"), end="")
         return 0
     if given.out is None:
         raise ConfigError("`--out` must be given with images. Add `--out DIR`.")
     require_folder(given.out)
     subject = open_subject(given.model, _start(given), given.device)
-    taps, seen = given.tap or list(subject.network.trunk.taps), {}
+    features, seen = given.feature or list(subject.network.trunk.feature_maps), {}
     with Progress(console=Console(stderr=True)) as bar:
         for name, path in paths.items():
             image = read_image(path)
             tell = partial(_tell, bar, bar.add_task(name))
-            seen[name] = probe_image(subject, image, probe, taps, tell)
+            seen[name] = probe_image(subject, image, probe, features, tell)
             draw_fields(given.out / f"{name}_field.png", image, seen[name])
             write_fields(given.out, subject, probe, seen)  # each image as soon as it is done
     cells = [
         [
-            row["tap"],
+            row["feature"],
             str(row["theoretical_size"]),
             percent(row["theoretical_share"]),
             percent(row["empirical_share"]),
         ]
         for row in mean_shares(seen)
     ]
-    heads = ["tap", "pixels in theory", "% of the image in theory", "% in fact"]
+    heads = ["feature", "pixels in theory", "% of the image in theory", "% in fact"]
     print(markdown_table(heads, cells, "lrrr"), end="")
     return 0
 

@@ -22,7 +22,7 @@ from parsenet.metrics.per_image import ImageCounts
 from parsenet.metrics.scores import Scores, scores
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import describe
-from parsenet.models.rescale import rescale_tap
+from parsenet.models.trunk import rescale_features
 from parsenet.models.weights import METADATA_KEY, load_weights
 from parsenet.taxonomy import VOC2012, Taxonomy
 
@@ -85,7 +85,7 @@ class SegmentationModule(pl.LightningModule):
         self._has_started = True
         if self.config.weights is not None:
             load_weights(self.network.trunk, self.config)
-        rescale_tap(self.network.trunk, self.config.rescale)
+        rescale_features(self.network.trunk, self.config.rescale)
 
     def configure_model(self) -> None:
         """Lay the weights out the way the device's convolutions like them."""
@@ -130,7 +130,7 @@ class SegmentationModule(pl.LightningModule):
         optimizer: Optimizer
         schedule: LRScheduler
         optimizer, schedule = build_optimizer(
-            self.network, self.network.fresh, self.optim, int(num_steps)
+            self.network, self.network.new_layers, self.optim, int(num_steps)
         )
         return {
             "optimizer": optimizer,

@@ -10,7 +10,7 @@ from parsenet.errors import ConfigError, suggest
 
 
 def parameter_groups(
-    network: nn.Module, fresh: tuple[str, ...], config: OptimConfig
+    network: nn.Module, new_layers: tuple[str, ...], config: OptimConfig
 ) -> list[dict[str, object]]:
     """Sort parameters by rate multiplier and weight decay.
 
@@ -19,7 +19,7 @@ def parameter_groups(
 
     Args:
         network: whose parameters.
-        fresh: prefixes of the names of layers that start at random.
+        new_layers: prefixes of the names of layers that start at random.
         config: base rate, decay and multipliers.
 
     Returns:
@@ -32,7 +32,7 @@ def parameter_groups(
         if not parameter.requires_grad:
             continue
         multiplier, decay = 1.0, config.weight_decay
-        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in fresh):
+        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in new_layers):
             multiplier *= config.score_lr_mult
         if name.endswith("bias"):
             multiplier, decay = multiplier * config.bias_lr_mult, 0.0
@@ -61,6 +61,7 @@ def freeze(trunk: nn.Module, layers: tuple[str, ...]) -> None:
                 f"`freeze` must name layers of the trunk, got '{name}'. {suggest(name, children)}"
             )
         known[name].requires_grad_(False)
+    trunk.train(trunk.training)  # which holds frozen batch normalization still
 
 
 class PolyLR(LambdaLR):
@@ -103,17 +104,17 @@ def poly_factor(step: int, num_steps: int, power: float, warmup_steps: int = 0) 
 
 
 def build_optimizer(
-    network: nn.Module, fresh: tuple[str, ...], config: OptimConfig, num_steps: int
+    network: nn.Module, new_layers: tuple[str, ...], config: OptimConfig, num_steps: int
 ) -> tuple[Optimizer, PolyLR]:
     """Build the optimiser and its schedule.
 
     Args:
         network: what to train.
-        fresh: prefixes of the names of layers that start at random.
+        new_layers: prefixes of the names of layers that start at random.
         config: optimiser and rates.
         num_steps: iterations (optimiser steps) of the whole run.
     """
-    groups = parameter_groups(network, fresh, config)
+    groups = parameter_groups(network, new_layers, config)
     optimizer: Optimizer
     if config.optimizer == "sgd":
         optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -12,7 +11,7 @@ from jsonargparse import Namespace
 from parsenet.config import DataConfig, Recipe
 from parsenet.errors import ConfigError, suggest
 from parsenet.models.checkpoint import LoadedNetwork, load_network
-from parsenet.models.weights import read_record
+from parsenet.models.weights import read_weights
 from parsenet.taxonomy import Taxonomy
 
 _MAY_CHANGE = ("weights", "preprocess", "download", "dropout", "context_dropout")
@@ -82,7 +81,7 @@ def settle_resume(options: Namespace) -> Taxonomy | None:
     if options.ckpt_path is None:
         return None
     path = Path(options.ckpt_path)
-    record: Any = read_record(path)
+    record = read_weights(path).record
     if record is None or path.suffix != ".ckpt" or not _has_training_state(path):
         raise ConfigError(
             f"`ckpt_path` must be the `last.ckpt` of a run, got '{path}'. Its weights alone can "

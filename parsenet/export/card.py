@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsenet.export.agreement import Agreement
-from parsenet.models.preprocess import PREPROCESS
+from parsenet.models.parsenet import PREPROCESS
 from parsenet.reports.tables import markdown_table, percent
 
 _NO_SCORE = (

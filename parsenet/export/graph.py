@@ -18,8 +18,7 @@ from torch.export import Dim, ExportedProgram
 from parsenet.errors import ParseNetError
 from parsenet.inference.exported import Interface
 from parsenet.inference.segmenter import NetworkSegmenter
-from parsenet.models.parsenet import ParseNet
-from parsenet.models.preprocess import Preprocess
+from parsenet.models.parsenet import ParseNet, Preprocess
 
 _OLDEST = (2, 9)
 """Version of torch."""
@@ -68,13 +67,13 @@ def describe_interface(segmenter: NetworkSegmenter, preprocess_inside: bool) -> 
     It scores all rows at once, where our own network goes in bands: the scores of every class, what
     they were before the crop, and their softmax count as activations.
     """
-    tap = segmenter.network.trunk.taps["fc7"]
+    feature = segmenter.network.trunk.feature_maps["fc7"]
     return Interface(
         preprocess_inside=preprocess_inside,
         precision="32-true",
         stride=segmenter.stride,
-        context_stride=tap.stride,
-        context_channels=tap.channels if segmenter.has_context else 0,
+        context_stride=feature.stride,
+        context_channels=feature.channels if segmenter.has_context else 0,
         bytes_per_pixel=segmenter.bytes_per_pixel + 3 * 4 * segmenter.taxonomy.num_classes,
     )
 

@@ -43,7 +43,7 @@ class Field(NamedTuple):
 
 
 def receptive_fields(trunk: Trunk) -> dict[str, Field]:
-    """Compute the theoretical receptive field of every tap.
+    """Compute the theoretical receptive field of every feature map.
 
     A forward without numbers shows which convolutions and pools it runs through, in which order and
     with which padding; where branches meet, the union of their fields is taken.
@@ -63,7 +63,7 @@ def receptive_fields(trunk: Trunk) -> dict[str, Field]:
     with torch.inference_mode(False), torch.no_grad(), _Follow(image) as follow:
         maps = torch.func.functional_call(trunk, shapes, (image,))
     trunk.train(was_training)
-    return {name: follow.field_of(maps[name]) for name in trunk.taps}
+    return {name: follow.field_of(maps[name]) for name in trunk.feature_maps}
 
 
 def fields_of(name: str) -> dict[str, Field]:

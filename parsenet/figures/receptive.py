@@ -58,7 +58,7 @@ class Probe:
 
 
 class Unit(NamedTuple):
-    """One activation: a channel at a cell of a tap."""
+    """One activation: a channel at a cell of a feature map."""
 
     channel: int
     row: int
@@ -67,16 +67,16 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What one activation of a tap sees of an image."""
+    """What one activation of a feature map sees of an image."""
 
-    tap: str
+    feature: str
     """The map."""
     unit: Unit
     """The activation."""
     activation: float
     """Its value on the image as it is."""
     field: Field
-    """The theoretical receptive field of the tap."""
+    """The theoretical receptive field of the feature map."""
     heat: Float32[np.ndarray, "h w"]
     """Absolute change of the activation by position of the patch."""
     threshold: float
@@ -107,7 +107,7 @@ class Seen:
     def to_dict(self) -> dict[str, object]:
         """Return plain values; the heat map as rows of numbers."""
         return {
-            "tap": self.tap,
+            "feature": self.feature,
             **self.unit._asdict(),
             "activation": self.activation,
             "theoretical_size": self.field.size,
@@ -122,24 +122,24 @@ def probe_image(
     subject: Subject,
     image: UInt8[np.ndarray, "h w 3"],
     probe: Probe = Probe(),
-    taps: Sequence[str] = ("fc7",),
+    features: Sequence[str] = ("fc7",),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Seen]:
-    """Slide a patch of noise over an image and watch one activation of every tap.
+    """Slide a patch of noise over an image and watch one activation of every feature map.
 
     The activation is the greatest of its map, as in the paper's figure, unless the probe names a
-    place or a channel. One pass serves all taps; patches that lie outside of every theoretical
-    field change nothing and are left out.
+    place or a channel. One pass serves all feature maps; patches that lie outside of every
+    theoretical field change nothing and are left out.
 
     Args:
         subject: the network.
         image: RGB in [0, 255].
         probe: patch, positions, noise.
-        taps: maps to watch.
+        features: maps to watch.
         progress: called with the number of positions done and their total.
 
     Raises:
-        ConfigError: a tap, the place or the channel is not there.
+        ConfigError: a feature map, the place or the channel is not there.
 
     Source: "slide a small patch of random noise across the input image, and measure the change in
     the activation of the desired layer" (PAPER section 6).
@@ -147,18 +147,21 @@ def probe_image(
     trunk, preprocess = subject.network.trunk, subject.network.preprocess
     fields = receptive_fields(trunk)
     size = (image.shape[0], image.shape[1])
-    _refuse_unknown(subject, taps, probe, size)
+    _refuse_unknown(subject, features, probe, size)
     pixels = torch.from_numpy(image.copy()).to(subject.device).permute(2, 0, 1).float()
     with torch.inference_mode():
         maps = trunk(preprocess(pixels[None]))
-        units = {tap: _choose(maps[tap][0], trunk.taps[tap].stride, probe) for tap in taps}
-        before = {tap: float(maps[tap][0][units[tap]]) for tap in taps}
+        units = {
+            feature: _choose(maps[feature][0], trunk.feature_maps[feature].stride, probe)
+            for feature in features
+        }
+        before = {feature: float(maps[feature][0][units[feature]]) for feature in features}
         disturb = _Disturber(pixels, probe)
         shape = (-(-size[0] // probe.stride), -(-size[1] // probe.stride))
         seen = [
-            Seen(tap, units[tap], before[tap], fields[tap], np.zeros(shape, np.float32),
-                 probe.threshold, probe.stride, size)
-            for tap in taps
+            Seen(feature, units[feature], before[feature], fields[feature],
+                 np.zeros(shape, np.float32), probe.threshold, probe.stride, size)
+            for feature in features
         ]  # fmt: skip
         cells = [
             cell for cell in np.ndindex(shape) if any(disturb.reaches(cell, s.box) for s in seen)
@@ -168,7 +171,7 @@ def probe_image(
             changed = trunk(preprocess(torch.stack([disturb(cell) for cell in chosen])))
             for one in seen:
                 channel, row, column = one.unit
-                change = changed[one.tap][:, channel, row, column].float() - one.activation
+                change = changed[one.feature][:, channel, row, column].float() - one.activation
                 one.heat[tuple(zip(*chosen, strict=True))] = change.abs().cpu().numpy()
             if progress is not None:
                 progress(start + len(chosen), len(cells))
@@ -176,23 +179,23 @@ def probe_image(
 
 
 def mean_shares(images: Mapping[str, Sequence[Seen]]) -> list[dict[str, Any]]:
-    """Average the shares of every tap over images.
+    """Average the shares of every feature map over images.
 
     Args:
         images: what was seen of each, by name.
     """
     rows: dict[str, list[Seen]] = {}
     for seen in (one for parts in images.values() for one in parts):
-        rows.setdefault(seen.tap, []).append(seen)
+        rows.setdefault(seen.feature, []).append(seen)
     return [
         {
-            "tap": tap,
+            "feature": feature,
             "theoretical_size": seen[0].field.size,
             "theoretical_share": float(np.mean([one.theoretical_share for one in seen])),
             "empirical_share": float(np.mean([one.empirical_share for one in seen])),
             "images": len(seen),
         }
-        for tap, seen in rows.items()
+        for feature, seen in rows.items()
     ]
 
 
@@ -219,7 +222,7 @@ def write_fields(
 
 
 def draw_fields(path: Path, image: UInt8[np.ndarray, "h w 3"], seen: Sequence[Seen]) -> None:
-    """Draw the image under the heat map of every tap.
+    """Draw the image under the heat map of every feature map.
 
     The white frame is the theoretical field, the cross the watched activation's place, the yellow
     line the threshold.
@@ -259,7 +262,7 @@ def _draw_panel(axes: Axes, image: UInt8[np.ndarray, "h w 3"], one: Seen) -> Non
     axes.plot(*centre, "r+", ms=12, mew=2)
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
     axes.set_title(
-        f"{one.tap}: {one.field.size} px = {100 * one.theoretical_share:.0f} % in theory, "
+        f"{one.feature}: {one.field.size} px = {100 * one.theoretical_share:.0f} % in theory, "
         f"{100 * one.empirical_share:.0f} % in fact",
         fontsize=9,
     )
@@ -321,15 +324,16 @@ def _choose(x: Tensor, stride: int, probe: Probe) -> Unit:
 
 
 def _refuse_unknown(
-    subject: Subject, taps: Sequence[str], probe: Probe, size: tuple[int, int]
+    subject: Subject, features: Sequence[str], probe: Probe, size: tuple[int, int]
 ) -> None:
-    known = subject.network.trunk.taps
-    for tap in taps:
-        if tap not in known:
-            raise ConfigError(f"`tap` must be one of {', '.join(known)}, got '{tap}'.")
-        if probe.channel is not None and not 0 <= probe.channel < known[tap].channels:
+    known = subject.network.trunk.feature_maps
+    for feature in features:
+        if feature not in known:
+            raise ConfigError(f"`feature` must be one of {', '.join(known)}, got '{feature}'.")
+        if probe.channel is not None and not 0 <= probe.channel < known[feature].channels:
             raise ConfigError(
-                f"`channel` must be in 0..{known[tap].channels - 1} of {tap}, got {probe.channel}."
+                f"`channel` must be in 0..{known[feature].channels - 1} of {feature}, got "
+                f"{probe.channel}."
             )
     at = probe.at
     if at is not None and not (0 <= at[0] < size[0] and 0 <= at[1] < size[1]):

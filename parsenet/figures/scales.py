@@ -29,7 +29,7 @@ class Scale:
     """How large a feature is over some images."""
 
     feature: str
-    """Tap, or pool6."""
+    """Feature map, or pool6."""
     normalized: bool
     """After L2Norm, its learned factors included."""
     pixels: int

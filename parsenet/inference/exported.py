@@ -17,7 +17,7 @@ from torch import Tensor
 from parsenet.errors import ConfigError, ParseNetError, WeightsError
 from parsenet.hardware import choose_device
 from parsenet.inference.segmenter import Box, Segmenter, sum_cells
-from parsenet.models.preprocess import Preprocess
+from parsenet.models.parsenet import Preprocess
 from parsenet.models.weights import METADATA_KEY
 from parsenet.taxonomy import Taxonomy
 

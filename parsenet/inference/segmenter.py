@@ -108,9 +108,11 @@ class NetworkSegmenter(Segmenter):
         self.network = network.eval().to(device)
         if prefers_channels_last(device):
             self.network = self.network.to(memory_format=torch.channels_last)
-        self.stride = max(tap.stride for tap in network.trunk.taps.values())
+        self.stride = max(feature.stride for feature in network.trunk.feature_maps.values())
         self.bytes_per_pixel = network.trunk.bytes_per_pixel
-        self.has_context = not isinstance(network.head, SkipHead) and "pool6" in network.head.taps
+        self.has_context = (
+            not isinstance(network.head, SkipHead) and "pool6" in network.head.feature_maps
+        )
 
     def bands(
         self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
@@ -131,7 +133,7 @@ class NetworkSegmenter(Segmenter):
         """Add up fc7 over the cells whose centres lie in a part."""
         with torch.inference_mode(), self._autocast():
             fc7 = self.network.trunk(self.network.preprocess(image))["fc7"]
-            return sum_cells(fc7, self.network.trunk.taps["fc7"].stride, box)
+            return sum_cells(fc7, self.network.trunk.feature_maps["fc7"].stride, box)
 
     def _autocast(self) -> torch.autocast:
         half = self.precision == "bf16-mixed"

@@ -33,9 +33,9 @@ class Watch(pl.Callback):
     Attributes:
         diverged: why the run was ended, or None.
         has_begun: whether training goes on: a state that was there has been taken up.
-        norms: by tap and pool6: points (iteration, length), where length is the mean over the
-            pixels of that iteration's training batch of the feature vector's L2 norm, before any
-            normalization; fc7 and pool6 as dropout left them.
+        norms: by feature map and pool6: points (iteration, length), where length is the mean over
+            the pixels of that iteration's training batch of the feature vector's L2 norm, before
+            any normalization; fc7 and pool6 as dropout left them.
     """
 
     def __init__(

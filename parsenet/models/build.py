@@ -5,11 +5,10 @@ from collections.abc import Callable
 from parsenet.config import NetworkConfig
 from parsenet.errors import ConfigError, suggest
 from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
-from parsenet.models.parsenet import ParseNet
-from parsenet.models.preprocess import Preprocess
+from parsenet.models.parsenet import ParseNet, Preprocess
 from parsenet.models.squeezenet import SqueezeNet
 from parsenet.models.tiny import Tiny
-from parsenet.models.trunk import Tap, Trunk
+from parsenet.models.trunk import FeatureMap, Trunk
 from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
 from parsenet.models.vgg import VGG16
 from parsenet.models.weights import preprocess_of
@@ -20,6 +19,10 @@ TRUNKS: dict[str, Callable[[float], Trunk]] = {
     "vgg16_fcn_reduced": lambda dropout: VGG16("fcn", 1024, dropout),
     "squeezenet": SqueezeNet,
     "tiny": Tiny,
+}
+_FUSIONS: dict[str, type[EarlyFusionHead] | type[LateFusionHead]] = {
+    "early": EarlyFusionHead,
+    "late": LateFusionHead,
 }
 
 
@@ -44,7 +47,7 @@ def build_model(config: NetworkConfig, num_classes: int) -> ParseNet:
             f"`trunk` must be a known name, got '{config.trunk}'. {suggest(config.trunk, TRUNKS)}"
         )
     trunk = TRUNKS[config.trunk](config.dropout)
-    head = _build_head(config, trunk.taps, num_classes)
+    head = _build_head(config, trunk.feature_maps, num_classes)
     upsample: LearnedUpsample | BilinearUpsample
     if config.upsample == "learned":
         upsample = LearnedUpsample(num_classes, head.stride)
@@ -54,20 +57,16 @@ def build_model(config: NetworkConfig, num_classes: int) -> ParseNet:
 
 
 def _build_head(
-    config: NetworkConfig, taps: dict[str, Tap], num_classes: int
+    config: NetworkConfig, maps: dict[str, FeatureMap], num_classes: int
 ) -> EarlyFusionHead | LateFusionHead | SkipHead:
     if config.head.startswith("fcn"):
-        if taps["fc7"].stride != 32 or "pool3" not in taps:
+        if maps["fc7"].stride != 32 or "pool3" not in maps:
             raise ConfigError(
                 f"`head` '{config.head}' must sit on a trunk of stride 32 with pool3 and pool4, "
                 f"got `trunk` '{config.trunk}'. Use `trunk: vgg16_fcn`, or `head: late`."
             )
-        return SkipHead(taps, num_classes, int(config.head[3:-1]))
-    taps = {"pool6": taps["fc7"], **taps}  # 1x1, spread over fc7's map
-    fused = {name: taps[name] for name in config.features}
+        return SkipHead(maps, num_classes, int(config.head[3:-1]))
+    maps = {"pool6": maps["fc7"], **maps}  # 1x1, spread over fc7's map
+    fused = {name: maps[name] for name in config.features}
     scale = config.norm_scale if config.normalize else None
-    fusions: dict[str, type[EarlyFusionHead] | type[LateFusionHead]] = {
-        "early": EarlyFusionHead,
-        "late": LateFusionHead,
-    }
-    return fusions[config.head](fused, num_classes, scale, config.context_dropout)
+    return _FUSIONS[config.head](fused, num_classes, scale, config.context_dropout)

@@ -6,14 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from parsenet.config import NetworkConfig
-from parsenet.errors import ConfigError, WeightsError
+from parsenet.errors import WeightsError
 from parsenet.files import write_bytes_atomically
 from parsenet.models.build import build_model
 from parsenet.models.parsenet import ParseNet
-from parsenet.models.weights import METADATA_KEY, read_record, read_weights
+from parsenet.models.weights import METADATA_KEY, read_weights, refuse_not_finite
 from parsenet.taxonomy import Taxonomy
 from parsenet.version import __version__
 
@@ -27,13 +25,6 @@ class LoadedNetwork(NamedTuple):
     record: dict[str, Any]
 
 
-def portable_record(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
-    """Return the record of a file to give away: it names no folder of this machine."""
-    record = describe(network, config, taxonomy)
-    record["network"]["weights"] = config.weights and Path(config.weights).name
-    return record
-
-
 def describe(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
     """Return the record that travels with weights: plain lists, numbers and strings."""
     return {
@@ -42,6 +33,12 @@ def describe(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> di
         "preprocess": network.preprocess.name,
         "taxonomy": taxonomy.to_dict(),
     }
+
+
+def portable_record(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
+    """Return the record of a file to give away: it names no folder of this machine."""
+    name = config.weights and Path(config.weights).name
+    return describe(network, replace(config, weights=name), taxonomy)
 
 
 def save_network(
@@ -53,20 +50,20 @@ def save_network(
     half: bool = False,
     remarks: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network as safetensors with its record inside, whole or not at all.
+    """Write a network as safetensors with its record inside, atomically.
 
     Args:
         path: file to write, ending in .safetensors.
         network: what to save.
         config: how it was built.
         taxonomy: its classes.
-        half: store float16, half the size.
+        half: store float16, half the size; counters stay whole numbers.
         remarks: more for the record, such as a licence.
     """
     from safetensors.torch import save
 
     state = {
-        name: (value.half() if half else value).detach().cpu().contiguous()
+        name: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
         for name, value in network.state_dict().items()
     }
     record = portable_record(network, config, taxonomy) | dict(remarks or {})
@@ -80,10 +77,10 @@ def load_network(path: Path) -> LoadedNetwork:
         the network in evaluation mode on the CPU, its config and its classes.
 
     Raises:
-        WeightsError: the file is missing or damaged, does not say what it is, or says it in the
-            terms of another version.
+        WeightsError: the file is missing or damaged, does not say what it is, says it in the
+            terms of another version, or holds numbers that are not finite.
     """
-    record: Any = read_record(path)
+    tensors, record = read_weights(path)
     if record is None:
         raise WeightsError(
             f"'{path}' must be a checkpoint of this toolkit (it has no '{METADATA_KEY}' record). "
@@ -95,17 +92,14 @@ def load_network(path: Path) -> LoadedNetwork:
         taxonomy = Taxonomy.from_dict(record["taxonomy"])
         config = replace(stored, weights=None, preprocess=record["preprocess"])
         network = build_model(config, taxonomy.num_classes)
-    except (KeyError, TypeError, ConfigError) as error:  # an option or a name that we lack
+    except (KeyError, TypeError, ValueError) as error:  # an option or a name that we lack
         raise WeightsError(
             f"'{path}' must have a record that this version can read, got one of version "
             f"{record.get('version')}. Install that version of the toolkit."
         ) from error
-    state = {
-        name.removeprefix("network."): value.to(torch.float32)
-        for name, value in read_weights(path).items()
-    }
+    refuse_not_finite(tensors, path)
     try:
-        network.load_state_dict(state)
+        network.load_state_dict({name.removeprefix("network."): x for name, x in tensors.items()})
     except RuntimeError as error:
         raise WeightsError(
             f"'{path}' does not hold the network that its record describes: {error}"

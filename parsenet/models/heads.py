@@ -15,20 +15,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from parsenet.models.l2norm import L2Norm
-from parsenet.models.trunk import Tap
+from parsenet.models.trunk import FeatureMap
 from parsenet.models.upsample import bilinear_kernel, enlarge
 
 Features = Mapping[str, Float[Tensor, "n _ _ _"]]
+FeatureMaps = Mapping[str, FeatureMap]
 
 
 class _Prepare(nn.Module):
     """Normalize every fused feature (or not), and drop out pool6."""
 
-    def __init__(self, taps: Mapping[str, Tap], scale: float | None, dropout: float) -> None:
+    def __init__(self, feature_maps: FeatureMaps, scale: float | None, dropout: float) -> None:
         super().__init__()
         self.norm = nn.ModuleDict({
-            name: nn.Identity() if scale is None else L2Norm(tap.channels, scale)
-            for name, tap in taps.items()
+            name: nn.Identity() if scale is None else L2Norm(each.channels, scale)
+            for name, each in feature_maps.items()
         })
         self.dropout = nn.Dropout(dropout)
 
@@ -41,8 +42,8 @@ class EarlyFusionHead(nn.Module):
     """Concatenate the features, classify once: never with the concatenation in memory.
 
     Args:
-        taps: channels and stride of each feature to fuse, in the order of the concatenation;
-            `pool6` is 1x1 and spread over the map.
+        feature_maps: what to fuse, in the order of the concatenation; `pool6` is 1x1 and spread
+            over the map.
         num_classes: score maps to make.
         scale: L2Norm's starting scale; None fuses raw features.
         context_dropout: dropout on pool6, after its normalization.
@@ -55,33 +56,34 @@ class EarlyFusionHead(nn.Module):
 
     def __init__(
         self,
-        taps: Mapping[str, Tap],
+        feature_maps: FeatureMaps,
         num_classes: int,
         scale: float | None = 10.0,
         context_dropout: float = 0.3,
     ) -> None:
         super().__init__()
-        self.taps = dict(taps)
-        self.stride = _finest(self.taps)
-        self.prepare = _Prepare(self.taps, scale, context_dropout)
-        self.score = _score_layer(sum(tap.channels for tap in self.taps.values()), num_classes)
+        self.feature_maps = dict(feature_maps)
+        self.stride = min(each.stride for each in feature_maps.values())
+        self.prepare = _Prepare(feature_maps, scale, context_dropout)
+        self.channels = [each.channels for each in feature_maps.values()]
+        self.score = _score_layer(sum(self.channels), num_classes)
 
     def forward(self, features: Features) -> Float[Tensor, "n k h w"]:
         """Score the finest map."""
-        slices = torch.split(self.score.weight, [tap.channels for tap in self.taps.values()], dim=1)
+        slices = torch.split(self.score.weight, self.channels, dim=1)
         scores = {
             name: F.conv2d(self.prepare(name, features), weight)
-            for name, weight in zip(self.taps, slices, strict=True)
+            for name, weight in zip(self.feature_maps, slices, strict=True)
         }
         assert self.score.bias is not None
-        return _sum_scores(scores, self.taps, features) + self.score.bias.view(1, -1, 1, 1)
+        return _sum_scores(scores, self.feature_maps, features) + self.score.bias.view(1, -1, 1, 1)
 
 
 class LateFusionHead(nn.Module):
     """A classifier per feature, scores summed: the head of the released VOC model.
 
     Args:
-        taps: channels and stride of each feature to fuse; `pool6` is 1x1 and spread over the map.
+        feature_maps: what to fuse; `pool6` is 1x1 and spread over the map.
         num_classes: score maps to make.
         scale: L2Norm's starting scale; None fuses raw features.
         context_dropout: dropout on pool6, after its normalization.
@@ -94,23 +96,23 @@ class LateFusionHead(nn.Module):
 
     def __init__(
         self,
-        taps: Mapping[str, Tap],
+        feature_maps: FeatureMaps,
         num_classes: int,
         scale: float | None = 10.0,
         context_dropout: float = 0.3,
     ) -> None:
         super().__init__()
-        self.taps = dict(taps)
-        self.stride = _finest(self.taps)
-        self.prepare = _Prepare(self.taps, scale, context_dropout)
+        self.feature_maps = dict(feature_maps)
+        self.stride = min(each.stride for each in feature_maps.values())
+        self.prepare = _Prepare(feature_maps, scale, context_dropout)
         self.score = nn.ModuleDict({
-            name: _score_layer(tap.channels, num_classes) for name, tap in self.taps.items()
+            name: _score_layer(each.channels, num_classes) for name, each in feature_maps.items()
         })
 
     def forward(self, features: Features) -> Float[Tensor, "n k h w"]:
         """Score the finest map."""
-        scores = {name: self.score[name](self.prepare(name, features)) for name in self.taps}
-        return _sum_scores(scores, self.taps, features)
+        scores = {name: self.score[name](self.prepare(name, features)) for name in self.score}
+        return _sum_scores(scores, self.feature_maps, features)
 
 
 class SkipHead(nn.Module):
@@ -120,7 +122,7 @@ class SkipHead(nn.Module):
     scores of the finer layer, which start at zero, so that FCN-8s starts out as FCN-32s.
 
     Args:
-        taps: the trunk's taps; fc7 at stride 32.
+        feature_maps: those of the trunk; fc7 at stride 32.
         num_classes: score maps to make.
         stride: 32, 16 or 8.
 
@@ -130,14 +132,14 @@ class SkipHead(nn.Module):
     Source: voc-fcn{32,16,8}s/net.py of shelhamer/fcn.berkeleyvision.org.
     """
 
-    def __init__(self, taps: Mapping[str, Tap], num_classes: int, stride: int) -> None:
+    def __init__(self, feature_maps: FeatureMaps, num_classes: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
         self.skips = {32: (), 16: ("pool4",), 8: ("pool4", "pool3")}[stride]
-        self.score = nn.ModuleDict({"fc7": _score_layer(taps["fc7"].channels, num_classes)})
+        self.score = nn.ModuleDict({"fc7": _score_layer(feature_maps["fc7"].channels, num_classes)})
         self.upscore = nn.ModuleDict()
         for name in self.skips:
-            self.score[name] = _score_layer(taps[name].channels, num_classes, start=0.0)
+            self.score[name] = _score_layer(feature_maps[name].channels, num_classes, start=0.0)
             double = nn.ConvTranspose2d(
                 num_classes, num_classes, 4, 2, 1, groups=num_classes, bias=False
             )
@@ -154,11 +156,6 @@ class SkipHead(nn.Module):
         return scores
 
 
-def _finest(taps: Mapping[str, Tap]) -> int:
-    """Return the smallest stride; pool6 alone has fc7's, which it is given as its own."""
-    return min(tap.stride for tap in taps.values())
-
-
 def _score_layer(num_channels: int, num_classes: int, start: float = 1.0) -> nn.Conv2d:
     """Make a 1x1 classifier with `start` times Caffe's xavier: uniform, variance 1 / fan_in."""
     layer = nn.Conv2d(num_channels, num_classes, 1)
@@ -170,19 +167,19 @@ def _score_layer(num_channels: int, num_classes: int, start: float = 1.0) -> nn.
 
 
 def _sum_scores(
-    scores: Mapping[str, Tensor], taps: Mapping[str, Tap], features: Features
+    scores: Mapping[str, Tensor], feature_maps: FeatureMaps, features: Features
 ) -> Float[Tensor, "n k h w"]:
     """Add scores of all strides on the finest map; those of one stride are enlarged together."""
     maps = {name: score for name, score in scores.items() if name != "pool6"}
     if not maps:
         return scores["pool6"].expand(-1, -1, *features["fc7"].shape[2:])
-    finest = min(maps, key=lambda name: taps[name].stride)
+    finest = min(maps, key=lambda name: feature_maps[name].stride)
     size = (maps[finest].shape[2], maps[finest].shape[3])
     by_stride: dict[int, Tensor] = {}
     for name, score in maps.items():
-        stride = taps[name].stride
+        stride = feature_maps[name].stride
         by_stride[stride] = by_stride[stride] + score if stride in by_stride else score
     total = scores.get("pool6", torch.zeros((), device=scores[finest].device))  # (N, K, 1, 1)
     for stride, score in by_stride.items():
-        total = total + enlarge(score, stride // taps[finest].stride, size)
+        total = total + enlarge(score, stride // feature_maps[finest].stride, size)
     return total

@@ -1,19 +1,89 @@
-"""ParseNet: the paper's figure 1 as a module."""
+"""ParseNet: the paper's figure 1 as a module, from the image as stored to scores of its pixels."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from parsenet.models.context import GlobalContext
+from parsenet.errors import ConfigError, suggest
 from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
-from parsenet.models.preprocess import Preprocess
 from parsenet.models.trunk import Trunk
 from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
 
 BAND_BYTES = 2**24
 """Size of a band of class scores: small beside any network's activations."""
+
+
+class Constants(NamedTuple):
+    """Channel order and the numbers of (x - mean) / std, in that order, for x in [0, 255]."""
+
+    order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+PREPROCESS = {
+    # The authors' prototxt (mean_value).
+    "caffe": Constants("BGR", (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0)),
+    # torchvision's ImageClassification transform, times 255.
+    "torchvision": Constants("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    # VGG16_Weights.IMAGENET1K_FEATURES: Caffe features for RGB images; mean and std times 255.
+    "torchvision_features": Constants("RGB", (122.99925, 116.9991, 103.9992), (1.0, 1.0, 1.0)),
+}
+
+
+class Preprocess(nn.Module):
+    """Turn RGB images in [0, 255] into what a trunk's weights were trained on.
+
+    Part of the network, so that it travels with the weights, and images reach the device as
+    uint8.
+
+    Args:
+        name: key of `PREPROCESS`.
+
+    Shape:
+        input (N, 3, H, W), RGB, uint8 or float in [0, 255]; output the same in float.
+
+    Raises:
+        ConfigError: the name is not known.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        if name not in PREPROCESS:
+            raise ConfigError(
+                f"`preprocess` must be a known name, got '{name}'. {suggest(name, PREPROCESS)}"
+            )
+        self.name = name
+        order, *constants = PREPROCESS[name]
+        self.swap = order == "BGR"
+        for field, values in zip(("mean", "std"), constants, strict=True):
+            self.register_buffer(field, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Shaped[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+        """Reorder, subtract, divide."""
+        x = image.to(self.mean.dtype)
+        return ((x.flip(1) if self.swap else x) - self.mean) / self.std
+
+
+class GlobalContext(nn.Module):
+    """Average a map over the image: fc7 in, pool6 out, what the whole image says.
+
+    The result is left at 1x1: a head classifies it there and lets the scores spread over the map,
+    which equals spreading the features first and is thousands of times cheaper. A mean over both
+    axes, not a pooling layer, so that export works at any size.
+
+    Source: ParseNet, arXiv:1506.04579, section 3.1; `pool6_1x1` of the released prototxt.
+    """
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 1 1"]:
+        """Pool to 1x1."""
+        return x.mean((2, 3), keepdim=True)
 
 
 class ParseNet(nn.Module):
@@ -47,14 +117,13 @@ class ParseNet(nn.Module):
         self.upsample = upsample
 
     @property
-    def fresh(self) -> tuple[str, ...]:
+    def new_layers(self) -> tuple[str, ...]:
         """Prefixes of the parameters that start at random and learn at the score layers' rate."""
-        return ("head.score", *(f"trunk.{name}" for name in self.trunk.fresh))
+        return ("head.score", *(f"trunk.{name}" for name in self.trunk.new_layers))
 
     def forward(self, image: Shaped[Tensor, "n 3 H W"]) -> Float[Tensor, "n k H W"]:
-        """Score every pixel; the enlargement is float32 even under autocast, labels hang on it."""
+        """Score every pixel; enlarged in float32 even under autocast, as labels depend on it."""
         scores = self.scores(image)
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         with torch.autocast(scores.device.type, enabled=False):
             return self.upsample(scores, image.shape[-2:])  # type: ignore[no-any-return]
 
@@ -72,7 +141,6 @@ class ParseNet(nn.Module):
             max_bytes: size of a band; one row of cells is enlarged at least.
         """
         scores = self.scores(image, pool6)
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         size = (image.shape[2], image.shape[3])
         stride = self.upsample.stride
         cell_row = scores.shape[0] * scores.shape[1] * stride * size[1] * scores.element_size()
@@ -87,7 +155,7 @@ class ParseNet(nn.Module):
     def scores(
         self, image: Shaped[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
     ) -> Float[Tensor, "n k h w"]:
-        """Score every cell of the finest fused map; `upsample` brings them to pixels.
+        """Score every cell of the finest fused map, in float32 at least; `upsample` goes on.
 
         Args:
             image: RGB in [0, 255].
@@ -97,4 +165,5 @@ class ParseNet(nn.Module):
         features = self.trunk(self.preprocess(image))
         fc7 = features["fc7"]
         features["pool6"] = self.context(fc7) if pool6 is None else pool6.to(fc7.dtype)
-        return self.head(features)  # type: ignore[no-any-return]
+        scores: Tensor = self.head(features)
+        return scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, Source, Tap, Trunk
+from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
 
 FC6_CHANNELS = 128
 FC7_CHANNELS = 256
@@ -49,8 +49,8 @@ class SqueezeNet(Trunk):
     fc6 = a new 1x1 convolution to few channels, fc7 = a new dilated 3x3 convolution with dropout:
     they give context and have no ImageNet weights. Without the narrow fc6, fc7 alone would cost
     half of the network's multiplications. Padding differs from torchvision's so that every size
-    from 1x1 up works and cells sit where `Tap` says: exactly but for half a pixel at stride 8 and
-    1.5 at stride 4.
+    from 1x1 up works and cells sit where `FeatureMap` says: exactly but for half a pixel at stride
+    8 and 1.5 at stride 4.
 
     Args:
         dropout: dropout after fc7.
@@ -59,9 +59,9 @@ class SqueezeNet(Trunk):
     """
 
     sources: ClassVar = {
-        "imagenet1k_v1": Source("SqueezeNet1_0_Weights.IMAGENET1K_V1", "torchvision")
+        "imagenet1k_v1": TorchvisionWeights("SqueezeNet1_0_Weights.IMAGENET1K_V1", "torchvision")
     }
-    fresh: ClassVar = ("fc6", "fc7")
+    new_layers: ClassVar = ("fc6", "fc7")
     bytes_per_pixel: ClassVar = 280
     between: ClassVar = {
         "conv3": Between(("fire3.expand1x1", "fire3.expand3x3"), ("fire4.squeeze",)),
@@ -90,15 +90,13 @@ class SqueezeNet(Trunk):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         self.dropout = nn.Dropout(dropout)
-        self.taps = {
-            "conv3": Tap(128, 4),
-            "conv4": Tap(256, 8),
-            "conv5": Tap(512, 8),
-            "fc7": Tap(FC7_CHANNELS, 8),
-        }
+        self.feature_maps = {
+            "conv3": FeatureMap(128, 4), "conv4": FeatureMap(256, 8), "conv5": FeatureMap(512, 8),
+            "fc7": FeatureMap(FC7_CHANNELS, 8),
+        }  # fmt: skip
 
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
-        """Compute all taps after their ReLU, fc7 after its dropout."""
+        """Compute all feature maps after their ReLU, fc7 after its dropout."""
         x = self.pool1(F.relu(self.conv1(image), inplace=True))  # (N, 96, H/4, W/4)
         conv3 = self.fire3(self.fire2(x))  # (N, 128, H/4, W/4)
         # Two more zeros at the far edges: windows start at every even cell, odd sizes lose nothing.

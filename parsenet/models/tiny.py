@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, Tap, Trunk
+from parsenet.models.trunk import Between, FeatureMap, Trunk
 
 
 class Tiny(Trunk):
@@ -20,8 +20,6 @@ class Tiny(Trunk):
         dropout: dropout after fc7.
     """
 
-    sources: ClassVar = {}  # nobody has trained it on ImageNet
-    fresh: ClassVar = ()
     bytes_per_pixel: ClassVar = 140
     between: ClassVar = {
         "conv3": Between(("conv3",), ("conv4",)),
@@ -43,12 +41,13 @@ class Tiny(Trunk):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
         self.dropout = nn.Dropout(dropout)
-        self.taps = {
-            "conv3": Tap(32, 4), "conv4": Tap(48, 8), "conv5": Tap(48, 8), "fc7": Tap(64, 8)
+        self.feature_maps = {
+            "conv3": FeatureMap(32, 4), "conv4": FeatureMap(48, 8), "conv5": FeatureMap(48, 8),
+            "fc7": FeatureMap(64, 8),
         }  # fmt: skip
 
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
-        """Compute all taps after their ReLU, fc7 after its dropout."""
+        """Compute all feature maps after their ReLU, fc7 after its dropout."""
         # Preprocessing leaves values up to 128: too large for a start with unit gain.
         x = F.relu(self.conv2(_frame(F.relu(self.conv1(_frame(image / 64))))))
         conv3 = F.relu(self.conv3(x))  # (N, 32, H/4, W/4)

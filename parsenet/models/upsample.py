@@ -105,11 +105,11 @@ class LearnedUpsample(Upsample):
     ) -> Float[Tensor, "n k H W"]:
         """Enlarge to `size` (height, width)."""
         s = self.stride
-        # (K, 1, 2s, 2s) to s * s kernels of 2x2 per class; a cell further on has the earlier taps.
-        taps = self.deconv.weight.view(-1, 2, s, 2, s).flip(1, 3).permute(0, 2, 4, 1, 3)
+        # (K, 1, 2s, 2s) to s * s kernels of 2x2 per class; a cell further on has the earlier weights.
+        weights = self.deconv.weight.view(-1, 2, s, 2, s).flip(1, 3).permute(0, 2, 4, 1, 3)
         assert self.deconv.bias is not None
         bias = self.deconv.bias.repeat_interleave(s * s)
-        kernels = taps.reshape(-1, 1, 2, 2)
+        kernels = weights.reshape(-1, 1, 2, 2)
         parts = F.conv2d(scores, kernels, bias, padding=1, groups=self.deconv.groups)
         pixels = F.pixel_shuffle(parts, s)  # (N, K, (h + 1) * s, (w + 1) * s)
         return pixels[:, :, s // 2 : s // 2 + size[0], s // 2 : s // 2 + size[1]]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from parsenet.errors import ConfigError
-from parsenet.models.trunk import Between, Source, Tap, Trunk
+from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
 
 _TORCHVISION = {"0": "1_1", "2": "1_2", "5": "2_1", "7": "2_2", "10": "3_1", "12": "3_2"} | {
     "14": "3_3", "17": "4_1", "19": "4_2", "21": "4_3", "24": "5_1", "26": "5_2", "28": "5_3"
@@ -38,8 +38,10 @@ class VGG16(Trunk):
     """
 
     sources: ClassVar = {
-        "imagenet1k_v1": Source("VGG16_Weights.IMAGENET1K_V1", "torchvision"),
-        "imagenet1k_features": Source("VGG16_Weights.IMAGENET1K_FEATURES", "torchvision_features"),
+        "imagenet1k_v1": TorchvisionWeights("VGG16_Weights.IMAGENET1K_V1", "torchvision"),
+        "imagenet1k_features": TorchvisionWeights(
+            "VGG16_Weights.IMAGENET1K_FEATURES", "torchvision_features"
+        ),
     }
     bytes_per_pixel: ClassVar = 600
     between: ClassVar = {
@@ -71,17 +73,15 @@ class VGG16(Trunk):
         self.fc7 = nn.Conv2d(fc_channels, fc_channels, 1)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(dropout)
-        self.taps = {
-            "conv3": Tap(256, 4),
-            "pool3": Tap(256, 8),
-            "conv4": Tap(512, 8),
-            "pool4": Tap(512, 8 if large else 16),
-            "conv5": Tap(512, 8 if large else 16),
-            "fc7": Tap(fc_channels, 8 if large else 32),
-        }
+        self.feature_maps = {
+            "conv3": FeatureMap(256, 4), "pool3": FeatureMap(256, 8), "conv4": FeatureMap(512, 8),
+            "pool4": FeatureMap(512, 8 if large else 16),
+            "conv5": FeatureMap(512, 8 if large else 16),
+            "fc7": FeatureMap(fc_channels, 8 if large else 32),
+        }  # fmt: skip
 
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
-        """Compute all taps; convolutional ones after their ReLU, fc7 after its dropout."""
+        """Compute all feature maps; convolutional ones after their ReLU, fc7 after its dropout."""
         x = self.pool(self.conv1(image))  # (N, 64, H/2, W/2)
         x = self.pool(self.conv2(x))  # (N, 128, H/4, W/4)
         conv3 = self.conv3(x)  # (N, 256, H/4, W/4)
@@ -113,8 +113,9 @@ class VGG16(Trunk):
     def _shape_fc(self, layer: str, kind: str, value: Tensor) -> Tensor:
         """Make a fully connected layer a convolution; decimate 4096 to 1024 where this trunk is.
 
-        Every 4th output channel, every 4th input of fc7, and of fc6's 7x7 taps every 3rd, all from
-        0; kept weights are not rescaled. Source: net_surgery.py of weiliu89/caffe, branch fcn.
+        Every 4th output channel, every 4th input of fc7, and every 3rd row and column of fc6's 7x7
+        kernel, all from 0; kept weights are not rescaled. Source: net_surgery.py of weiliu89/caffe,
+        branch fcn.
         """
         full = (4096, 512, 7, 7) if layer == "fc6" else (4096, 4096, 1, 1)
         if kind == "weight" and value.shape == (4096, math.prod(full[1:])):

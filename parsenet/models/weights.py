@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,14 @@ METADATA_KEY = "parsenet"
 """Where our files keep their record: safetensors metadata, or a key of a Lightning checkpoint."""
 
 _log = logging.getLogger(__name__)
+
+
+class WeightsFile(NamedTuple):
+    """What a file of weights holds."""
+
+    tensors: dict[str, Tensor]
+    record: Any
+    """What a file of ours says about itself: network, classes, preprocessing; else None."""
 
 
 @dataclass(frozen=True)
@@ -55,27 +64,29 @@ def preprocess_of(config: NetworkConfig, trunk: Trunk) -> str:
     if config.weights.endswith(".npz"):
         return "caffe"
     path = _find_file(trunk, config.weights)
-    record = read_record(path)
-    if record is not None:
-        return str(record["preprocess"])
-    raise ConfigError(
-        f"`preprocess` must be given with weights that do not say what they expect, got '{path}'. "
-        "Use `torchvision` for a file of torchvision's, `caffe` for one converted from Caffe."
-    )
+    record = read_weights(path).record
+    if record is None:
+        raise ConfigError(
+            f"`preprocess` must be given with weights that do not say what they expect, got "
+            f"'{path}'. Use `torchvision` for a file of torchvision's, `caffe` for one converted "
+            "from Caffe."
+        )
+    return str(record["preprocess"])
 
 
 def load_weights(trunk: Trunk, config: NetworkConfig) -> LoadReport:
     """Fill a trunk from the config's `weights`.
 
-    Returns:
-        which of our parameters were loaded and which kept their random start, and which of the
-        source's were not used.
-
     Raises:
-        WeightsError: the source is missing, has a shape that does not fit, or fills nothing.
+        WeightsError: the source is missing, damaged, has a shape that does not fit, or fills
+            nothing.
     """
     assert config.weights is not None
-    return fill(trunk, _read_source(trunk, config.weights, config.download), config.weights)
+    if config.weights in trunk.sources:
+        path = _find_torchvision(trunk, config.weights, config.download)
+    else:
+        path = _find_file(trunk, config.weights)
+    return fill(trunk, read_weights(path).tensors, config.weights)
 
 
 def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
@@ -89,7 +100,7 @@ def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
         if name not in own:
             unused.append(foreign)
             continue
-        if not torch.isfinite(fitted).all():  # IMAGENET1K_FEATURES has no classifier, only nan
+        if fitted.isnan().all():  # torchvision's way to say that it has none
             unused.append(f"{foreign} (not finite)")
             continue
         if fitted.shape != own[name].shape:
@@ -103,37 +114,89 @@ def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
             f"'{source}' must hold parameters of this trunk, got {len(weights)} unknown names such "
             f"as '{next(iter(weights), '')}'. Choose the `trunk` that these weights belong to."
         )
-    missing = tuple(name for name in own if name not in loaded)
+    refuse_not_finite(loaded, source)
     trunk.load_state_dict(loaded, strict=False)
+    missing = tuple(name for name in own if name not in loaded)
     report = LoadReport(tuple(loaded), missing, tuple(unused))
     _log.info("Weights '%s': %s.", source, report)
     return report
 
 
-def _read_source(trunk: Trunk, weights: str, download: bool) -> dict[str, Tensor]:
-    if weights not in trunk.sources:
-        return read_weights(_find_file(trunk, weights))
+def refuse_not_finite(weights: dict[str, Tensor], source: object) -> None:
+    """Refuse weights that are nan or infinite: a network of them labels everything alike.
+
+    Raises:
+        WeightsError: there are some.
+    """
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise WeightsError(
+                f"'{source}' must hold finite numbers, got nan or infinity in '{name}'. Get the "
+                "file anew, or take a checkpoint from before the training diverged."
+            )
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """Read `.npz`, `.safetensors`, `.pth`, `.pt` or `.ckpt`, unpickling nothing but tensors.
+
+    Raises:
+        WeightsError: the file is missing, of another kind, or damaged.
+    """
+    if not path.is_file():
+        raise WeightsError(f"The weights file '{path}' must exist. Check its path.")
+    try:
+        if path.suffix == ".npz":
+            # Opened here: of a damaged file numpy would leave the handle open.
+            with path.open("rb") as npz, np.load(npz, allow_pickle=False) as arrays:
+                return WeightsFile({n: torch.from_numpy(arrays[n]) for n in arrays.files}, None)
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, "pt") as file:
+                names = file.keys()
+                record = json.loads((file.metadata() or {}).get(METADATA_KEY, "null"))
+                return WeightsFile({name: file.get_tensor(name) for name in names}, record)
+        if path.suffix in (".pth", ".pt", ".ckpt"):
+            # Mapped, a checkpoint's optimizer state is not read; files before torch 1.6 cannot be.
+            mapped = path.suffix == ".ckpt"
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            content = content if isinstance(content, dict) else {}
+            state = content.get("state_dict", content)
+            tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+            return WeightsFile(tensors, content.get(METADATA_KEY))
+    except Exception as error:  # every reader has its own; all mean the same to the user
+        first = (str(error) or type(error).__name__).splitlines()[0]  # EOFError has no message
+        raise WeightsError(
+            f"'{path}' could not be read as weights: {first} Get the file anew."
+        ) from error
+    raise WeightsError(
+        f"`weights` must end in .npz, .pth, .pt, .ckpt or .safetensors, got '{path.name}'."
+    )
+
+
+def _find_torchvision(trunk: Trunk, weights: str, download: bool) -> Path:
+    """Return the path of torchvision's file in torch's cache; fetch it there where allowed."""
     from torchvision.models import get_weight  # two seconds, only when it is needed
 
-    enum = get_weight(trunk.sources[weights].torchvision)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / enum.url.rpartition("/")[2]
+    url: str = get_weight(trunk.sources[weights].name).url
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if not cached.is_file():
         if not download:
             raise WeightsError(
                 f"`weights` '{weights}' must be in torch's cache, got no '{cached}'. Add "
                 f"`--model.network.download true` (`parsenet figures`: `--download`) to fetch "
-                f"{enum.url}, or copy that file there."
+                f"{url}, or copy that file there."
             )
         cached.parent.mkdir(parents=True, exist_ok=True)
         try:
             # The name ends in the start of the file's hash.
-            torch.hub.download_url_to_file(enum.url, str(cached), cached.stem.rpartition("-")[2])
+            torch.hub.download_url_to_file(url, str(cached), cached.stem.rpartition("-")[2])
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: another hash
             raise WeightsError(
-                f"`weights` '{weights}' could not be downloaded from {enum.url}: {error}. "
+                f"`weights` '{weights}' could not be downloaded from {url}: {error}. "
                 f"Fetch it on a machine with a connection and copy it to '{cached}'."
             ) from error
-    return read_weights(cached)
+    return cached
 
 
 def _find_file(trunk: Trunk, weights: str) -> Path:
@@ -144,57 +207,3 @@ def _find_file(trunk: Trunk, weights: str) -> Path:
             f"`weights` must be a file that exists or a known name, got '{weights}'. {remedy}"
         )
     return Path(weights)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read named tensors from `.npz`, `.safetensors`, `.pth`, `.pt` or `.ckpt`, unpickling nothing.
-
-    Raises:
-        WeightsError: the file is missing, of another kind, or damaged.
-    """
-    if not path.is_file():
-        raise WeightsError(f"The weights file '{path}' must exist. Check `weights`.")
-    try:
-        if path.suffix == ".npz":
-            # Opened here: of a damaged file numpy would leave the handle open.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        if path.suffix in (".pth", ".pt", ".ckpt"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            content = content.get("state_dict", content)
-            return {k: v for k, v in content.items() if isinstance(v, Tensor)}
-    except Exception as error:  # every reader has its own; all mean the same to the user
-        raise WeightsError(
-            f"'{path}' could not be read as weights: {_first_line(error)} Get the file anew."
-        ) from error
-    raise WeightsError(
-        f"`weights` must end in .npz, .pth, .pt, .ckpt or .safetensors, got '{path.name}'."
-    )
-
-
-def read_record(path: Path) -> dict[str, object] | None:
-    """Read what a file of ours says about itself: network, classes, preprocessing; else None."""
-    if not path.is_file():
-        raise WeightsError(f"The weights file '{path}' must exist. Check its path.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, "pt") as file:
-                text = (file.metadata() or {}).get(METADATA_KEY)
-            return None if text is None else json.loads(text)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:
-        raise WeightsError(
-            f"'{path}' could not be read as a checkpoint: {_first_line(error)} Get the file anew."
-        ) from error
-    return content.get(METADATA_KEY) if isinstance(content, dict) else None
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of a message, or the error's kind where it has none (EOFError)."""
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -36,7 +36,7 @@ def test_receptive_field_on_images(tmp_path, capsys):
     for name in ("a", "b"):
         pixels = random.integers(0, 256, (24, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    words = ["receptive-field", "tiny", tmp_path / "a.png", tmp_path / "b.png", "--tap", "fc7"]
+    words = ["receptive-field", "tiny", tmp_path / "a.png", tmp_path / "b.png", "--feature", "fc7"]
 
     before = (tmp_path / "a.png").read_bytes()
 

@@ -18,7 +18,7 @@ def rates_of(network_config):
     network = build_model(network_config, 3)
     names = {parameter: name for name, parameter in network.named_parameters()}
     rates = {}
-    for group in parameter_groups(network, network.fresh, AUTHORS):
+    for group in parameter_groups(network, network.new_layers, AUTHORS):
         for parameter in group["params"]:
             name = names.pop(parameter)  # a KeyError: the parameter is in two groups
             rates[name] = (round(group["lr"] / AUTHORS.lr, 6), group["weight_decay"])
@@ -136,7 +136,7 @@ def test_warm_up_rises_in_a_straight_line_to_the_poly_rate():
 def test_schedule_sets_the_rate_of_every_group():
     network = build_model(NETWORKS["late"], 3)
     config = OptimConfig(lr=0.01, loss="mean", power=1.0)
-    optimizer, schedule = build_optimizer(network, network.fresh, config, 4)
+    optimizer, schedule = build_optimizer(network, network.new_layers, config, 4)
     rates = []
     for _ in range(4):
         rates.append(sorted({round(group["lr"], 9) for group in optimizer.param_groups}))
@@ -255,7 +255,7 @@ def test_frozen_layers_are_in_no_group_and_all_others_are():
 
     trained = {
         parameter
-        for group in parameter_groups(network, network.fresh, AUTHORS)
+        for group in parameter_groups(network, network.new_layers, AUTHORS)
         for parameter in group["params"]
     }
     left_out = {name for name, value in network.named_parameters() if value not in trained}

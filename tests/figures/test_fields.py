@@ -23,11 +23,11 @@ def test_fc7_of_fcn_sees_404_pixels(name):
 def test_fields_of_the_released_network_are_those_of_the_paper():
     fields = receptive_fields(on_meta("vgg16_largefov"))
 
-    sizes = {tap: field.size for tap, field in fields.items()}
+    sizes = {feature: field.size for feature, field in fields.items()}
     assert sizes == {
         "conv3": 40, "pool3": 44, "conv4": 92, "pool4": 108, "conv5": 204, "fc7": 412
     }  # fmt: skip
-    assert {tap: field.stride for tap, field in fields.items()}["fc7"] == 8
+    assert {feature: field.stride for feature, field in fields.items()}["fc7"] == 8
 
 
 def test_fc7_of_the_tiny_trunk_sees_62_pixels_around_its_cell():
@@ -57,12 +57,12 @@ def test_gradients_fill_the_field_and_never_leave_it(name, monkeypatch):
     height = 8 * 24  # rows are looked at
     image = torch.rand(1, 3, height, 40, dtype=torch.double).requires_grad_()
 
-    for tap, x in trunk(image).items():
+    for feature, x in trunk(image).items():
         row, column = x.shape[2] // 2, x.shape[3] // 2
         (gradient,) = torch.autograd.grad(x[0, :, row, column].sum(), image, retain_graph=True)
         rows = gradient.abs().sum((0, 1, 3)).nonzero().flatten()
-        first, end = fields[tap].span(row, height)
-        assert (first, end) == (int(rows[0]), int(rows[-1]) + 1), tap
+        first, end = fields[feature].span(row, height)
+        assert (first, end) == (int(rows[0]), int(rows[-1]) + 1), feature
 
 
 def test_span_ends_at_the_image():

@@ -45,10 +45,10 @@ def test_greatest_activation_is_watched_and_all_taps_in_one_pass(make_subject, i
 
     seen = probe_image(subject, image, Probe(stride=16), ["conv3", "fc7"])
 
-    assert [one.tap for one in seen] == ["conv3", "fc7"]
+    assert [one.feature for one in seen] == ["conv3", "fc7"]
     for one in seen:
-        assert float(maps[one.tap][0][one.unit]) == float(maps[one.tap].max())
-        assert one.activation == pytest.approx(float(maps[one.tap].max()), rel=1e-5)
+        assert float(maps[one.feature][0][one.unit]) == float(maps[one.feature].max())
+        assert one.activation == pytest.approx(float(maps[one.feature].max()), rel=1e-5)
 
 
 def test_shares_are_areas(make_subject, image):
@@ -62,7 +62,7 @@ def test_shares_are_areas(make_subject, image):
     assert seen.empirical_share == pytest.approx(1 / 35)
     assert mean_shares({"a": [seen], "b": [seen]}) == [
         {
-            "tap": "fc7",
+            "feature": "fc7",
             "theoretical_size": 62,
             "theoretical_share": seen.theoretical_share,
             "empirical_share": seen.empirical_share,
@@ -102,15 +102,15 @@ def test_images_and_numbers_are_written(make_subject, image, tmp_path):
     with Image.open(tmp_path / "one.png") as drawn:
         assert len(drawn.convert("RGB").getcolors(1 << 20)) > 100
     assert record["probe"]["stride"] == 14
-    assert [row["tap"] for row in record["mean"]] == ["conv3", "conv4", "fc7"]
+    assert [row["feature"] for row in record["mean"]] == ["conv3", "conv4", "fc7"]
     heat = record["images"]["one"][2]["heat"]
     np.testing.assert_allclose(heat, seen[2].heat, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("options", "taps", "message"),
+    ("options", "features", "message"),
     [
-        ({}, ["conv6"], "`tap` must be one of conv3, conv4, conv5, fc7, got 'conv6'."),
+        ({}, ["conv6"], "`feature` must be one of conv3, conv4, conv5, fc7, got 'conv6'."),
         ({"channel": 64}, ["fc7"], "`channel` must be in 0..63 of fc7, got 64."),
         (
             {"at": (40, 0)},
@@ -121,8 +121,8 @@ def test_images_and_numbers_are_written(make_subject, image, tmp_path):
         ({"threshold": 0.0}, [], "`threshold` must be in (0, 1], got 0.0."),
     ],
 )
-def test_what_cannot_be_probed_is_refused(options, taps, message, make_subject, image):
+def test_what_cannot_be_probed_is_refused(options, features, message, make_subject, image):
     with pytest.raises(ConfigError) as error:
-        probe_image(make_subject(), image, Probe(**options), taps)
+        probe_image(make_subject(), image, Probe(**options), features)
 
     assert str(error.value) == message

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from parsenet.figures.scales import measure_scales, write_scales
-from parsenet.models.rescale import rescale_tap
+from parsenet.models.trunk import rescale_features
 
 FIVE = ("pool6", "fc7", "conv5", "conv4", "conv3")
 
@@ -57,7 +57,7 @@ def test_rescaled_tap_is_that_much_larger(make_subject, images):
     subject = make_subject(features=FIVE, head="early")
     before = by_key(measure_scales(subject, images))
 
-    rescale_tap(subject.network.trunk, {"conv3": 100.0})
+    rescale_features(subject.network.trunk, {"conv3": 100.0})
 
     after = by_key(measure_scales(subject, images))
     ratio = {key: after[key].mean_norm / before[key].mean_norm for key in before}

@@ -1,4 +1,5 @@
 import json
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from parsenet.config import NetworkConfig
 from parsenet.errors import WeightsError
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import describe, load_network, save_network
-from parsenet.models.weights import METADATA_KEY
+from parsenet.models.weights import METADATA_KEY, read_weights
 from parsenet.taxonomy import SHAPES, Taxonomy
 
 CONFIG = NetworkConfig(
@@ -177,7 +178,7 @@ def test_damaged_file_is_refused(name, content, tmp_path):
 
     message = message_of(path)
 
-    assert message.startswith(f"'{path}' could not be read as a checkpoint: ")
+    assert message.startswith(f"'{path}' could not be read as weights: ")
     assert message.endswith(" Get the file anew.")
 
 
@@ -190,7 +191,7 @@ def test_truncated_file_is_refused(name, network, tmp_path):
         save_network(path, network, CONFIG, PETS)
     path.write_bytes(path.read_bytes()[:-1000])
 
-    assert message_of(path).startswith(f"'{path}' could not be read as a checkpoint: ")
+    assert message_of(path).startswith(f"'{path}' could not be read as weights: ")
 
 
 def foreign_message(path):
@@ -238,4 +239,27 @@ def test_record_of_another_version_is_refused(change, network, tmp_path):
     assert message_of(path) == (
         f"'{path}' must have a record that this version can read, got one of version 9.9. "
         "Install that version of the toolkit."
+    )
+
+
+def test_half_precision_leaves_counters_whole(network, path):
+    counted = deepcopy(network)
+    counted.trunk.register_buffer("num_batches", torch.tensor(160_000))
+    save_network(path, counted, CONFIG, PETS, half=True)
+
+    stored = read_weights(path).tensors["trunk.num_batches"]
+
+    assert (stored.dtype, stored.item()) == (torch.int64, 160_000)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_number_that_is_not_finite_is_refused(value, network, path):
+    damaged = deepcopy(network)
+    with torch.no_grad():
+        damaged.head.score.bias[1] = value
+    save_network(path, damaged, CONFIG, PETS)
+
+    assert message_of(path) == (
+        f"'{path}' must hold finite numbers, got nan or infinity in 'head.score.bias'. Get the "
+        "file anew, or take a checkpoint from before the training diverged."
     )

@@ -1,7 +1,7 @@
 import torch
 from torch.autograd import gradcheck
 
-from parsenet.models.context import GlobalContext
+from parsenet.models.parsenet import GlobalContext
 
 
 def test_every_channel_becomes_its_mean():

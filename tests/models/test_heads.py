@@ -9,55 +9,67 @@ from torch import nn
 
 from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
 from parsenet.models.l2norm import L2Norm
-from parsenet.models.trunk import Tap
+from parsenet.models.trunk import FeatureMap
 
 NAMES = ("pool6", "fc7", "conv5", "conv4", "conv3")
 SUBSETS = [subset for n in range(1, 6) for subset in combinations(NAMES, n)]
 # Each feature alone, each pair, all: what a larger set adds is one more term of the same sum.
 FUSED = pytest.mark.parametrize("subset", [s for s in SUBSETS if len(s) in (1, 2, 5)], ids="+".join)
 # The strides of the two shapes of VGG-16, few channels, and an odd image.
-LARGEFOV = {"pool6": Tap(6, 8), "fc7": Tap(6, 8), "conv5": Tap(5, 8), "conv4": Tap(4, 8)} | {
-    "conv3": Tap(3, 4)
-}
-FCN = {"pool6": Tap(6, 32), "fc7": Tap(6, 32), "conv5": Tap(5, 16), "conv4": Tap(4, 8)} | {
-    "conv3": Tap(3, 4)
-}
+LARGEFOV = {
+    "pool6": FeatureMap(6, 8),
+    "fc7": FeatureMap(6, 8),
+    "conv5": FeatureMap(5, 8),
+    "conv4": FeatureMap(4, 8),
+} | {"conv3": FeatureMap(3, 4)}
+FCN = {
+    "pool6": FeatureMap(6, 32),
+    "fc7": FeatureMap(6, 32),
+    "conv5": FeatureMap(5, 16),
+    "conv4": FeatureMap(4, 8),
+} | {"conv3": FeatureMap(3, 4)}
 SIZE = (75, 109)
-TAPS = pytest.mark.parametrize("taps", [LARGEFOV, FCN], ids=["largefov", "fcn"])
+STRIDES = pytest.mark.parametrize("feature_maps", [LARGEFOV, FCN], ids=["largefov", "fcn"])
 BOTH = pytest.mark.parametrize("head", [EarlyFusionHead, LateFusionHead])
 
 
 class TextbookEarlyFusion(nn.Module):
     """Normalize, enlarge to the finest map, concatenate, one 1x1 convolution: the paper's words."""
 
-    def __init__(self, taps, num_classes, scale, context_dropout):
+    def __init__(self, feature_maps, num_classes, scale, context_dropout):
         super().__init__()
-        self.taps = taps
+        self.feature_maps = feature_maps
         self.norm = nn.ModuleDict({
-            name: nn.Identity() if scale is None else L2Norm(tap.channels, scale)
-            for name, tap in taps.items()
+            name: nn.Identity() if scale is None else L2Norm(feature.channels, scale)
+            for name, feature in feature_maps.items()
         })
         self.dropout = nn.Dropout(context_dropout)
-        self.classifier = nn.Conv2d(sum(tap.channels for tap in taps.values()), num_classes, 1)
+        self.classifier = nn.Conv2d(
+            sum(feature.channels for feature in feature_maps.values()), num_classes, 1
+        )
 
     def forward(self, features):
-        stride = min(tap.stride for tap in self.taps.values())
-        maps = [name for name, tap in self.taps.items() if name != "pool6" and tap.stride == stride]
+        stride = min(feature.stride for feature in self.feature_maps.values())
+        maps = [
+            name
+            for name, feature in self.feature_maps.items()
+            if name != "pool6" and feature.stride == stride
+        ]
         finest = maps[0] if maps else "fc7"
         size = features[finest].shape[2:]
         enlarged = []
-        for name, tap in self.taps.items():
+        for name, feature in self.feature_maps.items():
             x = self.norm[name](features[name])
             if name == "pool6":
                 x = self.dropout(x).expand(-1, -1, *size)
             else:
-                x = nn.Upsample(scale_factor=tap.stride / stride, mode="bilinear")(x)
+                x = nn.Upsample(scale_factor=feature.stride / stride, mode="bilinear")(x)
                 x = x[:, :, : size[0], : size[1]]
             enlarged.append(x)
         return self.classifier(torch.cat(enlarged, dim=1))
 
 
-def draw_features(taps, size=SIZE, dtype=torch.float64, seed=0):
+def draw_features(feature_maps, size=SIZE, dtype=torch.float64, seed=0):
     """Positive maps of very different magnitude; fc7 is always there, as a trunk gives it."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -66,11 +78,13 @@ def draw_features(taps, size=SIZE, dtype=torch.float64, seed=0):
         return x.requires_grad_()
 
     features = {
-        name: draw(tap.channels, -(-size[0] // tap.stride), -(-size[1] // tap.stride), 10.0**i)
-        for i, (name, tap) in enumerate(taps.items())
+        name: draw(
+            feature.channels, -(-size[0] // feature.stride), -(-size[1] // feature.stride), 10.0**i
+        )
+        for i, (name, feature) in enumerate(feature_maps.items())
         if name != "pool6"
     }
-    return features | {"pool6": draw(taps["pool6"].channels, 1, 1, 1.0)}
+    return features | {"pool6": draw(feature_maps["pool6"].channels, 1, 1, 1.0)}
 
 
 def scramble(head, seed=1):
@@ -82,9 +96,9 @@ def scramble(head, seed=1):
     return head
 
 
-def early_and_textbook(taps, scale=10.0, dropout=0.3):
-    early = scramble(EarlyFusionHead(taps, 3, scale, dropout)).double()
-    textbook = TextbookEarlyFusion(taps, 3, scale, dropout).double()
+def early_and_textbook(feature_maps, scale=10.0, dropout=0.3):
+    early = scramble(EarlyFusionHead(feature_maps, 3, scale, dropout)).double()
+    textbook = TextbookEarlyFusion(feature_maps, 3, scale, dropout).double()
     pairs = list(zip(textbook.parameters(), early.parameters(), strict=True))
     with torch.no_grad():
         for theirs, ours in pairs:
@@ -92,17 +106,17 @@ def early_and_textbook(taps, scale=10.0, dropout=0.3):
     return early, textbook
 
 
-def picked(taps, subset):
-    return {name: taps[name] for name in subset}
+def picked(feature_maps, subset):
+    return {name: feature_maps[name] for name in subset}
 
 
-@TAPS
+@STRIDES
 @pytest.mark.parametrize("scale", [10.0, None], ids=["norm", "raw"])
 @FUSED
-def test_early_fusion_is_the_textbooks(taps, scale, subset):
+def test_early_fusion_is_the_textbooks(feature_maps, scale, subset):
     """Outputs and the gradients of every parameter and every feature."""
-    early, textbook = early_and_textbook(picked(taps, subset), scale)
-    ours, theirs = draw_features(taps), draw_features(taps)
+    early, textbook = early_and_textbook(picked(feature_maps, subset), scale)
+    ours, theirs = draw_features(feature_maps), draw_features(feature_maps)
 
     y, expected = early.eval()(ours), textbook.eval()(theirs)
     weight = torch.randn_like(expected)
@@ -117,14 +131,14 @@ def test_early_fusion_is_the_textbooks(taps, scale, subset):
         torch.testing.assert_close(ours[name].grad, theirs[name].grad, **close)
 
 
-@TAPS
-def test_early_fusion_is_the_textbooks_with_dropout_drawn_alike(taps):
-    early, textbook = early_and_textbook(taps)
+@STRIDES
+def test_early_fusion_is_the_textbooks_with_dropout_drawn_alike(feature_maps):
+    early, textbook = early_and_textbook(feature_maps)
 
     torch.manual_seed(3)
-    y = early.train()(draw_features(taps))
+    y = early.train()(draw_features(feature_maps))
     torch.manual_seed(3)
-    expected = textbook.train()(draw_features(taps))
+    expected = textbook.train()(draw_features(feature_maps))
 
     torch.testing.assert_close(y, expected, rtol=1e-9, atol=1e-9)
 
@@ -134,7 +148,9 @@ def test_early_fusion_has_the_textbooks_parameters():
 
     shapes = {name: tuple(p.shape) for name, p in head.named_parameters()}
 
-    scales = {f"prepare.norm.{name}.scale": (tap.channels,) for name, tap in LARGEFOV.items()}
+    scales = {
+        f"prepare.norm.{name}.scale": (feature.channels,) for name, feature in LARGEFOV.items()
+    }
     assert shapes == scales | {"score.weight": (21, 24, 1, 1), "score.bias": (21,)}
 
 
@@ -159,33 +175,33 @@ def test_early_fusion_never_makes_the_concatenation():
     assert largest.numel <= features["conv3"].numel()
 
 
-@TAPS
+@STRIDES
 @FUSED
-def test_early_equals_late_with_the_same_weights(taps, subset):
-    fused = picked(taps, subset)
+def test_early_equals_late_with_the_same_weights(feature_maps, subset):
+    fused = picked(feature_maps, subset)
     early = scramble(EarlyFusionHead(fused, 3)).double().eval()
     late = LateFusionHead(fused, 3).double().eval()
     late.prepare.load_state_dict(early.prepare.state_dict())
-    slices = early.score.weight.split([tap.channels for tap in fused.values()], dim=1)
+    slices = early.score.weight.split([feature.channels for feature in fused.values()], dim=1)
     with torch.no_grad():
         for i, (name, weight) in enumerate(zip(fused, slices, strict=True)):
             late.score[name].weight.copy_(weight)
             late.score[name].bias.copy_(early.score.bias if i == 0 else torch.zeros(3))
-    features = draw_features(taps)
+    features = draw_features(feature_maps)
 
     torch.testing.assert_close(late(features), early(features), rtol=1e-9, atol=1e-9)
 
 
 @BOTH
-@TAPS
-def test_scores_have_the_size_of_the_finest_feature(head, taps):
-    features = draw_features(taps, dtype=torch.float32)
+@STRIDES
+def test_scores_have_the_size_of_the_finest_feature(head, feature_maps):
+    features = draw_features(feature_maps, dtype=torch.float32)
     for subset in SUBSETS:
-        fusion = head(picked(taps, subset), 3)
+        fusion = head(picked(feature_maps, subset), 3)
 
         scores = fusion(features)
 
-        finest = min(taps[name].stride for name in subset)
+        finest = min(feature_maps[name].stride for name in subset)
         assert fusion.stride == finest
         assert scores.shape == (2, 3, -(-SIZE[0] // finest), -(-SIZE[1] // finest))
 
@@ -193,8 +209,8 @@ def test_scores_have_the_size_of_the_finest_feature(head, taps):
 @BOTH
 def test_constant_features_give_the_scores_worked_out_by_hand(head):
     """Two channels of 3 and 4 normalize to 10 * (0.6, 0.8); with all weights 1 that is 14 each."""
-    taps = {"pool6": Tap(2, 8), "fc7": Tap(2, 8), "conv3": Tap(2, 4)}
-    fusion = head(taps, 1).eval()
+    feature_maps = {"pool6": FeatureMap(2, 8), "fc7": FeatureMap(2, 8), "conv3": FeatureMap(2, 4)}
+    fusion = head(feature_maps, 1).eval()
     layers = [fusion.score] if head is EarlyFusionHead else fusion.score.values()
     for layer in layers:
         nn.init.ones_(layer.weight)
@@ -267,7 +283,7 @@ def test_dropout_is_off_while_evaluating(head):
 
 @BOTH
 def test_scale_none_leaves_features_raw(head):
-    fusion = head({"fc7": Tap(6, 8)}, 3, None)
+    fusion = head({"fc7": FeatureMap(6, 8)}, 3, None)
 
     assert [name for name, _ in fusion.named_parameters() if "norm" in name] == []
 
@@ -276,9 +292,9 @@ def test_late_fusion_has_a_classifier_per_feature():
     shapes = {name: tuple(p.shape) for name, p in LateFusionHead(LARGEFOV, 21).named_parameters()}
 
     expected = {}
-    for name, tap in LARGEFOV.items():
-        expected[f"prepare.norm.{name}.scale"] = (tap.channels,)
-        expected[f"score.{name}.weight"] = (21, tap.channels, 1, 1)
+    for name, feature in LARGEFOV.items():
+        expected[f"prepare.norm.{name}.scale"] = (feature.channels,)
+        expected[f"score.{name}.weight"] = (21, feature.channels, 1, 1)
         expected[f"score.{name}.bias"] = (21,)
     assert shapes == expected
 
@@ -291,25 +307,25 @@ def test_late_fusion_has_a_classifier_per_feature():
     ],
 )
 def test_classifiers_start_with_caffes_xavier(head, layers, fan_in):
-    taps = {"pool6": Tap(1024, 8), "fc7": Tap(1024, 8)}
+    feature_maps = {"pool6": FeatureMap(1024, 8), "fc7": FeatureMap(1024, 8)}
     bound = (3 / fan_in) ** 0.5
 
-    for layer in layers(head(taps, 21)):
+    for layer in layers(head(feature_maps, 21)):
         assert 0.99 * bound < layer.weight.abs().max() <= bound
         assert layer.weight.std().item() == pytest.approx(fan_in**-0.5, rel=0.02)
         assert layer.bias.count_nonzero() == 0
 
 
-SKIP_TAPS = {"pool3": Tap(3, 8), "pool4": Tap(4, 16), "fc7": Tap(6, 32)}
+SKIP_MAPS = {"pool3": FeatureMap(3, 8), "pool4": FeatureMap(4, 16), "fc7": FeatureMap(6, 32)}
 
 
 def skip_features(size=SIZE, dtype=torch.float32):
     return {
         name: torch
-        .rand(2, tap.channels, -(-size[0] // tap.stride), -(-size[1] // tap.stride))
+        .rand(2, feature.channels, -(-size[0] // feature.stride), -(-size[1] // feature.stride))
         .to(dtype)
         .requires_grad_()
-        for name, tap in SKIP_TAPS.items()
+        for name, feature in SKIP_MAPS.items()
     }
 
 
@@ -329,7 +345,7 @@ def fcn_scores(head, features, stride):
 @pytest.mark.parametrize("stride", [32, 16, 8])
 @pytest.mark.parametrize("size", [SIZE, (1, 1), (33, 64), (97, 31)])
 def test_skip_head_is_fcns_fusion(stride, size):
-    head, features = scramble(SkipHead(SKIP_TAPS, 3, stride)), skip_features(size)
+    head, features = scramble(SkipHead(SKIP_MAPS, 3, stride)), skip_features(size)
 
     scores = head(features)
 
@@ -342,7 +358,7 @@ def test_skip_head_is_fcns_fusion(stride, size):
     [(32, {"fc7"}), (16, {"fc7", "pool4"}), (8, {"fc7", "pool4", "pool3"})],
 )
 def test_skip_head_reads_the_features_of_its_stride(stride, read):
-    head, features = scramble(SkipHead(SKIP_TAPS, 3, stride)), skip_features()
+    head, features = scramble(SkipHead(SKIP_MAPS, 3, stride)), skip_features()
 
     head(features).sum().backward()
 
@@ -350,13 +366,13 @@ def test_skip_head_reads_the_features_of_its_stride(stride, read):
 
 
 def test_skip_scores_start_at_zero():
-    head = SkipHead(SKIP_TAPS, 3, 8)
+    head = SkipHead(SKIP_MAPS, 3, 8)
 
     assert all(p.count_nonzero() == 0 for name in head.skips for p in head.score[name].parameters())
 
 
 def test_fcn_8s_starts_as_fcn_32s_enlarged_twice():
-    coarse, fine, features = SkipHead(SKIP_TAPS, 3, 32), SkipHead(SKIP_TAPS, 3, 8), skip_features()
+    coarse, fine, features = SkipHead(SKIP_MAPS, 3, 32), SkipHead(SKIP_MAPS, 3, 8), skip_features()
     fine.score["fc7"].load_state_dict(coarse.score["fc7"].state_dict())
 
     scores = coarse(features)
@@ -369,7 +385,7 @@ def test_fcn_8s_starts_as_fcn_32s_enlarged_twice():
 
 
 def test_skip_enlargements_have_no_bias_and_learn():
-    upscore = SkipHead(SKIP_TAPS, 3, 8).upscore
+    upscore = SkipHead(SKIP_MAPS, 3, 8).upscore
 
     assert {name: (p.requires_grad, tuple(p.shape)) for name, p in upscore.named_parameters()} == {
         "pool4.weight": (True, (3, 1, 4, 4)),

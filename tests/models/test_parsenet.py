@@ -273,25 +273,27 @@ def test_shifting_the_image_by_a_stride_shifts_the_scores():
 
 
 @pytest.mark.parametrize(
-    ("config", "fresh"),
+    ("config", "new_layers"),
     [
         (NetworkConfig(trunk="squeezenet"), ("head.score", "trunk.fc6", "trunk.fc7")),
         (NetworkConfig(), ("head.score",)),
         (NetworkConfig(trunk="vgg16_fcn_reduced", head="fcn8s"), ("head.score",)),
     ],
 )
-def test_fresh_names_what_starts_at_random(config, fresh):
+def test_new_layers_names_what_starts_at_random(config, new_layers):
     with torch.device("meta"):
-        assert build_model(config, 2).fresh == fresh
+        assert build_model(config, 2).new_layers == new_layers
 
 
 @EVERY
-def test_fresh_prefixes_take_all_score_layers_and_no_scale(config):
+def test_new_layers_prefixes_take_all_score_layers_and_no_scale(config):
     with torch.device("meta"):
         network: ParseNet = build_model(config, 2)
 
     fast = [
-        n for n, _ in network.head.named_parameters(prefix="head") if n.startswith(network.fresh)
+        n
+        for n, _ in network.head.named_parameters(prefix="head")
+        if n.startswith(network.new_layers)
     ]
 
     assert fast

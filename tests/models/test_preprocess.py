@@ -3,7 +3,7 @@ import torch
 from torchvision.models import SqueezeNet1_0_Weights, VGG16_Weights
 
 from parsenet.errors import ConfigError
-from parsenet.models.preprocess import PREPROCESS, Preprocess
+from parsenet.models.parsenet import PREPROCESS, Preprocess
 
 PIXEL = torch.tensor([255, 100, 0], dtype=torch.uint8).view(1, 3, 1, 1)  # R, G, B
 

@@ -1,4 +1,4 @@
-"""A tap's scale changes, and nothing behind it does, on every trunk of the table."""
+"""A feature's scale changes, and nothing behind it does, on every trunk of the table."""
 
 import pytest
 import torch
@@ -6,11 +6,11 @@ import torch
 from parsenet.config import NetworkConfig
 from parsenet.errors import ConfigError
 from parsenet.models.build import TRUNKS, build_model
-from parsenet.models.rescale import rescale_tap
+from parsenet.models.trunk import rescale_features
 
 EVERY = pytest.mark.parametrize(
     "name",
-    # The full VGG-16 has half a gigabyte; the reduced one has the same layers around its taps.
+    # The full VGG-16 has half a gigabyte; the reduced one has the same around its maps.
     [pytest.param(n, marks=[pytest.mark.slow] if n == "vgg16_fcn" else []) for n in TRUNKS],
 )
 FIVE = ("pool6", "fc7", "conv5", "conv4", "conv3")
@@ -33,18 +33,20 @@ def with_biases(trunk):
 
 
 @EVERY
-def test_only_the_tap_and_its_pool_change_bit_for_bit_at_powers_of_two(name, make_trunk):
+def test_only_the_map_and_its_pool_change_bit_for_bit_at_powers_of_two(name, make_trunk):
     trunk = with_biases(make_trunk(name))
     before = features_of(trunk)
 
-    rescale_tap(trunk, {"conv3": 64.0, "conv4": 0.125, "conv5": 4.0})
+    rescale_features(trunk, {"conv3": 64.0, "conv4": 0.125, "conv5": 4.0})
     exact = features_of(trunk)
-    rescale_tap(trunk, {"conv3": 100.0, "conv4": 0.01, "conv5": 7.3})
+    rescale_features(trunk, {"conv3": 100.0, "conv4": 0.01, "conv5": 7.3})
     rounded = features_of(trunk)
 
     factors = {"conv3": 64, "pool3": 64, "conv4": 0.125, "pool4": 0.125, "conv5": 4, "fc7": 1}
     assert {
-        tap for tap in exact if not torch.equal(exact[tap], factors[tap] * before[tap])
+        feature
+        for feature in exact
+        if not torch.equal(exact[feature], factors[feature] * before[feature])
     } == set()
     near = 1e-5 * float(before["fc7"].abs().max())
     torch.testing.assert_close(rounded["fc7"], before["fc7"], rtol=1e-5, atol=near)
@@ -63,7 +65,7 @@ def test_only_the_network_without_norm_is_changed_at_the_start(name, head, facto
         network = build_model(config, 5).eval()
         with torch.no_grad():
             before = network(image)
-            rescale_tap(network.trunk, {"conv3": factor, "conv4": factor})
+            rescale_features(network.trunk, {"conv3": factor, "conv4": factor})
             moved[normalize] = float((network(image) - before).abs().max() / before.abs().max())
 
     assert moved[True] < 1e-5
@@ -75,7 +77,7 @@ def test_only_the_network_without_norm_is_changed_at_the_start(name, head, facto
     [
         (
             {"conv3": 2.0, "fc7": 2.0},
-            "`rescale` must name taps between two convolutions of the trunk, got 'fc7'. "
+            "`rescale` must name feature maps between two convolutions of the trunk, got 'fc7'. "
             "Tiny has: conv3, conv4, conv5.",
         ),
         ({"conv3": -1.0}, "`rescale` must hold positive factors, got conv3: -1.0."),
@@ -86,7 +88,7 @@ def test_wrong_factors_are_refused_before_anything_changes(factors, message, mak
     before = features_of(trunk)
 
     with pytest.raises(ConfigError) as error:
-        rescale_tap(trunk, factors)
+        rescale_features(trunk, factors)
 
     assert str(error.value) == message
     assert torch.equal(features_of(trunk)["conv3"], before["conv3"])

@@ -100,14 +100,14 @@ def test_biases_of_new_layers_start_at_zero(layer):
     assert SqueezeNet(0.5).get_submodule(layer).bias.count_nonzero() == 0
 
 
-def test_taps_are_fire3_fire5_fire9_and_fc7():
-    assert SqueezeNet(0.5).taps == {
+def test_feature_maps_are_fire3_fire5_fire9_and_fc7():
+    assert SqueezeNet(0.5).feature_maps == {
         "conv3": (128, 4), "conv4": (256, 8), "conv5": (512, 8), "fc7": (256, 8),
     }  # fmt: skip
 
 
-def test_only_fc6_and_fc7_are_fresh():
-    assert SqueezeNet.fresh == ("fc6", "fc7")
+def test_only_fc6_and_fc7_are_new():
+    assert SqueezeNet.new_layers == ("fc6", "fc7")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from parsenet.engine.optim import freeze
 from parsenet.models.build import TRUNKS
+from parsenet.models.tiny import Tiny
 from parsenet.models.trunk import Trunk
 
-# How far the centre of a cell may be from where `Tap` says, in pixels, by stride.
+# How far the centre of a cell may be from where `FeatureMap` says, in pixels, by stride.
 CENTRE_ERROR = {"squeezenet": {4: 1.5, 8: 0.5}}
 EVERY = pytest.mark.parametrize("name", TRUNKS)
 # With numbers in it `vgg16_fcn` takes seconds; fc6 apart it is `vgg16_fcn_reduced`.
@@ -26,7 +28,7 @@ def on_meta(name):
 
 @EVERY
 def test_trunk_has_the_features_that_heads_fuse(name):
-    assert {"conv3", "conv4", "conv5", "fc7"} <= set(on_meta(name).taps)
+    assert {"conv3", "conv4", "conv5", "fc7"} <= set(on_meta(name).feature_maps)
 
 
 @EVERY
@@ -38,10 +40,10 @@ def test_every_size_from_one_up_gives_the_stated_channels_and_rounds_up(name):
         features = trunk(torch.empty(2, 3, height, width, device="meta"))
 
         expected = {
-            tap: (2, channels, -(-height // stride), -(-width // stride))
-            for tap, (channels, stride) in trunk.taps.items()
+            feature: (2, channels, -(-height // stride), -(-width // stride))
+            for feature, (channels, stride) in trunk.feature_maps.items()
         }
-        if {tap: tuple(x.shape) for tap, x in features.items()} != expected:
+        if {feature: tuple(x.shape) for feature, x in features.items()} != expected:
             wrong.append((height, width))
 
     assert wrong == []
@@ -54,7 +56,7 @@ def test_small_and_odd_sizes_give_finite_features(name, make_trunk):
     with torch.no_grad():
         for size in ((1, 1), (1, 5), (3, 7), (33, 18)):
             features = trunk(100 * torch.randn(1, 3, *size))
-            wrong += [(size, tap) for tap, x in features.items() if not x.isfinite().all()]
+            wrong += [(size, feature) for feature, x in features.items() if not x.isfinite().all()]
 
     assert wrong == []
 
@@ -85,8 +87,8 @@ def test_images_of_a_batch_do_not_mix(name, make_trunk):
     with torch.no_grad():
         both, alone = trunk(image), trunk(image[1:])
 
-    for tap, x in alone.items():
-        torch.testing.assert_close(both[tap][1:], x, rtol=1e-4, atol=1e-4)
+    for feature, x in alone.items():
+        torch.testing.assert_close(both[feature][1:], x, rtol=1e-4, atol=1e-4)
 
 
 @EVERY
@@ -109,10 +111,10 @@ def test_fc7_is_after_its_dropout(name, make_trunk):
 
 
 @EVERY
-def test_fresh_names_layers_that_exist(name):
+def test_new_layers_names_layers_that_exist(name):
     trunk = on_meta(name)
 
-    assert set(trunk.fresh) <= {layer for layer, _ in trunk.named_children()}
+    assert set(trunk.new_layers) <= {layer for layer, _ in trunk.named_children()}
 
 
 @EVERY
@@ -129,8 +131,8 @@ def test_base_is_abstract():
         Trunk()
 
 
-def receptive_field(trunk, tap, stride, length, vertical, monkeypatch):
-    """First and last pixel that the middle cell of a tap sees, and the cell's index.
+def receptive_field(trunk, feature, stride, length, vertical, monkeypatch):
+    """First and last pixel that the middle cell of a feature map sees, and the cell's index.
 
     All weights are positive and pools average instead of taking the maximum, so that the gradient
     is positive wherever the cell can see, and zero elsewhere.
@@ -145,7 +147,7 @@ def receptive_field(trunk, tap, stride, length, vertical, monkeypatch):
             weight = parameter.ndim == 4
             parameter.fill_(parameter.shape[0] / parameter.numel() if weight else 0)
     image = torch.ones(1, 3, length, 8) if vertical else torch.ones(1, 3, 8, length)
-    x = trunk(image.requires_grad_())[tap]
+    x = trunk(image.requires_grad_())[feature]
     cell = length // stride // 2
 
     (x[:, :, cell] if vertical else x[..., cell]).sum().backward()
@@ -155,27 +157,29 @@ def receptive_field(trunk, tap, stride, length, vertical, monkeypatch):
 
 
 CELLS = [
-    (name, tap, vertical)
+    (name, feature, vertical)
     for name in TRUNKS
-    for tap in ("conv3", "conv4", "conv5", "fc7")
+    for feature in ("conv3", "conv4", "conv5", "fc7")
     for vertical in (True, False)
-    if name != "vgg16_fcn" and (vertical or tap == "fc7")
+    if name != "vgg16_fcn" and (vertical or feature == "fc7")
 ] + [pytest.param("vgg16_fcn", "fc7", True, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize(("name", "tap", "vertical"), CELLS)
-def test_cell_is_centred_on_the_pixel_that_tap_states(name, tap, vertical, make_trunk, monkeypatch):
+@pytest.mark.parametrize(("name", "feature", "vertical"), CELLS)
+def test_cell_is_centred_on_the_pixel_that_its_map_states(
+    name, feature, vertical, make_trunk, monkeypatch
+):
     trunk = make_trunk(name).eval()
-    stride = trunk.taps[tap].stride
+    stride = trunk.feature_maps[feature].stride
 
-    first, last, cell = receptive_field(trunk, tap, stride, 512, vertical, monkeypatch)
+    first, last, cell = receptive_field(trunk, feature, stride, 512, vertical, monkeypatch)
 
     error = abs((first + last) / 2 - (stride * cell + (stride - 1) / 2))
     assert error == CENTRE_ERROR.get(name, {}).get(stride, 0)
 
 
 @pytest.mark.parametrize(
-    ("name", "tap", "pixels"),
+    ("name", "feature", "pixels"),
     [
         ("vgg16_largefov", "conv4", 92),
         ("vgg16_largefov", "pool4", 108),
@@ -186,10 +190,33 @@ def test_cell_is_centred_on_the_pixel_that_tap_states(name, tap, vertical, make_
         ("tiny", "fc7", 62),
     ],
 )
-def test_receptive_field_is_as_stated(name, tap, pixels, make_trunk, monkeypatch):
+def test_receptive_field_is_as_stated(name, feature, pixels, make_trunk, monkeypatch):
     """VGG-16's in PAPER section 6, the tiny trunk's in its docstring."""
     trunk = make_trunk(name).eval()
 
-    first, last, _ = receptive_field(trunk, tap, trunk.taps[tap].stride, 512, True, monkeypatch)
+    first, last, _ = receptive_field(
+        trunk, feature, trunk.feature_maps[feature].stride, 512, True, monkeypatch
+    )
 
     assert last - first + 1 == pixels
+
+
+class Normalized(Tiny):
+    """The tiny trunk with batch normalization before its conv3."""
+
+    def __init__(self, dropout):
+        super().__init__(dropout)
+        self.conv2 = nn.Sequential(self.conv2, nn.BatchNorm2d(32))
+
+
+def test_frozen_batch_normalization_keeps_its_statistics_in_training():
+    trunk = Normalized(0.5)
+    freeze(trunk, ("conv2",))
+    before = [buffer.clone() for buffer in trunk.buffers()]
+
+    trunk.train()(torch.randn(2, 3, 24, 24))
+    frozen = [buffer.clone() for buffer in trunk.buffers()]
+    trunk.requires_grad_(True).train()(torch.randn(2, 3, 24, 24))
+
+    assert all(map(torch.equal, frozen, before))
+    assert not any(map(torch.equal, trunk.buffers(), before))

@@ -92,17 +92,17 @@ def test_largefov_has_the_released_models_number_of_parameters():
 
 
 @pytest.mark.parametrize(
-    ("shape", "taps"),
+    ("shape", "feature_maps"),
     [
         ("largefov", {"conv3": (256, 4), "conv4": (512, 8), "conv5": (512, 8), "fc7": (1024, 8)}),
         ("fcn", {"conv3": (256, 4), "conv4": (512, 8), "conv5": (512, 16), "fc7": (1024, 32)}),
     ],
 )
-def test_taps_have_the_papers_channels_and_strides(shape, taps):
+def test_feature_maps_have_the_papers_channels_and_strides(shape, feature_maps):
     with torch.device("meta"):
-        stated = VGG16(shape, 1024, 0.5).taps
+        stated = VGG16(shape, 1024, 0.5).feature_maps
 
-    assert {name: tuple(stated[name]) for name in taps} == taps
+    assert {name: tuple(stated[name]) for name in feature_maps} == feature_maps
 
 
 def torchvision_maps(features, image):
@@ -203,7 +203,7 @@ def test_decimation_keeps_every_fourth_output(reduced, fc6, fc7):
 
 
 @NAMES
-def test_decimation_of_fc6_keeps_all_inputs_and_taps_0_3_6(reduced, fc6, fc7):
+def test_decimation_of_fc6_keeps_all_inputs_and_feature_maps_0_3_6(reduced, fc6, fc7):
     """An input's index in the flat row is 49 channel + 7 row + column."""
     rows = torch.arange(512 * 49).expand(4096, 512 * 49)
 
@@ -230,9 +230,9 @@ def test_decimation_of_biases_keeps_every_fourth(reduced, fc6, fc7):
 
 def test_decimation_takes_convolutional_weights_too(reduced):
     """Caffe's fully convolutional VGG has fc6 as (4096, 512, 7, 7)."""
-    taps = torch.arange(49).view(7, 7).expand(4096, 512, 7, 7)
+    kernel = torch.arange(49).view(7, 7).expand(4096, 512, 7, 7)
 
-    _, weight = reduced.translate("fc6.weight", taps)
+    _, weight = reduced.translate("fc6.weight", kernel)
 
     assert weight[0, 0].tolist() == [[0, 3, 6], [21, 24, 27], [42, 45, 48]]
 

@@ -201,7 +201,7 @@ def test_missing_file_is_named(trunk, tmp_path):
     path = tmp_path / "nowhere.pth"
 
     assert message_of(lambda: read_weights(path)) == (
-        f"The weights file '{path}' must exist. Check `weights`."
+        f"The weights file '{path}' must exist. Check its path."
     )
 
 
@@ -326,7 +326,7 @@ def test_real_features_differ_in_length_as_measured(real_path, trunk):
     """Mean length of a pixel's feature vector on VOC images, within a third of what is stated."""
     from PIL import Image
 
-    from parsenet.models.preprocess import Preprocess
+    from parsenet.models.parsenet import Preprocess
 
     load_weights(trunk, from_file(real_path))
     root = Path(os.environ["PARSENET_DATA"]) / "voc2012_subset" / "VOC2012" / "JPEGImages"
