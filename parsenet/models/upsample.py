@@ -105,7 +105,7 @@ class LearnedUpsample(Upsample):
     ) -> Float[Tensor, "n k H W"]:
         """Enlarge to `size` (height, width)."""
         s = self.stride
-        # (K, 1, 2s, 2s) to s * s kernels of 2x2 per class; a cell further on has the earlier weights.
+        # (K, 1, 2s, 2s) to s * s kernels of 2x2 per class; a further cell has earlier weights.
         weights = self.deconv.weight.view(-1, 2, s, 2, s).flip(1, 3).permute(0, 2, 4, 1, 3)
         assert self.deconv.bias is not None
         bias = self.deconv.bias.repeat_interleave(s * s)
