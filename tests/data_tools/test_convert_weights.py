@@ -111,7 +111,7 @@ def test_file_of_ssd_pytorch_is_renamed(tmp_path):
 
     convert(tmp_path / "vgg16_reducedfc.pth", tmp_path / "a.safetensors")
 
-    renamed = read_weights(tmp_path / "a.safetensors")
+    renamed = read_weights(tmp_path / "a.safetensors").tensors
     assert set(renamed) == {"conv1_1.weight", "conv1_1.bias", "fc6.weight", "fc7.bias"}
     with torch.device("meta"):
         trunk = VGG16("largefov", 1024, 0.5)
