@@ -146,6 +146,11 @@ def explain(message: str, command: str, options: Iterable[str]) -> str:
         command: such as `fit`.
         options: those that it knows, such as `--run_dir`.
     """
+    if denied := re.search(r"Importing '([^']+)' is not allowed", message):
+        return (
+            f"A config must name classes of Lightning, torch.optim or this package, got "
+            f"'{denied[1]}'. If you trust it, add `--allow_classes {denied[1].split('.')[0]}`."
+        )
     unknown = re.search(r"unrecognized arguments: (\S+)|not accept option '([^']+)'", message)
     if unknown is None:
         return " ".join(message.split())

@@ -1,4 +1,9 @@
-"""What a run saves while it goes on: the best network, and the last state to resume from."""
+"""What a run saves while it goes on: the best network, and the last state to resume from.
+
+Lightning's own callback writes a state before the validation that is due on the same iteration,
+and a run resumed from there leaves that validation out: with it, 7 of the 17 cases of
+tests/engine/test_resume.py end unlike the straight run. So the last state is written here.
+"""
 
 import io
 import time
@@ -13,8 +18,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from parsenet.files import write_bytes_atomically
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Write checkpoints whole or not at all.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write checkpoints atomically.
 
     Lightning writes to the system's temporary folder and moves the file from there, which copies it
     bit by bit where that folder is another disk.
@@ -33,7 +38,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class LastCheckpoint(Checkpoint):
-    """Write everything a resumed run needs, every so many iterations.
+    """Write everything a resumed run needs, every so many iterations or seconds.
 
     Where a validation follows on such an iteration, it is written after that: a run resumed from
     before it would leave it out.
@@ -41,11 +46,14 @@ class LastCheckpoint(Checkpoint):
     Args:
         path: file to write.
         every: iterations between two writings.
+        seconds: time that must have gone by as well.
     """
 
-    def __init__(self, path: Path, every: int) -> None:
+    def __init__(self, path: Path, every: int = 1, seconds: float = 0.0) -> None:
         self.path = path
         self.every = every
+        self.seconds = seconds
+        self._written = time.monotonic()
         self._step_before = 0
         self._is_due = False
 
@@ -63,7 +71,8 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Write after an iteration; never with gradients half accumulated, which are not saved."""
         step = trainer.global_step
-        if step > self._step_before and self.is_due(step):
+        is_late = time.monotonic() - self._written >= self.seconds
+        if step > self._step_before and step % self.every == 0 and is_late:
             self._is_due = True
             loop = trainer.fit_loop
             assert loop._data_fetcher is not None
@@ -71,39 +80,14 @@ class LastCheckpoint(Checkpoint):
                 self._save(trainer)
         self._step_before = step
 
-    def is_due(self, step: int) -> bool:
-        """Say whether to write after an iteration."""
-        return step % self.every == 0
-
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what was put off."""
         if self._is_due:
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        self._is_due = False
+        self._is_due, self._written = False, time.monotonic()
         trainer.save_checkpoint(self.path, weights_only=False)
-
-
-class TimedCheckpoint(LastCheckpoint):
-    """The same, every so many seconds.
-
-    Args:
-        path: file to write.
-        seconds: between two writings.
-    """
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        super().__init__(path, every=1)
-        self._seconds = seconds
-        self._written = time.monotonic()
-
-    def is_due(self, step: int) -> bool:
-        """Say whether enough time has gone by."""
-        if time.monotonic() - self._written < self._seconds:
-            return False
-        self._written = time.monotonic()
-        return True
 
 
 def build_checkpoints(folder: Path, every: int) -> list[Callback]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch.utils.data import DataLoader
 
 from parsenet.config import DataConfig
@@ -14,7 +14,7 @@ from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.sample import Batch, Item, collate
 from parsenet.data.sampler import EvalSampler, TrainSampler, repeat_factors
-from parsenet.errors import ConfigError
+from parsenet.errors import ConfigError, ParseNetError
 
 
 class TrainLoader(DataLoader[Item]):
@@ -84,9 +84,8 @@ class SegmentationDataModule(pl.LightningDataModule):
         if stage == "test":
             self._datasets["test"] = build_dataset(config, config.test_split)
         if stage == "fit" and (config.check_labels or config.balance):
-            assert self.trainer is not None
             for name, dataset in self._datasets.items():
-                present = check_labels(dataset, progress=self.trainer.is_global_zero)
+                present = self._check_labels(dataset)
                 if name == "train":
                     self._weights = repeat_factors(present, config.balance)
 
@@ -133,6 +132,21 @@ class SegmentationDataModule(pl.LightningDataModule):
             return self.config
         processes = max(1, self.trainer.world_size // self.trainer.num_nodes)
         return replace(self.config, cache_limit=self.config.cache_limit / processes)
+
+    def _check_labels(self, dataset: SegmentationDataset) -> Bool[np.ndarray, "n c"]:
+        """Read every label once, in the first process; all get its answer or its error."""
+        assert self.trainer is not None
+        found: object = None
+        if self.trainer.is_global_zero:
+            try:
+                found = check_labels(dataset, progress=True)
+            except ParseNetError as error:
+                found = error
+        found = self.trainer.strategy.broadcast(found)
+        if isinstance(found, ParseNetError):
+            raise found
+        assert isinstance(found, np.ndarray)
+        return found
 
     def _eval_loader(self, stage: str) -> DataLoader[Item]:
         assert self.trainer is not None

@@ -13,15 +13,18 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from parsenet.engine.callbacks import History, ProgressBar, SaveConfig
-from parsenet.engine.checkpoints import WholeFiles, best_path, build_checkpoints
+from parsenet.engine.callbacks import Guards, History, ProgressBar, SaveConfig
+from parsenet.engine.checkpoints import AtomicCheckpointIO, best_path, build_checkpoints
 from parsenet.engine.datamodule import SegmentationDataModule
-from parsenet.engine.guards import Guards
 from parsenet.engine.module import SegmentationModule
-from parsenet.engine.record import describe_machine, now, write_json
-from parsenet.engine.results import write_metrics, write_samples
+from parsenet.engine.record import (
+    describe_machine,
+    now,
+    write_json,
+    write_metrics,
+    write_samples,
+)
 from parsenet.engine.start import (
-    explain,
     refuse_other_classes,
     settle_folder,
     settle_network,
@@ -31,6 +34,7 @@ from parsenet.engine.start import (
 from parsenet.errors import ConfigError
 from parsenet.hardware import choose_device, choose_precision
 from parsenet.models.checkpoint import load_network, save_network
+from parsenet.options import explain
 from parsenet.reports.html import write_report
 from parsenet.taxonomy import Taxonomy
 
@@ -43,6 +47,10 @@ QUIET = (
     r".*`ckpt_path` is not set|.*Checkpoint directory .* exists and is not empty",
 )
 """Warnings of Lightning that a user can do nothing about."""
+
+ALLOWED = ("pytorch_lightning", "lightning_fabric", "parsenet", "torch.optim")
+"""Packages whose classes a config may name; others only by `--allow_classes`, so that a config
+from a stranger runs nothing."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,9 +67,15 @@ def run(arguments: list[str]) -> "Cli":
     Raises:
         ParseNetError: something the user can mend.
     """
+    arguments, allowed = _take_allowed(arguments)
     # The lines under the fields of our configs are their help texts; finding them takes a while.
     wants_help = any(word in ("-h", "--help") for word in arguments)
-    set_parsing_settings(docstring_parse_attribute_docstrings=wants_help)
+    set_parsing_settings(
+        docstring_parse_attribute_docstrings=wants_help,
+        instantiate_subclass_spec_in_any=False,
+        import_path_denylist=["*"],
+        import_path_allowlist=[*ALLOWED, *allowed],
+    )
     for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -75,6 +89,19 @@ def run(arguments: list[str]) -> "Cli":
             raise
         except MisconfigurationException as error:  # Lightning's word for options that clash
             raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _take_allowed(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Split off `--allow_classes PACKAGE,...`; it counts on the command line only, in no config."""
+    words, allowed = list(arguments), []
+    for index, word in enumerate(arguments):
+        name, equals, value = word.replace("-", "_").partition("=")
+        if name == "__allow_classes":
+            value = value if equals else "".join(arguments[index + 1 : index + 2])
+            allowed += [package for package in value.split(",") if package]
+            words[index : index + (1 if equals else 2)] = []
+            break
+    return words, allowed
 
 
 class Cli(LightningCLI):
@@ -125,6 +152,12 @@ class Cli(LightningCLI):
             type=int,
             default=500,
             help="Iterations between two writings of checkpoints/last.ckpt.",
+        )
+        parser.add_argument(
+            "--allow_classes",
+            default=None,
+            help="Packages, with commas between them, whose classes the config may name (counts on "
+            "the command line only).",
         )
         parser.link_arguments("data.taxonomy", "model.taxonomy", apply_on="instantiate")
 
@@ -185,7 +218,7 @@ class Cli(LightningCLI):
             "precision": given.get("precision") or _auto_precision(given.get("accelerator")),
             "enable_checkpointing": self.subcommand == "fit",
             "enable_model_summary": False,
-            "plugins": [WholeFiles(), *(given.get("plugins") or [])],
+            "plugins": [AtomicCheckpointIO(), *(given.get("plugins") or [])],
         }
         return super().instantiate_trainer(**defaults, **kwargs)
 

@@ -1,7 +1,5 @@
 """Where a run begins: options that are right, a folder of its own, a checkpoint that fits."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,31 +7,13 @@ import torch
 from jsonargparse import Namespace
 
 from parsenet.config import DataConfig, Recipe
-from parsenet.errors import ConfigError, suggest
+from parsenet.errors import ConfigError
 from parsenet.models.checkpoint import LoadedNetwork, load_network
 from parsenet.models.weights import read_weights
 from parsenet.taxonomy import Taxonomy
 
 _MAY_CHANGE = ("weights", "preprocess", "download", "dropout", "context_dropout")
 """Fields of `NetworkConfig` that a resumed run may set anew: they have no parameters."""
-
-
-def explain(message: str, command: str, options: Iterable[str]) -> str:
-    """Turn a complaint of the parser into one sentence, with the closest known option.
-
-    Args:
-        message: what the parser said.
-        command: `fit`, `validate` or `test`.
-        options: those that it knows, such as `--run_dir`.
-    """
-    unknown = re.search(r"unrecognized arguments: --([^\s=]+)|not accept option '([^']+)'", message)
-    if unknown:
-        option = f"--{unknown[1] or unknown[2]}"
-        closest = suggest(option, options)
-        if closest.startswith("Known"):  # a few hundred of them
-            closest = f"`parsenet {command} --help` lists them."
-        return f"`{command}` has no option `{option}`. {closest}"
-    return " ".join(message.split())
 
 
 def settle_folder(options: Namespace, command: str) -> Path:

@@ -20,7 +20,7 @@ from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.labels import LabelMap
 from parsenet.data.sampler import TrainSampler, repeat_factors
-from parsenet.engine.checkpoints import TimedCheckpoint, WholeFiles
+from parsenet.engine.checkpoints import AtomicCheckpointIO, LastCheckpoint
 from parsenet.engine.datamodule import TrainLoader
 from parsenet.engine.module import SegmentationModule
 from parsenet.engine.record import describe_machine, now
@@ -167,8 +167,8 @@ class Bench:
             "accelerator": "gpu" if device.type == "cuda" else device.type,
             "devices": [device.index or 0] if device.type == "cuda" else 1,
             "precision": given.pop("precision", None) or choose_precision(device),
-            "callbacks": [watch, TimedCheckpoint(state, self.place.save_every)],
-            "plugins": [WholeFiles()],
+            "callbacks": [watch, LastCheckpoint(state, seconds=self.place.save_every)],
+            "plugins": [AtomicCheckpointIO()],
             "use_distributed_sampler": False,
             "logger": False,
             "enable_progress_bar": False,

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from parsenet.engine.checkpoints import WholeFiles
+from parsenet.engine.checkpoints import AtomicCheckpointIO
 
 
 def test_loss_of_a_row_does_not_depend_on_accumulation(toy):
@@ -58,10 +58,10 @@ def test_history_is_a_csv_that_others_read(toy):
 
 def test_checkpoint_that_fails_leaves_the_old_one(tmp_path):
     path = tmp_path / "last.ckpt"
-    WholeFiles().save_checkpoint({"step": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
 
     with pytest.raises(Exception, match="pickle"):
-        WholeFiles().save_checkpoint({"step": lambda: None}, path)
+        AtomicCheckpointIO().save_checkpoint({"step": lambda: None}, path)
 
     assert torch.load(path, weights_only=True) == {"step": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from parsenet.config import NetworkConfig
-from parsenet.engine.guards import DEAD, Guards
+from parsenet.engine.callbacks import DEAD, Guards
 from parsenet.errors import TrainingError
 from tests.fakes.training import NETWORK, make_batches, make_module, make_trainer
 

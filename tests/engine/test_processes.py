@@ -89,7 +89,7 @@ def test_two_processes_resume_like_the_straight_run(tmp_path):
 
     first = start(tmp_path, "fit", "--run_dir", straight, *words)
     death = ["--trainer.callbacks", "tests.engine.test_resume.BreakOff"]
-    death += ["--trainer.callbacks.batch", 5]
+    death += ["--trainer.callbacks.batch", 5, "--allow_classes", "tests"]
     cut = start(tmp_path, "fit", "--run_dir", broken, *words, *death)
     assert (first.returncode, cut.returncode) == (0, 1), first.stderr + cut.stderr
     last = broken / "checkpoints" / "last.ckpt"

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 
 import parsenet
 from parsenet.cli import main
-from parsenet.engine import results
+from parsenet.engine import record
 from parsenet.engine import run as engine_run
 from parsenet.errors import ConfigError
 from parsenet.inference.predictor import Predictor
@@ -123,7 +124,7 @@ def test_samples_show_what_the_network_predicts(made, monkeypatch):
         shown[truth.tobytes()] = (image, prediction)
         return Image.new("RGB", (8, 8))
 
-    monkeypatch.setattr(results, "draw_sample", keep)
+    monkeypatch.setattr(record, "draw_sample", keep)
     words = ["--config", made / "voc.yaml", "--run_dir", made / "drawn"]
     assert main(["fit", *map(str, words), "--trainer.precision", "32-true"]) == 0
 
@@ -183,3 +184,35 @@ def test_run_without_validation_says_so_and_scores_what_it_publishes(toy, caplog
 
     assert "No validation ran while training: the last weights are kept and scored." in caplog.text
     assert read_metrics(toy.root / "run")["checkpoint"] == "model.safetensors"
+
+
+RUNS_A_COMMAND = {
+    "class_path": "pytorch_lightning.strategies.DDPStrategy",
+    "init_args": {"ddp_comm_state": {"class_path": "subprocess.Popen", "init_args": {"args": "x"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "named", "package"),
+    [
+        ({"strategy": RUNS_A_COMMAND}, "subprocess.Popen", "subprocess"),
+        ({"callbacks": [{"class_path": "antigravity.Foo"}]}, "antigravity.Foo", "antigravity"),
+    ],
+)
+def test_config_of_a_stranger_runs_nothing(toy, trainer, named, package):
+    (toy.root / "evil.yaml").write_text(yaml.safe_dump({"trainer": trainer}))
+
+    message = (
+        "A config must name classes of Lightning, torch.optim or this package, got "
+        f"'{named}'. If you trust it, add `--allow_classes {package}`."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        toy("fit", "--config", str(toy.root / "evil.yaml"))
+
+    assert package not in sys.modules or package == "subprocess"
+
+
+def test_classes_that_the_user_allows_can_be_named(toy):
+    toy("fit", "--allow-classes", "tests", "--trainer.callbacks+=tests.fakes.callback.Count")
+
+    assert toy.root.joinpath("run", "model.safetensors").is_file()
