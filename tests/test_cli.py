@@ -285,7 +285,7 @@ def test_place_that_refuses_a_file_is_named_in_one_line(capsys, monkeypatch, num
     def refuse(path):
         raise OSError(number, reason, "labels/.0f6a.part")
 
-    monkeypatch.setattr("parsenet.reports.html.write_report", refuse)
+    monkeypatch.setattr("parsenet.reports.runs.write_report", refuse)
 
     message = refused(capsys, "report", "runs/demo")
 

@@ -31,7 +31,7 @@ RANKS = {
     "metrics": 4,
     "inference": 5,
     "evaluation": 5,
-    "reports": 5,
+    "reports": 4,
     "engine": 6,
     "export": 6,
     "serve": 6,

@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
 
     from parsenet.evaluation.comparison import Scored, compare_scored, comparison_record
     from parsenet.metrics.statistics import Resampling
-    from parsenet.reports.comparison import comparison_table
+    from parsenet.reports.tables import comparison_table
 
     how = Resampling(given.resamples, given.level, given.seed)
     one, other = Scored.load(given.a), Scored.load(given.b)

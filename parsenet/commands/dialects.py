@@ -19,7 +19,7 @@ def main(words: list[str]) -> int:
     given = parser.parse_args(words[1:])
 
     from parsenet.evaluation.comparison import Scored, dialect_record
-    from parsenet.reports.comparison import dialect_table
+    from parsenet.reports.tables import dialect_table
 
     scored = Scored.load(given.metrics)
     record = dialect_record(scored.images)

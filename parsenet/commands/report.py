@@ -16,7 +16,7 @@ class ReportOptions:
 
 def report(options: ReportOptions) -> int:
     """Run the command; return its exit code."""
-    from parsenet.reports.html import write_report
+    from parsenet.reports.runs import write_report
 
     print(write_report(options.run_dir))
     return 0

@@ -30,9 +30,8 @@ def main(words: list[str]) -> int:
     from parsenet.evaluation.contours import score_contours, write_contours
     from parsenet.evaluation.folders import find_pairs, reader, score_pairs
     from parsenet.inference.drawing import write_worst
-    from parsenet.reports.comparison import contour_table
-    from parsenet.reports.html import write_report
-    from parsenet.reports.tables import class_table, protocol_sentence, summary_table
+    from parsenet.reports.runs import write_report
+    from parsenet.reports.tables import class_table, contour_table, protocol_sentence, summary_table
     from parsenet.taxonomy import taxonomy_from
 
     taxonomy = taxonomy_from(given.taxonomy)

@@ -35,7 +35,7 @@ from parsenet.errors import ConfigError
 from parsenet.hardware import choose_device, choose_precision
 from parsenet.models.checkpoint import load_network, save_network
 from parsenet.options import explain
-from parsenet.reports.html import write_report
+from parsenet.reports.runs import write_report
 from parsenet.taxonomy import Taxonomy
 
 QUIET = (

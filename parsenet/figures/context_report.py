@@ -16,9 +16,14 @@ from parsenet.figures.context_drawings import PANEL, Panels, draw_sheet, panels_
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.drawing import name_of, write_image
 from parsenet.metrics.statistics import Resampling
-from parsenet.reports.comparison import comparison_cells, comparison_note, comparison_table
 from parsenet.reports.html import data_uri, html_table, page
-from parsenet.reports.tables import SUMMARY, percent
+from parsenet.reports.tables import (
+    SUMMARY,
+    comparison_cells,
+    comparison_note,
+    comparison_table,
+    percent,
+)
 from parsenet.taxonomy import VOID_COLOUR, Taxonomy
 
 _TITLE = "What global context gains"

@@ -1,4 +1,7 @@
-"""A run folder as a plain record: what its files say, nothing computed."""
+"""A run folder as a record, and as one page: scores, classes, curves, images, how it was made.
+
+`report.html` needs no other file and no network; `report.md` says the same for a repository.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from parsenet.errors import DataNotFoundError
+from parsenet.files import write_bytes_atomically
+from parsenet.reports.charts import (
+    MOST,
+    Line,
+    bar_chart,
+    line_chart,
+    matrix_chart,
+    svg_element,
+    write_chart,
+)
+from parsenet.reports.page import image_uri, render_page
+from parsenet.reports.tables import (
+    SUMMARY,
+    class_cells,
+    class_table,
+    confusions,
+    percent,
+    protocol_sentence,
+    summary_table,
+)
+
+MAX_SAMPLES = 12
+"""Sample images on the page; all of them stay in the run folder."""
 
 Curve = list[tuple[int, float]]
 """Points (iteration, value)."""
+
+_WORST = "Lowest mean IoU over the classes in the image's own ground truth; the name ends in it."
+_FACTS = {
+    "started": "started", "finished": "finished", "seconds": "time", "device": "device",
+    "precision": "precision", "seed": "seed", "num_parameters": "parameters",
+    "git_commit": "commit",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,19 +97,105 @@ def read_run(run_dir: Path) -> Run:
     )
 
 
+def write_report(run_dir: Path) -> Path:
+    """Write `report.html`, `report.md` and `confusion.svg` into a run folder.
+
+    Args:
+        run_dir: as for `read_run`.
+
+    Returns:
+        the path of `report.html`.
+
+    Raises:
+        DataNotFoundError: it is no run folder.
+    """
+    run = read_run(run_dir)
+    metrics, (curves, bars, matrix) = run.metrics, _draw(run)
+    if matrix is not None:
+        write_chart(run_dir / "confusion.svg", matrix)
+    page = render_page(
+        "run.html.j2",
+        title=run.name,
+        run=run,
+        scores=[(name, percent(metrics.get(key))) for key, name in SUMMARY.items()],
+        protocol=protocol_sentence(metrics) if metrics else "",
+        curves=[svg_element(chart) for chart in curves],
+        classes=class_cells(metrics) if metrics else None,
+        bars=svg_element(bars) if bars else "",
+        matrix=svg_element(matrix) if matrix else "",
+        confusions=confusions(metrics) if metrics else [],
+        galleries=[
+            (title, [(path.stem, image_uri(path)) for path in paths], note)
+            for title, paths, note in _galleries(run)
+        ],
+        facts=facts(run.record),
+    )
+    write_bytes_atomically(run_dir / "report.md", markdown_report(run).encode())
+    write_bytes_atomically(run_dir / "report.html", page.encode())
+    return run_dir / "report.html"
+
+
+def markdown_report(run: Run) -> str:
+    """Write a run as Markdown that links its sample images."""
+    parts = [f"# {run.name}"]
+    if run.metrics:
+        parts += [protocol_sentence(run.metrics), summary_table(run.metrics)]
+        parts += ["## Classes", "In per cent; a dash marks a class without ground truth."]
+        parts += [class_table(run.metrics)]
+        if run.metrics.get("confusion"):
+            parts += ["## Confusions", "![confusion matrix](confusion.svg)"]
+    for title, paths, note in _galleries(run):
+        parts += [f"## {title}", *([note] if note else [])]
+        parts += [f"![{x.stem}]({x.parent.name}/{x.name})" for x in paths]
+    parts += ["## How it was made"] if run.record else []
+    parts += [f"    {run.record['command']}"] if run.record.get("command") else []
+    parts += ["\n".join(f"- {name}: {value}" for name, value in facts(run.record))]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what a record says about machine, time and versions, ready to print."""
+    shown = {key: record[key] for key in _FACTS if record.get(key) is not None}
+    if "seconds" in shown:
+        hours, rest = divmod(round(shown["seconds"]), 3600)
+        minutes, seconds = divmod(rest, 60)
+        exact = f"{minutes} min {seconds:02d} s"
+        shown["seconds"] = f"{hours} h {minutes:02d} min" if hours else exact
+    if "num_parameters" in shown:
+        shown["num_parameters"] = f"{shown['num_parameters']:,}"
+    rows = [(_FACTS[key], str(value)) for key, value in shown.items()]
+    return rows + [(name, str(version)) for name, version in record.get("versions", {}).items()]
+
+
+def _draw(run: Run) -> tuple[list[Figure], Figure | None, Figure | None]:
+    """Draw the curves, the classes where they are too many for a table, and the confusions."""
+    charts = []
+    for title, ends in (("Loss", ("loss", "loss_epoch")), ("Mean IoU", ("mIoU",))):
+        lines = {name: Line(run.curves[name]) for name in sorted(run.curves) if name.endswith(ends)}
+        charts.append(line_chart(title, lines, "iteration"))
+    curves = [chart for chart in charts if chart is not None]
+    classes = run.metrics.get("classes", [])
+    shares = {x["name"]: None if x["iou"] is None else 100 * x["iou"] for x in classes}
+    bars = bar_chart("IoU by class, %", shares, "") if len(shares) > MOST else None
+    counts = run.metrics.get("confusion")
+    return curves, bars, matrix_chart("Confusion matrix", [*shares], counts) if counts else None
+
+
+def _galleries(run: Run) -> list[tuple[str, tuple[Path, ...], str]]:
+    every = (("Worst images", run.worst, _WORST), ("Samples", run.samples, ""))
+    return [(title, paths[:MAX_SAMPLES], note) for title, paths, note in every if paths]
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _read_curves(path: Path) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
-    if not path.is_file():
-        return curves
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for name, text in row.items():
-                # Lightning leaves a cell empty where a column was not logged at that step.
-                if name in {"step", "epoch"} or not text or not math.isfinite(float(text)):
-                    continue
-                curves.setdefault(name, []).append((int(row["step"]), float(text)))
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for row in csv.DictReader(text.splitlines()):
+        for name, value in row.items():
+            # Lightning leaves a cell empty where a column was not logged at that step.
+            if name not in {"step", "epoch"} and value and math.isfinite(float(value)):
+                curves.setdefault(name, []).append((int(row["step"]), float(value)))
     return curves

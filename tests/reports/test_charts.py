@@ -124,7 +124,7 @@ def test_axes_of_charts_that_cover_the_same_values_are_the_same():
         for top in (10, 35.0)
     )
 
-    assert panel(one).get_ylim() == panel(other).get_ylim()
+    assert panel(one).get_ylim() == pytest.approx(panel(other).get_ylim())
     assert panel(one).get_ylim()[0] <= 0 < 40 <= panel(one).get_ylim()[1]
 
 
