@@ -7,6 +7,9 @@ from typing import Any
 
 from parsenet.errors import ConfigError, DataNotFoundError
 
+_MOST_VALUES, _DEEPEST = 100_000, 50
+"""What a config may hold; the largest of ours has some hundred values, six deep."""
+
 
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
     """Read a YAML file that names its values.
@@ -26,9 +29,9 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
         raise DataNotFoundError(f"'{path}' must be a YAML file, got {what}. Check the path.")
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_names_given_twice(yaml.compose(text, yaml.SafeLoader))
+        _count_values(yaml.compose(text, yaml.SafeLoader))
         record = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # bytes that are no text; a 13th month
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text; a 13th month
         reason = " ".join(str(error).split())
         raise ConfigError(f"'{path}' must be a YAML file, got '{reason}'. Check it.") from None
     if not isinstance(record, dict):
@@ -39,20 +42,34 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
     return record
 
 
-def _refuse_names_given_twice(node: Any) -> None:  # noqa: ANN401 - a node of yaml
-    """Raise a ValueError for a name that stands twice in a mapping: the parser drops the first."""
+def _count_values(node: Any, depth: int = 0, known: dict[int, int] | None = None) -> int:  # noqa: ANN401 - a node of yaml
+    """Count the values below a node as they stand when every `*alias` is written out.
+
+    Raises:
+        ValueError: a name stands twice in a mapping (the parser would drop the first), or there are
+            too many values for a config: a few aliases of aliases make billions.
+    """
     import yaml
 
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_names_given_twice(item)
-    if isinstance(node, yaml.MappingNode):
-        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
-        for name, value in node.value:
-            if names.count(name.value) > 1:
-                line = name.start_mark.line + 1
-                raise ValueError(f"`{name.value}` more than once, first in line {line}")
-            _refuse_names_given_twice(value)
+    known = {} if known is None else known
+    if id(node) not in known:
+        if depth > _DEEPEST:
+            raise ValueError(f"values nested more than {_DEEPEST} deep")
+        known[id(node)] = _MOST_VALUES  # of an alias that holds itself
+        below = []
+        if isinstance(node, yaml.SequenceNode):
+            below = node.value
+        elif isinstance(node, yaml.MappingNode):
+            below = [value for _, value in node.value]
+            names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
+            for name, _ in node.value:
+                if names.count(name.value) > 1:
+                    line = name.start_mark.line + 1
+                    raise ValueError(f"`{name.value}` more than once, first in line {line}")
+        known[id(node)] = 1 + sum(_count_values(value, depth + 1, known) for value in below)
+    if known[id(node)] > _MOST_VALUES:
+        raise ValueError(f"more than {_MOST_VALUES:,} values")
+    return known[id(node)]
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:

@@ -115,3 +115,23 @@ def test_name_that_stands_twice_is_refused(tmp_path):
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         read_yaml(path, "a: 1")
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (LAUGHS, "more than 100,000 values"),
+        ("a: &a [*a]", "more than 100,000 values"),
+        ("a: " + "[" * 60 + "]" * 60, "values nested more than 50 deep"),
+        ("a: " + "[" * 3000 + "]" * 3000, "maximum recursion depth exceeded"),
+    ],
+)
+def test_yaml_that_would_never_end_is_refused(text, reason, tmp_path):
+    path = tmp_path / "bomb.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match=f"^'{path}' must be a YAML file, got '{reason}"):
+        read_yaml(path, "a: 1")

@@ -3,6 +3,7 @@
 import logging
 import shlex
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from parsenet.engine.start import (
     settle_resume,
 )
 from parsenet.errors import ConfigError
+from parsenet.files import read_yaml
 from parsenet.hardware import choose_device, choose_precision
 from parsenet.models.checkpoint import load_network, save_network
 from parsenet.options import explain
@@ -68,6 +70,9 @@ def run(arguments: list[str]) -> "Cli":
         ParseNetError: something the user can mend.
     """
     arguments, allowed = _take_allowed(arguments)
+    for word, value in pairwise(arguments):
+        if word == "--config":  # names given twice, and what would never end
+            read_yaml(Path(value), "model: {network: {trunk: squeezenet}}")
     # The lines under the fields of our configs are their help texts; finding them takes a while.
     wants_help = any(word in ("-h", "--help") for word in arguments)
     set_parsing_settings(
