@@ -13,17 +13,13 @@ held to it. Give one you trust with `--sha256`.
 Source: Mottaghi et al., The Role of Context, CVPR 2014; VOC 2010's hash is pytorch/vision's.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from parsenet.fetch.archive import Archive, Digest
-from parsenet.fetch.job import Job, Source
-from parsenet.fetch.layout import find_empty, find_missing, note_counts, read_ids
-from parsenet.fetch.names import pick_by
-from parsenet.fetch.record import count_files
-from parsenet.fetch.tool import build_parser, run_tool
+from parsenet.cli import run_script
+from parsenet.data.lists import read_ids
+from parsenet.fetch import Archive, FetchOptions, fetching, note_counts, require_all
 
 LABELS = Archive(
     "trainval.tar.gz",
@@ -31,6 +27,11 @@ LABELS = Archive(
         "https://www.cs.stanford.edu/~roozbeh/pascal-context/trainval.tar.gz",
         "https://roozbehm.info/pascal-context/trainval.tar.gz",
     ),
+    None,
+    {
+        r"(?:[^/]+/)*(trainval/[^/]+\.mat)": r"\1",
+        r"(?:[^/]+/)*((?:59_)?labels\.txt)": r"\1",
+    },
 )
 IMAGES = Archive(
     "VOCtrainval_03-May-2010.tar",
@@ -38,54 +39,47 @@ IMAGES = Archive(
         "http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
         "https://thor.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
     ),
-    Digest("sha256", "1af4189cbe44323ab212bff7afbc7d0f55a267cc191eb3aac911037887e5c7d4"),
+    "sha256:1af4189cbe44323ab212bff7afbc7d0f55a267cc191eb3aac911037887e5c7d4",
+    {
+        r"(?:.*/)?VOC2010/(JPEGImages/[^/]+\.jpg)": r"\1",
+        r"(?:.*/)?VOC2010/ImageSets/Main/((?:train|val)\.txt)": r"\1",
+    },
 )
 ARCHIVES = (LABELS, IMAGES)
-
-PICK_LABELS = pick_by({
-    r"(?:[^/]+/)*(trainval/[^/]+\.mat)": r"\1",
-    r"(?:[^/]+/)*((?:59_)?labels\.txt)": r"\1",
-})
-PICK_IMAGES = pick_by({
-    r"(?:.*/)?VOC2010/(JPEGImages/[^/]+\.jpg)": r"\1",
-    r"(?:.*/)?VOC2010/ImageSets/Main/((?:train|val)\.txt)": r"\1",
-})
 
 PUBLISHED = {"train": 4998, "val": 5105}
 
 
 def read_splits(out: Path) -> dict[str, list[str]]:
     """Read the lists of training and validation."""
-    return {split: read_ids(out / f"{split}.txt") for split in ("train", "val")}
+    paths = [out / f"{split}.txt" for split in PUBLISHED]
+    return {path.stem: read_ids(path, f"'{path}' must be a list, got none.") for path in paths}
 
 
-def check(out: Path) -> str | None:
-    """Tell what is missing, or None."""
-    splits = read_splits(out)
-    ids = sorted(set().union(*splits.values()))
-    return (
-        find_empty(splits)
-        or find_missing(out / "trainval", [f"{name}.mat" for name in ids])
-        or find_missing(out / "JPEGImages", [f"{name}.jpg" for name in ids])
-    )
+def check(out: Path) -> None:
+    """Raise an error that tells what is missing."""
+    ids = sorted(set().union(*read_splits(out).values()))
+    require_all(out / "trainval", [f"{name}.mat" for name in ids])
+    require_all(out / "JPEGImages", [f"{name}.jpg" for name in ids])
 
 
-def make(job: Job, given: argparse.Namespace) -> str:
+def make(options: FetchOptions) -> int:
     """Bring the folder to its state, and say what is in it."""
-    sources = [Source(LABELS, PICK_LABELS), Source(IMAGES, PICK_IMAGES)]
-    job.ensure("PASCAL-Context", sources, check)
-    found = {split: len(ids) for split, ids in read_splits(job.out).items()}
+    with fetching(options, ARCHIVES) as fetcher:
+        fetcher.ensure(ARCHIVES, check)
+    found = {split: len(ids) for split, ids in read_splits(options.out).items()}
     note_counts(found, PUBLISHED)
-    return (
-        f"PASCAL-Context in '{job.out}': train {found['train']:,}, val {found['val']:,}, "
-        f"{count_files(job.out / 'trainval'):,} labels."
+    labels = len(list((options.out / "trainval").iterdir()))
+    print(
+        f"PASCAL-Context in '{options.out}': train {found['train']:,}, val {found['val']:,}, "
+        f"{labels:,} labels."
     )
+    return 0
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the tool; return its exit code."""
-    parser = build_parser("pascal_context.py", __doc__ or "", ARCHIVES)
-    return run_tool(parser, ARCHIVES, make, words)
+    """Run the script; return its exit code."""
+    return run_script("data_tools/pascal_context.py", make, words)
 
 
 if __name__ == "__main__":

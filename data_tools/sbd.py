@@ -18,48 +18,71 @@ Source: Hariharan et al., Semantic Contours from Inverse Detectors, ICCV 2011; t
 pytorch/vision's.
 """
 
-import argparse
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from parsenet.errors import DataNotFoundError, FetchError, LabelError
-from parsenet.fetch.archive import Archive, Digest
-from parsenet.fetch.convert import run_all
-from parsenet.fetch.job import Job, Source
-from parsenet.fetch.layout import (
-    find_empty,
-    find_missing,
-    note_counts,
-    read_ids,
-    remove_leftovers,
-)
-from parsenet.fetch.names import pick_by
-from parsenet.fetch.tool import build_parser, run_tool
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from parsenet.cli import run_script
+from parsenet.data.lists import read_ids
+from parsenet.data.matlab import read_segmentation
+from parsenet.errors import ConfigError, DataNotFoundError, FetchError, LabelError
+from parsenet.fetch import Archive, Fetcher, FetchOptions, fetching, note_counts, require_all
 from parsenet.files import write_bytes_atomically
-
-ARCHIVE = Archive(
-    "benchmark.tgz",
-    (
-        "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/"
-        "benchmark.tgz",
-        "http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/"
-        "benchmark.tgz",
-    ),
-    Digest("sha256", "6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53"),
-)
-
-RELEASE = Path("benchmark_RELEASE") / "dataset"
+from parsenet.taxonomy import VOC2012
 
 _RULES = {
     r"(?:.*/)?(dataset/cls/[^/]+\.mat)": r"benchmark_RELEASE/\1",
     r"(?:.*/)?(dataset/(?:train|val)\.txt)": r"benchmark_RELEASE/\1",
 }
-PICK = pick_by(_RULES)
-PICK_WITH_IMAGES = pick_by(_RULES | {r"(?:.*/)?(dataset/img/[^/]+\.jpg)": r"benchmark_RELEASE/\1"})
+_PAGE = "eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours"
+ARCHIVE = Archive(
+    "benchmark.tgz",
+    (f"https://www2.{_PAGE}/benchmark.tgz", f"http://www.{_PAGE}/benchmark.tgz"),
+    "sha256:6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53",
+    _RULES,
+)
+WITH_IMAGES = replace(
+    ARCHIVE, rules=_RULES | {r"(?:.*/)?(dataset/img/[^/]+\.jpg)": r"benchmark_RELEASE/\1"}
+)
 
+RELEASE = Path("benchmark_RELEASE") / "dataset"
 PUBLISHED = {"train": 1464, "val": 1449, "SBD train": 8498, "SBD val": 2857, "trainaug": 10582}
+
+
+@dataclass(frozen=True)
+class SbdOptions:
+    """Download SBD, convert its labels to palette PNGs, and build VOC's trainaug list."""
+
+    fetch: FetchOptions
+    list: Path | None = None
+    """Use this list of trainaug, not the rule's."""
+    images: bool = False
+    """Unpack SBD's own images as well."""
+    workers: int | None = None
+    """Processes for conversion, all cores by default."""
+
+    def __post_init__(self) -> None:
+        if self.list is not None and not self.list.is_file():
+            raise ConfigError(f"`--list` must name a file that exists, got '{self.list}'.")
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(
+                f"`--workers` must be at least 1, got {self.workers}. Leave it out for all cores."
+            )
 
 
 class Conversion(NamedTuple):
@@ -68,6 +91,30 @@ class Conversion(NamedTuple):
     mat: Path
     image: Path
     png: Path
+
+
+def make(options: SbdOptions) -> int:
+    """Bring the folder to its state, and say what is in it."""
+    out = options.fetch.out
+    splits = _read_voc(out)
+    list_path = out / "ImageSets" / "Segmentation" / "trainaug.txt"
+    with fetching(options.fetch, [ARCHIVE]) as fetcher:
+        for folder in ("SegmentationClassAug", "ImageSets/Segmentation"):
+            for path in (out / folder).glob(".*.part"):
+                path.unlink()  # what a killed run was writing
+        if options.images:
+            fetcher.ensure([WITH_IMAGES], _check_with_images)
+        if options.list is not None or not _is_complete(out, list_path):
+            _make_trainaug(fetcher, options, splits, list_path)
+    ids = read_ids(list_path, "")
+    _refuse_leak(ids, splits["val"], list_path)
+    own = len(set(ids) & set(splits["train"]))
+    labels = len(list((out / "SegmentationClassAug").glob("*.png")))
+    print(
+        f"trainaug in '{out}': {len(ids):,} images (VOC train {own:,}, SBD {len(ids) - own:,}), "
+        f"none of val; {labels:,} labels in SegmentationClassAug."
+    )
+    return 0
 
 
 def trainaug_ids(train: list[str], sbd: list[str], val: list[str]) -> list[str]:
@@ -82,14 +129,6 @@ def convert(task: Conversion) -> None:
         LabelError: a value is no class of VOC, or the size is not the image's.
         ImageError: the file is no label of SBD.
     """
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from parsenet.data.matlab import read_segmentation
-    from parsenet.taxonomy import VOC2012
-
     label = read_segmentation(task.mat)
     if label.dtype != np.uint8 or label.max(initial=0) >= VOC2012.num_classes:
         raise LabelError(
@@ -97,11 +136,11 @@ def convert(task: Conversion) -> None:
             "Unpack SBD again."
         )
     with Image.open(task.image) as image:
-        size = image.size
-    if label.shape != size[::-1]:
+        width, height = image.size
+    if label.shape != (height, width):
         raise LabelError(
-            f"'{task.mat}' must be as large as its image '{task.image}' ({size[1]} x "
-            f"{size[0]}), got {label.shape[0]} x {label.shape[1]}. Unpack VOC 2012 again."
+            f"'{task.mat}' must be as large as its image '{task.image}' ({height} x {width}), got "
+            f"{label.shape[0]} x {label.shape[1]}. Unpack VOC 2012 again."
         )
     png = Image.fromarray(label)
     png.putpalette(VOC2012.pillow_palette())
@@ -110,107 +149,81 @@ def convert(task: Conversion) -> None:
     write_bytes_atomically(task.png, buffer.getvalue())
 
 
-def copy_label(task: tuple[Path, Path]) -> None:
-    """Copy one of VOC's own labels."""
-    write_bytes_atomically(task[1], task[0].read_bytes())
+def check(out: Path) -> None:
+    """Raise an error that tells what is missing of SBD's labels."""
+    require_all(out / RELEASE / "cls", [f"{name}.mat" for name in _sbd_ids(out)])
 
 
-def make(job: Job, given: argparse.Namespace) -> str:
-    """Bring the folder to its state, and say what is in it."""
-    if given.list is not None and not given.list.is_file():
-        raise DataNotFoundError(f"`--list` must name a file that exists, got '{given.list}'.")
-    splits = _read_voc(job.out)
-    for folder in ("SegmentationClassAug", "ImageSets/Segmentation"):
-        remove_leftovers(job.out / folder)
-    list_path = job.out / "ImageSets" / "Segmentation" / "trainaug.txt"
-    if given.images:
-        job.ensure("SBD", [Source(ARCHIVE, PICK_WITH_IMAGES)], _check_with_images)
-    if given.list is not None or not _is_complete(job.out, list_path):
-        _make_trainaug(job, splits, given.list, list_path)
-    ids = read_ids(list_path)
-    _refuse_leak(ids, splits["val"], list_path)
-    return _tell(job.out, ids, splits)
-
-
-def _make_trainaug(
-    job: Job, splits: dict[str, list[str]], listed: Path | None, list_path: Path
-) -> None:
-    """Write the labels, and the list last: it says that they are there."""
-    job.ensure("SBD", [Source(ARCHIVE, PICK)], check)
-    ids = _choose_ids(job.out, splits, listed)
-    if listed is None and list_path.is_file() and set(read_ids(list_path)) != set(ids):
-        raise FetchError(
-            f"'{list_path}' must be the list of {len(ids):,} names that this tool makes, got "
-            f"another of {len(read_ids(list_path)):,}. Pass it with `--list` to use it, or move it "
-            "away."
-        )
-    aug_dir = job.out / "SegmentationClassAug"
-    _write_labels(job, aug_dir, splits)
-    problem = find_missing(aug_dir, [f"{name}.png" for name in ids])
-    if problem is not None:
-        raise FetchError(
-            f"Every image of trainaug must have a label, got a list of which {problem}. Check "
-            "`--list`."
-        )
-    if read_ids(list_path) != ids:
-        write_bytes_atomically(list_path, "".join(f"{name}\n" for name in ids).encode())
-
-
-def check(out: Path) -> str | None:
-    """Tell what is missing of SBD's labels, or None."""
-    lists = _read_sbd(out)
-    ids = sorted(set().union(*lists.values()))
-    return find_empty(lists) or find_missing(out / RELEASE / "cls", [f"{name}.mat" for name in ids])
-
-
-def _check_with_images(out: Path) -> str | None:
-    ids = sorted(set().union(*_read_sbd(out).values()))
-    return check(out) or find_missing(out / RELEASE / "img", [f"{name}.jpg" for name in ids])
+def _check_with_images(out: Path) -> None:
+    check(out)
+    require_all(out / RELEASE / "img", [f"{name}.jpg" for name in _sbd_ids(out)])
 
 
 def _read_voc(out: Path) -> dict[str, list[str]]:
     folder = out / "ImageSets" / "Segmentation"
-    splits = {split: read_ids(folder / f"{split}.txt") for split in ("train", "val")}
-    problem = find_empty(splits)
-    if problem is not None or not (out / "JPEGImages").is_dir():
-        raise DataNotFoundError(
-            f"`--out` must be the folder of VOC 2012, with 'JPEGImages' and "
-            f"'ImageSets/Segmentation', got '{out}'. Run `python data_tools/voc.py --out {out}` "
-            "first."
-        )
-    return splits
+    missing = (
+        "`--out` must be the folder of VOC 2012, with 'JPEGImages' and 'ImageSets/Segmentation', "
+        f"got '{out}'. Run `python data_tools/voc.py --out {out}` first."
+    )
+    if not (out / "JPEGImages").is_dir():
+        raise DataNotFoundError(missing)
+    return {split: read_ids(folder / f"{split}.txt", missing) for split in ("train", "val")}
 
 
-def _read_sbd(out: Path) -> dict[str, list[str]]:
-    return {f"SBD {name}": read_ids(out / RELEASE / f"{name}.txt") for name in ("train", "val")}
+def _read_sbd(out: Path) -> tuple[list[str], list[str]]:
+    """Read SBD's own lists of training and validation."""
+    paths = (out / RELEASE / "train.txt", out / RELEASE / "val.txt")
+    train, val = (read_ids(path, f"'{path}' must be a list, got none.") for path in paths)
+    return train, val
+
+
+def _sbd_ids(out: Path) -> set[str]:
+    return set().union(*_read_sbd(out))
 
 
 def _is_complete(out: Path, list_path: Path) -> bool:
-    ids = read_ids(list_path)
-    return (
-        bool(ids)
-        and find_missing(out / "SegmentationClassAug", [f"{name}.png" for name in ids]) is None
-        and find_missing(out / "JPEGImages", [f"{name}.jpg" for name in ids]) is None
-    )
+    with contextlib.suppress(DataNotFoundError):
+        ids = read_ids(list_path, "")
+        require_all(out / "SegmentationClassAug", [f"{name}.png" for name in ids])
+        require_all(out / "JPEGImages", [f"{name}.jpg" for name in ids])
+        return True
+    return False
+
+
+def _make_trainaug(
+    fetcher: Fetcher, options: SbdOptions, splits: dict[str, list[str]], list_path: Path
+) -> None:
+    """Write the labels, and the list last: it says that they are there."""
+    out = options.fetch.out
+    fetcher.ensure([ARCHIVE], check)
+    ids = _choose_ids(out, splits, options.list)
+    before = read_ids(list_path, "") if list_path.is_file() else None
+    if options.list is None and before is not None and set(before) != set(ids):
+        raise FetchError(
+            f"'{list_path}' must be the list of {len(ids):,} names that this tool makes, got "
+            f"another of {len(before):,}. Pass it with `--list` to use it, or move it away."
+        )
+    _write_labels(out, splits, options.workers or os.cpu_count() or 1)
+    try:
+        require_all(out / "SegmentationClassAug", [f"{name}.png" for name in ids])
+    except DataNotFoundError as error:
+        raise FetchError(f"Every image of `--list` must have a label. {error}") from None
+    if before != ids:
+        write_bytes_atomically(list_path, "".join(f"{name}\n" for name in ids).encode())
 
 
 def _choose_ids(out: Path, splits: dict[str, list[str]], listed: Path | None) -> list[str]:
     """Build the list, or take the user's; every image of it must be there."""
-    sbd = _read_sbd(out)
+    train, val = _read_sbd(out)
     if listed is None:
-        ids = trainaug_ids(splits["train"], sbd["SBD train"] + sbd["SBD val"], splits["val"])
+        ids = trainaug_ids(splits["train"], train + val, splits["val"])
     else:
-        ids = read_ids(listed)
+        ids = read_ids(listed, "")
         _refuse_leak(ids, splits["val"], listed)
-    problem = find_missing(out / "JPEGImages", [f"{name}.jpg" for name in ids])
-    if problem is not None:
-        raise DataNotFoundError(
-            f"VOC 2012 must have every image of trainaug, got a folder in which {problem}. Run "
-            f"`python data_tools/voc.py --out {out}` again."
-        )
-    note_counts(
-        {name: len(found) for name, found in {**splits, **sbd, "trainaug": ids}.items()}, PUBLISHED
-    )
+    remedy = f"Run `python data_tools/voc.py --out {out}` again."
+    require_all(out / "JPEGImages", [f"{name}.jpg" for name in ids], remedy)
+    lists = {**splits, "SBD train": train, "SBD val": val, "trainaug": ids}
+    note_counts({name: len(found) for name, found in lists.items()}, PUBLISHED)
     return ids
 
 
@@ -223,47 +236,56 @@ def _refuse_leak(ids: list[str], val: list[str], path: Path) -> None:
         )
 
 
-def _write_labels(job: Job, aug_dir: Path, splits: dict[str, list[str]]) -> None:
+def _write_labels(out: Path, splits: dict[str, list[str]], num_workers: int) -> None:
     """Write what is not there yet of VOC's labels and, where VOC has none, of SBD's."""
+    aug_dir = out / "SegmentationClassAug"
     aug_dir.mkdir(exist_ok=True)
-    there = {path.name for path in aug_dir.iterdir()}
-    own = [f"{name}.png" for split in splits.values() for name in split]
-    copies = [(job.out / "SegmentationClass" / name, aug_dir / name) for name in own]
-    run_all(
-        copy_label,
-        [task for task in copies if task[1].name not in there],
-        1,
-        "Copying VOC's labels",
-    )
-    taken = there | set(own)
-    sbd = sorted(set().union(*_read_sbd(job.out).values()))
+    there = {path.stem for path in aug_dir.iterdir()}
+    own = {name for split in splits.values() for name in split}
+    for name in sorted(own - there):
+        data = (out / "SegmentationClass" / f"{name}.png").read_bytes()
+        write_bytes_atomically(aug_dir / f"{name}.png", data)
     tasks = [
         Conversion(
-            job.out / RELEASE / "cls" / f"{name}.mat",
-            job.out / "JPEGImages" / f"{name}.jpg",
+            out / RELEASE / "cls" / f"{name}.mat",
+            out / "JPEGImages" / f"{name}.jpg",
             aug_dir / f"{name}.png",
         )
-        for name in sbd
-        if f"{name}.png" not in taken
+        for name in sorted(_sbd_ids(out) - there - own)
     ]
-    run_all(convert, tasks, job.num_workers, "Converting SBD's labels")
+    console = Console(stderr=True)
+    done, quiet = _convert_all(tasks, num_workers), not console.is_terminal
+    for _ in track(done, "Converting SBD's labels", len(tasks), console=console, disable=quiet):
+        pass
 
 
-def _tell(out: Path, ids: list[str], splits: dict[str, list[str]]) -> str:
-    own = len(set(ids) & set(splits["train"]))
-    labels = sum(1 for path in (out / "SegmentationClassAug").iterdir() if path.suffix == ".png")
-    return (
-        f"trainaug in '{out}': {len(ids):,} images (VOC train {own:,}, SBD {len(ids) - own:,}), "
-        f"none of val; {labels:,} labels in SegmentationClassAug."
-    )
+def _convert_all(tasks: Sequence[Conversion], num_workers: int) -> Iterator[None]:
+    if num_workers == 1 or len(tasks) < 64:  # starting processes would take longer than the work
+        yield from map(convert, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(num_workers, context, _end_with_parent)
+    try:
+        yield from pool.map(convert, tasks, chunksize=16)
+    except BrokenProcessPool:
+        raise FetchError(
+            "Every process must live to its end, got one that was killed; memory may have run "
+            "out. Run the same command again with `--workers 1`: it goes on from here."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Leave Ctrl-C to the main process, and end when it is gone, even killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the tool; return its exit code."""
-    parser = build_parser("sbd.py", __doc__ or "", [ARCHIVE])
-    parser.add_argument("--list", type=Path, help="use this list of trainaug, not the rule's")
-    parser.add_argument("--images", action="store_true", help="unpack SBD's own images as well")
-    return run_tool(parser, [ARCHIVE], make, words)
+    """Run the script; return its exit code."""
+    return run_script("data_tools/sbd.py", make, words)
 
 
 if __name__ == "__main__":

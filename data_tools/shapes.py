@@ -6,17 +6,29 @@ prints, when right, `shapes: train 400, val 100 images with masks, taxonomy.yaml
 what `dataset: folder` reads: `images/{split}/*.png`, `labels/{split}/{stem}.png`, `taxonomy.yaml`.
 """
 
-import argparse
 import io
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from PIL import Image
 
+from parsenet.cli import run_script
 from parsenet.data.shapes import Shapes
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.writers import write_label
 from parsenet.taxonomy import SHAPES
+
+
+@dataclass(frozen=True)
+class ShapesOptions:
+    """Write the synthetic shapes to disk as a plain folder of images and palette masks."""
+
+    out: Path
+    """Folder to write to."""
+    count: int | None = None
+    """Images per split, all by default."""
 
 
 def write_shapes(out: Path, count: int | None = None) -> dict[str, int]:
@@ -47,18 +59,13 @@ def write_shapes(out: Path, count: int | None = None) -> dict[str, int]:
     return counts
 
 
-def main() -> None:
-    """Read the command line and write."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").partition("\n")[0], allow_abbrev=False
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--count", type=int, help="images per split (default: all)")
-    given = parser.parse_args()
-    counts = write_shapes(given.out, given.count)
+def make(options: ShapesOptions) -> int:
+    """Write, and say what was written."""
+    counts = write_shapes(options.out, options.count)
     listed = ", ".join(f"{split} {count}" for split, count in counts.items())
-    print(f"{given.out}: {listed} images with masks, taxonomy.yaml")
+    print(f"{options.out}: {listed} images with masks, taxonomy.yaml")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script("data_tools/shapes.py", make))

@@ -13,6 +13,7 @@ import threading
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,9 +81,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(f"parsenet {__version__}")
         return 0
+    return _answered(partial(_run, words))
+
+
+def run_script(
+    script: str, function: Callable[[Any], int], words: Sequence[str] | None = None
+) -> int:
+    """Run a function of options as a command is run, for the scripts in `data_tools/`.
+
+    Args:
+        script: its path, for messages.
+        function: takes `options`, a frozen dataclass named by its annotation.
+        words: the words after the script; None for the process's own.
+
+    Returns:
+        the exit code, as that of `main`.
+    """
+    from parsenet.options import parse_options
+
+    def run() -> int:
+        kind = typing.get_type_hints(function)["options"]
+        options = parse_options(kind, sys.argv[1:] if words is None else words, f"python {script}")
+        with _heeding_termination():
+            return function(options)
+
+    return _answered(run)
+
+
+def _answered(run: Callable[[], int]) -> int:
+    """Turn what ends a command into a sentence and an exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        return _run(words)
+        return run()
     except ParseNetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -93,8 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if path.suffix == ".part":  # the name that a file has while it is written
             path = path.parent
         where = f"'{path}'" if error.filename else "A file"
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        way_out = "Make room and run it again" if is_full else "Choose another place"
         print(
-            f"error: {where} cannot be read or written ({error.strerror}). Choose another place.",
+            f"error: {where} cannot be read or written ({error.strerror}). {way_out}.",
             file=sys.stderr,
         )
         return 2

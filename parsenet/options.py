@@ -52,7 +52,7 @@ def parse_options(options: type[T], words: Sequence[str], command: str, epilog: 
     Args:
         options: frozen dataclass.
         words: those behind the command.
-        command: its name, for messages and help.
+        command: its name, for messages and help; a script's begins with `python`.
         epilog: text below the help.
 
     Raises:
@@ -77,7 +77,7 @@ def parse_options(options: type[T], words: Sequence[str], command: str, epilog: 
         raise TypeError(f"`options` must be a dataclass, got {options}.")
     overrides, words = _split_overrides(options, [_underscored(word) for word in words])
     parser = ArgumentParser(
-        prog=f"parsenet {command}",
+        prog=_program(command),
         description=" ".join((options.__doc__ or "").split("\n\n")[0].split()),
         epilog=epilog,
         formatter_class=_Help,
@@ -156,11 +156,16 @@ def explain(message: str, command: str, options: Iterable[str]) -> str:
         return " ".join(message.split())
     option = (unknown[1] or f"--{unknown[2]}").split("=")[0]
     if not option.startswith("-"):
-        return f"`{command}` takes no '{option}'. `parsenet {command} --help` lists what it takes."
+        return f"`{command}` takes no '{option}'. `{_program(command)} --help` lists what it takes."
     closest = suggest(option, options)
     if closest.startswith("Known"):  # a few hundred of them
-        closest = f"`parsenet {command} --help` lists them."
+        closest = f"`{_program(command)} --help` lists them."
     return f"`{command}` has no option `{option}`. {closest}"
+
+
+def _program(command: str) -> str:
+    """Return what is typed to run a command; scripts are no commands of `parsenet`."""
+    return command if command.startswith("python ") else f"parsenet {command}"
 
 
 _KINDS = {"float": "a number", "int": "a whole number", "Path": "a path", "str": "a text"}
@@ -171,7 +176,7 @@ def _explain_value(message: str, command: str, options: Iterable[str]) -> str:
     message = " ".join(message.split())
     if missing := re.search(r"arguments are required: (.*)", message):
         names = " and ".join(f"`{name}`" for name in missing[1].split(", "))
-        return f"`{command}` needs {names}, got nothing. `parsenet {command} --help` tells more."
+        return f"`{command}` needs {names}, got nothing. `{_program(command)} --help` tells more."
     wrong = re.search(r'key "(\w+)": .*?Expected a (\S.*?)\. Got value: (.*)', message)
     wrong = wrong or re.search(
         r'key "(\w+)": .*?Expected a (.*?) (?:- |Given).*Given value: (.*)', message
@@ -251,7 +256,8 @@ def _add_fields(parser: ArgumentParser, options: type) -> None:
             settings["required"] = True
         elif hint is not bool:
             settings["default"] = field.default
-        parser.add_argument(f"--{field.name}", **settings)
+        # Words of Python, such as `from`, are fields with an underscore behind them.
+        parser.add_argument(f"--{field.name.rstrip('_')}", dest=field.name, **settings)
 
 
 def _item(hint: Any) -> Any:  # noqa: ANN401 - a type, or what stands for one

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from parsenet.archives import Member, is_junk, read_members, safe_name
 from parsenet.data.lists import find_base, read_ids, require_files
 from parsenet.data.reading import read_size
 from parsenet.errors import ConfigError, FetchError
-from parsenet.fetch.members import Member, read_members
-from parsenet.fetch.names import is_junk, safe_name
 from parsenet.files import write_bytes_atomically
 from parsenet.taxonomy import VOC2012, Taxonomy
 from parsenet.taxonomy.colours import voc_colour_map

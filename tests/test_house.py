@@ -24,6 +24,7 @@ RANKS = {
     "hardware": 2,
     "config": 3,
     "options": 3,
+    "archives": 2,
     "fetch": 4,
     "models": 4,
     "data": 4,
@@ -245,7 +246,7 @@ def test_help_leaves_torch_alone():
 
 
 def test_light_modules_leave_torch_alone():
-    modules = ("errors", "taxonomy", "config", "fetch.tool", "reports.tables", "evaluation.folders")
+    modules = ("errors", "taxonomy", "config", "fetch", "reports.tables", "evaluation.folders")
     code = (
         "import sys, importlib\n"
         f"for name in ('parsenet', *('parsenet.' + n for n in {modules})):\n"

@@ -13,10 +13,10 @@ from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.labels import LabelMap
+from parsenet.data.lists import read_ids
 from parsenet.data.reading import is_image, read_image, read_index_label, read_mask
 from parsenet.doctor.splits import Pair, Reading, Split
 from parsenet.errors import ConfigError, ParseNetError
-from parsenet.fetch.layout import read_ids
 from parsenet.files import natural_key
 from parsenet.taxonomy import VOC2012, LabelSet, Taxonomy, label_set_from, voc_colour_map
 
@@ -153,7 +153,7 @@ def _list_voc(config: DataConfig, split: str) -> _Files | None:
             folder = "SegmentationClassAug" if split == "trainaug" else "SegmentationClass"
             files = [
                 (name, base / "JPEGImages" / f"{name}.jpg", base / folder / f"{name}.png")
-                for name in read_ids(path)
+                for name in read_ids(path, "")
             ]
             images = {path.stem for path in (base / "JPEGImages").glob("*.jpg")}
             labels = _images((base / folder).glob("*.png"))

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from rich.console import Console
+from rich.progress import Progress
+
 from parsenet.doctor.examine import Examined, ImageFacts, LabelFacts, examine
 from parsenet.doctor.splits import Split
-from parsenet.fetch.bars import items_bar
 
 _WAITING = 4
 """Samples in hand per worker: enough that none waits, few enough that memory stays flat."""
@@ -49,7 +51,7 @@ def survey(
     done: dict[int, list[Examined]] = {position: [] for position in range(len(splits))}
     places = [position for position, split in enumerate(splits) for _ in split.pairs]
     found = _examine_all(keys, fast, threads)
-    with items_bar(progress) as bar:
+    with Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar:
         tracked = bar.track(found, total=len(keys), description="Reading")
         for place, examined in zip(places, tracked, strict=True):
             done[place].append(examined)

@@ -14,12 +14,13 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, UInt8
+from rich.console import Console
+from rich.progress import Progress
 
 from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image, read_mask
 from parsenet.errors import DataNotFoundError, LabelError, ParseNetError
 from parsenet.evaluation.record import Evaluation
-from parsenet.fetch.bars import items_bar
 from parsenet.metrics.counting import count, outside
 from parsenet.metrics.per_image import ImageCounts
 from parsenet.taxonomy import Taxonomy
@@ -142,7 +143,10 @@ def _map(
 ) -> Iterator[ImageCounts | str]:
     """Yield the counts of every pair, or the sentence that says what is wrong with it."""
     # Threads: decoding a PNG lets go of the interpreter lock.
-    with items_bar(progress) as bar, ThreadPoolExecutor(workers) as pool:
+    with (
+        Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         try:
             done = pool.map(lambda pair: _count(pair, taxonomy), pairs)
             yield from bar.track(done, total=len(pairs), description="Scoring")

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
 from parsenet.errors import ExportError
 from parsenet.export.images import Pixels, resize
-from parsenet.fetch.bars import items_bar
 from parsenet.inference.segmenter import Box, Segmenter
 
 LEAST_SHARE = 0.9999
@@ -56,7 +57,7 @@ def compare(reference: Segmenter, exported: Segmenter, images: Sequence[Pixels])
     """
     cases = list(_cases(images))
     found = []
-    with items_bar() as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         for what, batches in bar.track(cases, description="Checking"):
             found.append(_compare(what, reference, exported, batches, None))
         if reference.has_context:

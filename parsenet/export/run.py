@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
 from parsenet.data.reading import read_image, read_mask
@@ -24,7 +26,6 @@ from parsenet.export.formats import SUFFIXES, save_onnx, save_program
 from parsenet.export.graph import describe_interface, trace
 from parsenet.export.images import Pixels, draw_images, find_in, find_labelled, read_small
 from parsenet.export.int8 import quantize
-from parsenet.fetch.bars import items_bar
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.exported import Interface
 from parsenet.inference.predictor import LOADERS, Predictor
@@ -189,7 +190,7 @@ def _calibration(
     """Give the images to measure activations on, as the file takes them."""
     assert config.calibrate is not None
     paths = find_in(config.calibrate, "calibrate", _NUM_CALIBRATED)
-    with items_bar() as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         for path in bar.track(paths, description="Calibrating"):
             image = torch.from_numpy(np.ascontiguousarray(read_small(path)))[None]
             if not interface.preprocess_inside:
@@ -244,7 +245,7 @@ def _score_both(reference: Segmenter, exported: Segmenter, pairs: list[Pair]) ->
     predictors = {"checkpoint": reference, "file": exported}
     size = (taxonomy.num_classes, taxonomy.num_classes)
     counts = {name: np.zeros(size, np.int64) for name in predictors}
-    with items_bar() as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         for pair in bar.track(pairs, description="Scoring"):
             image, truth = read_image(pair.prediction), read_mask(pair.label, taxonomy)
             for name, segmenter in predictors.items():

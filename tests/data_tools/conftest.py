@@ -21,6 +21,6 @@ def publish(server):
         for path in paths:
             server.serve(path.name, path.read_bytes())
         hashes = [f"{path.name}={hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
-        return ["--mirror", server.url, "--only-mirrors", "--sha256", *hashes]
+        return ["--mirror", server.url, "--only-mirrors", "--sha256", ",".join(hashes)]
 
     return put_up

@@ -1,11 +1,9 @@
 """A tool that is killed anywhere leaves a folder that the next run completes."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -73,99 +71,37 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("place", "count"),
+    ("tool", "place", "count"),
     [
-        ("parsenet.fetch.download:_read", 4),
-        ("parsenet.fetch.unpack:_write", 30),
-        ("pathlib/Path:replace", 8),
-        slow("parsenet.fetch.download:_read", 1),
-        slow("parsenet.fetch.part/Part:finish", 1),
-        slow("parsenet.fetch.unpack:_write", 1),
-        slow("parsenet.fetch.record/Record:note_folder", 2),
-        slow("parsenet.fetch.place:write_bytes_atomically", 1),
-        slow("parsenet.fetch.place/Placement:move", 1),
-        slow("pathlib/Path:replace", 7),
-        slow("pathlib/Path:replace", 9),
-        slow("shutil:rmtree", 2),
-        slow("parsenet.fetch.job/Job:finish", 1),
+        ("voc", "rich.progress/Progress:advance", 4),
+        ("sbd", "data_tools.sbd:convert", 3),
+        slow("voc", "rich.progress/Progress:advance", 1),
+        slow("voc", "pooch.core:hash_matches", 1),
+        slow("voc", "shutil:move", 1),
+        *(slow("voc", "parsenet.archives:is_junk", count) for count in (1, 30)),
+        slow("voc", "parsenet.fetch:write_bytes_atomically", 1),
+        *(slow("voc", "pathlib/Path:replace", count) for count in range(1, 7)),
+        slow("voc", "pathlib/Path:unlink", 1),
+        *(slow("voc", "shutil:rmtree", count) for count in (1, 2)),
+        *(slow("sbd", "data_tools.sbd:write_bytes_atomically", count) for count in (2, 20)),
+        slow("sbd", "data_tools.sbd:require_all", 3),
+        slow("sbd", "pathlib/Path:replace", 9),
     ],
 )
-def test_killed_voc_is_completed(tmp_path, site, publish, server, place, count):
-    out = tmp_path / "out"
-    words = ["--out", str(out), *publish(site / voc.ARCHIVE.name)]
-    run_and_kill("data_tools.voc", place, count, words)
+def test_killed_tool_is_completed(tmp_path, site, publish, server, tool, place, count):
+    module, out = {"voc": voc, "sbd": sbd}[tool], tmp_path / "out"
+    if tool == "sbd":
+        shutil.copytree(site / "voc", out)
+    words = ["--out", str(out), *publish(site / module.ARCHIVE.name)]
+    run_and_kill(f"data_tools.{tool}", place, count, words)
+    asked = len(server.requests)
 
-    code = voc.main(words)
-
-    assert code == 0
-    assert read_tree(out) == read_tree(site / "voc")
-    assert {path.name for path in (out / ".parsenet").iterdir()} == {"voc.json", "lock"}
-    # Nothing that had come was asked for again; nothing had at the first read.
-    nothing_came = (place, count) == ("parsenet.fetch.download:_read", 1)
-    assert [asked for _, asked in server.requests].count("") == (2 if nothing_came else 1)
-
-
-@pytest.mark.parametrize(
-    ("place", "count"),
-    [
-        ("data_tools.sbd:convert", 3),
-        slow("data_tools.sbd:write_bytes_atomically", 2),
-        slow("data_tools.sbd:write_bytes_atomically", 20),
-        slow("data_tools.sbd:find_missing", 3),
-        slow("pathlib/Path:replace", 9),
-    ],
-)
-def test_killed_sbd_is_completed(tmp_path, site, publish, place, count):
-    out = tmp_path / "out"
-    shutil.copytree(site / "voc", out)
-    words = ["--out", str(out), *publish(site / sbd.ARCHIVE.name)]
-    run_and_kill("data_tools.sbd", place, count, words)
-
-    code = sbd.main(words)
+    code = module.main(words)
 
     assert code == 0
-    assert read_tree(out) == read_tree(site / "sbd")
-
-
-@pytest.mark.slow
-def test_workers_of_a_killed_tool_end(tmp_path):
-    code = (
-        "import sys, time\n"
-        "from parsenet.fetch.convert import run_all\n"
-        "if __name__ == '__main__':\n"
-        "    run_all(time.sleep, [600.0] * 100, 2, 'sleeping')\n"
-    )
-    script = tmp_path / "sleeper.py"
-    script.write_text(code)
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen([sys.executable, str(script)], env=environment)
-    children = wait_for(lambda: children_of(process.pid, "spawn_main"), 2)
-
-    process.kill()
-    process.wait()
-
-    wait_for(lambda: [pid for pid in children if Path(f"/proc/{pid}").exists()], 0)
-
-
-def children_of(parent, word):
-    """List the processes started by another one whose command line has a word in it (Linux)."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (path / "stat").read_text().rpartition(")")[2].split()
-            words = (path / "cmdline").read_text()
-        except OSError:
-            continue
-        if int(status[1]) == parent and word in words:
-            found.append(int(path.name))
-    return found
-
-
-def wait_for(look, number):
-    """Look until that many are seen; a slow machine is given a minute."""
-    for _ in range(600):
-        seen = look()
-        if len(seen) == number:
-            return seen
-        time.sleep(0.1)
-    return pytest.fail(f"saw {seen}, not {number}")
+    assert read_tree(out) == read_tree(site / tool)
+    assert not [path.name for path in out.rglob("*") if path.name.endswith((".part", "unpacked"))]
+    assert {path.name for path in (out / ".parsenet").iterdir()} <= {"record.json", "lock"}
+    # What had come was not asked for again.
+    if place.endswith("advance") and count > 1:
+        assert server.requests[asked][1] >= "bytes=4"

@@ -1,12 +1,13 @@
 import io
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from data_tools import voc
 from data_tools.sbd import Conversion, convert, main, trainaug_ids
 from parsenet.data.voc import VOC2012
 from parsenet.errors import ImageError, LabelError
@@ -18,11 +19,9 @@ AUG_LIST = Path("ImageSets") / "Segmentation" / "trainaug.txt"
 @pytest.fixture
 def out(tmp_path):
     """VOC as `voc.py` leaves it."""
-    files, _ = voc_files()
-    for name, data in files.items():
-        written = voc.PICK(name)
-        if written is not None:
-            path = tmp_path / "out" / written
+    for name, data in voc_files()[0].items():
+        if re.search("JPEGImages|SegmentationClass|ImageSets/Segmentation", name):
+            path = tmp_path / "out" / name.removeprefix("VOCdevkit/VOC2012/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     return tmp_path / "out"
@@ -36,103 +35,56 @@ def words(tmp_path, out, publish):
     return ["--out", str(out), "--workers", "1", *publish(archive)]
 
 
-def last_error(capsys):
-    return capsys.readouterr().err.splitlines()[-1]
-
-
 def test_trainaug_is_train_and_sbd_without_val():
     assert trainaug_ids(["b", "a"], ["c", "a", "v"], ["v", "w"]) == ["a", "b", "c"]
 
 
-def test_trainaug_reads_with_the_right_labels(out, words):
+def test_trainaug_reads_with_the_right_labels(out, words, capsys):
     _, own = voc_files()
     _, sbd = sbd_files()
 
     code = main(words)
 
     dataset = VOC2012(out, "trainaug")
-    assert code == 0
+    assert (code, capsys.readouterr().out) == (
+        0,
+        f"trainaug in '{out}': 6 images (VOC train 3, SBD 3), none of val; 9 labels in "
+        "SegmentationClassAug.\n",
+    )
     assert dataset.ids == sorted(name for name in own if not name.startswith("2009"))
     for index, name in enumerate(dataset.ids):
         label = dataset.read(index).label
         # VOC's own label where it has one, with its border; SBD's where it has none.
         np.testing.assert_array_equal(label, own[name] if name[:4] == "2007" else sbd[name])
+    for name, labels in (("2009_000001", own), ("2011_000000", sbd)):  # val is in DeepLab's lists
+        with Image.open(out / "SegmentationClassAug" / f"{name}.png") as image:
+            assert image.getpalette()[:6] == [0, 0, 0, 128, 0, 0]
+            np.testing.assert_array_equal(np.array(image), labels[name])
 
 
-def test_labels_are_palette_images(out, words):
-    main(words)
-
-    with Image.open(out / "SegmentationClassAug" / "2011_000000.png") as image:
-        assert image.mode == "P"
-        assert image.getpalette()[:6] == [0, 0, 0, 128, 0, 0]
-
-
-def test_val_has_its_labels_for_deeplabs_lists(out, words):
-    _, own = voc_files()
-
-    main(words)
-
-    with Image.open(out / "SegmentationClassAug" / "2009_000001.png") as image:
-        np.testing.assert_array_equal(np.array(image), own["2009_000001"])
-
-
-def test_last_line_counts(out, words, capsys):
-    main(words)
-
-    assert capsys.readouterr().out == (
-        f"trainaug in '{out}': 6 images (VOC train 3, SBD 3), none of val; 9 labels in "
-        "SegmentationClassAug.\n"
-    )
-
-
-def test_images_of_sbd_are_not_unpacked(out, words):
-    main(words)
-
-    assert {path.name for path in (out / "benchmark_RELEASE" / "dataset").iterdir()} == {
-        "cls",
-        "train.txt",
-        "val.txt",
-    }
-
-
-def test_images_of_sbd_are_unpacked_on_demand(out, words, server):
+def test_images_of_sbd_are_unpacked_on_demand_and_a_second_run_writes_nothing(out, words, server):
     main(words)
     files = read_tree(out)
-
     main([*words, "--images"])
-
     added = set(read_tree(out)) - set(files)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix}
+
+    for more in ([], ["--images"]):
+        main([*words, *more])
+
     assert added == {name for name in sbd_files()[0] if "/img/" in name}
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix} == times
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("more", [[], ["--images"]])
-def test_second_run_writes_nothing(out, words, server, more):
-    main([*words, *more])
-    times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-
-    main([*words, *more])
-
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == times
-    assert len(server.requests) == 1
-
-
-def test_release_may_be_deleted_afterwards(out, words, server):
-    import shutil
-
+def test_release_may_be_deleted_afterwards_and_labels_that_lie_there_are_kept(out, words):
+    (out / "SegmentationClassAug").mkdir()
+    (out / "SegmentationClassAug" / "2011_000000.png").write_bytes(b"mine")
     main(words)
     shutil.rmtree(out / "benchmark_RELEASE")
 
     assert main(words) == 0
     assert not (out / "benchmark_RELEASE").exists()
-
-
-def test_labels_that_lie_there_are_kept(out, words):
-    (out / "SegmentationClassAug").mkdir()
-    (out / "SegmentationClassAug" / "2011_000000.png").write_bytes(b"mine")
-
-    main(words)
-
     assert (out / "SegmentationClassAug" / "2011_000000.png").read_bytes() == b"mine"
 
 
@@ -148,66 +100,68 @@ def test_published_list_is_accepted(out, words, tmp_path):
     assert (out / AUG_LIST).read_text() == "2011_000002\n2007_000000\n"
 
 
-def test_list_that_names_a_image_of_val_is_refused(out, words, tmp_path, capsys):
-    listed = tmp_path / "leaky.txt"
-    listed.write_text("2007_000000\n2009_000002\n2009_000001\n")
-
-    code = main([*words, "--list", str(listed)])
-
-    assert code == 2
-    assert last_error(capsys) == (
-        f"error: '{listed}' must name no image of VOC val, got 2, the first is '2009_000001'. "
-        "Take them out: scores on val would be of images seen in training."
-    )
-    assert not (out / AUG_LIST).exists()
+LEAK = (
+    "must name no image of VOC val, got {}, the first is '2009_000001'. Take them out: scores on "
+    "val would be of images seen in training."
+)
 
 
-def test_list_there_that_names_a_image_of_val_is_refused(out, words, capsys):
+@pytest.mark.parametrize(
+    ("names", "is_option", "message"),
+    [
+        ("2007_000000 2009_000002 2009_000001", True, "'LIST' " + LEAK.format(2)),
+        ("2007_000000 2009_000001", False, "'OUT/LIST' must be the list of 6 names that this tool "
+         "makes, got another of 2. Pass it with `--list` to use it, or move it away."),
+        ("2007_000000 2012_999999", True, "'OUT/JPEGImages' must hold the 2 files of its list, got "
+         "1 missing, the first is '2012_999999.jpg'. Run `python data_tools/voc.py --out OUT` "
+         "again."),
+        ("2007_000000 2007_000000", True, "'LIST' must name an image once, got '2007_000000' twice."
+         " Delete one."),
+    ],
+)  # fmt: skip
+def test_list_that_cannot_be_right_is_refused(
+    out, words, tmp_path, capsys, names, is_option, message
+):
+    path = tmp_path / "list.txt" if is_option else out / AUG_LIST
+    path.write_text(names.replace(" ", "\n"))
+
+    code = main([*words, *(["--list", str(path)] if is_option else [])])
+
+    told = capsys.readouterr().err.splitlines()[-1]
+    message = message.replace("OUT/LIST", str(path)).replace("LIST", str(path))
+    assert (code, told) == (2, f"error: {message.replace('OUT', str(out))}")
+    assert path.read_text() == names.replace(" ", "\n")
+
+
+def test_list_there_that_names_an_image_of_val_is_refused(out, words, capsys):
     main(words)
     (out / AUG_LIST).write_text("2007_000000\n2009_000001\n")
 
-    code = main(words)
-
-    assert code == 2
-    assert "must name no image of VOC val, got 1" in last_error(capsys)
-
-
-def test_list_with_an_unknown_image_is_refused(out, words, tmp_path, capsys):
-    listed = tmp_path / "list.txt"
-    listed.write_text("2007_000000\n2012_999999\n")
-
-    code = main([*words, "--list", str(listed)])
-
-    assert code == 2
-    assert last_error(capsys) == (
-        "error: VOC 2012 must have every image of trainaug, got a folder in which 1 of 2 files "
-        f"are missing in '{out / 'JPEGImages'}', the first is '2012_999999.jpg'. Run `python "
-        f"data_tools/voc.py --out {out}` again."
-    )
-
-
-def test_list_of_another_origin_is_not_replaced(out, words, capsys):
-    (out / AUG_LIST).write_text("2007_000000\n2011_000002\n")
-
-    code = main(words)
-
-    assert code == 2
-    assert last_error(capsys) == (
-        f"error: '{out / AUG_LIST}' must be the list of 6 names that this tool makes, got another "
-        "of 2. Pass it with `--list` to use it, or move it away."
-    )
-    assert (out / AUG_LIST).read_text() == "2007_000000\n2011_000002\n"
+    assert main(words) == 2
+    assert LEAK.format(1) in capsys.readouterr().err
 
 
 def test_folder_without_voc_is_refused(tmp_path, capsys):
-    code = main(["--out", str(tmp_path / "empty")])
+    empty = tmp_path / "empty"
 
-    assert code == 2
-    assert last_error(capsys) == (
+    assert main(["--out", str(empty)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
         "error: `--out` must be the folder of VOC 2012, with 'JPEGImages' and "
-        f"'ImageSets/Segmentation', got '{tmp_path / 'empty'}'. Run `python data_tools/voc.py "
-        f"--out {tmp_path / 'empty'}` first."
+        f"'ImageSets/Segmentation', got '{empty}'. Run `python data_tools/voc.py --out {empty}` "
+        "first."
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--list", "gone.txt"], "`--list` must name a file that exists, got 'gone.txt'."),
+        (["--workers", "0"], "`--workers` must be at least 1, got 0. Leave it out for all cores."),
+    ],
+)
+def test_wrong_option_is_refused(capsys, words, message):
+    assert main(["--out", "x", *words]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
 
 
 @pytest.fixture
@@ -217,30 +171,31 @@ def task(tmp_path):
     return Conversion(tmp_path / "a.mat", tmp_path / "a.jpg", tmp_path / "a.png")
 
 
-def test_label_of_another_size_than_its_image_is_refused(task):
-    task.mat.write_bytes(sbd_mat(np.zeros((14, 10), np.uint8)))
-
-    with pytest.raises(LabelError, match=r"\(10 x 14\), got 14 x 10\. Unpack VOC 2012 again\.$"):
-        convert(task)
-
-
-def test_label_with_a_value_that_is_no_class_is_refused(task):
-    task.mat.write_bytes(sbd_mat(np.full((10, 14), 21, np.uint8)))
-
-    with pytest.raises(
-        LabelError, match=r"a\.mat' must hold the classes 0 to 20, got 21 as uint8\. Unpack SBD"
-    ):
-        convert(task)
-
-
 @pytest.mark.parametrize(
-    "data",
-    [b"", b"MATLAB 5.0 MAT-file", mat_bytes({"S": np.zeros(3)}), sbd_mat(np.zeros((10, 14)))[:-40]],
+    ("data", "kind", "message"),
+    [
+        (
+            sbd_mat(np.zeros((14, 10), np.uint8)),
+            LabelError,
+            r"\(10 x 14\), got 14 x 10\. Unpack VOC",
+        ),
+        (
+            sbd_mat(np.full((10, 14), 21, np.uint8)),
+            LabelError,
+            r"0 to 20, got 21 as uint8\. Unpack",
+        ),
+        (b"", ImageError, "must be a whole MATLAB file"),
+        (b"MATLAB 5.0 MAT-file", ImageError, "must be a whole MATLAB file"),
+        (mat_bytes({"S": np.zeros(3)}), ImageError, "must hold .*GTcls"),
+        (sbd_mat(np.zeros((10, 14)))[:-40], ImageError, "must be a whole MATLAB file"),
+    ],
 )
-def test_damaged_label_is_named(task, data):
+def test_label_that_cannot_be_right_is_refused_by_name(task, data, kind, message):
     task.mat.write_bytes(data)
 
-    with pytest.raises(ImageError, match=r"a\.mat' must (be a whole MATLAB file|hold .*GTcls)"):
+    with pytest.raises(
+        kind, match=rf"^'{re.escape(str(task.mat))}' must .*{message.removeprefix('must ')}"
+    ):
         convert(task)
 
     assert not task.png.exists()

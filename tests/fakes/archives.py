@@ -161,7 +161,7 @@ def mat_bytes(variables: dict[str, object]) -> bytes:
     """Write a MATLAB file."""
     buffer = io.BytesIO()
     savemat(buffer, variables, do_compression=True)
-    return buffer.getvalue()
+    return b"MATLAB 5.0 MAT-file".ljust(116) + buffer.getvalue()[116:]  # without the time of day
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:

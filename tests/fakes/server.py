@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         if served is None:
             self.answer(404, {})
         elif served.redirect:
-            self.answer(302, {"Location": served.redirect})
+            self.answer(302, {"Location": served.redirect, "Connection": "close"})
         elif number < len(served.statuses) and served.statuses[number] != 200:
             self.answer(served.statuses[number], served.headers)
         else:
