@@ -51,8 +51,8 @@ COMMANDS = {
     "dialects": Command("dialects:main", "what others would report", "A/metrics.json"),
     "report": Command("report:report", "redraw a run's report", "runs/demo"),
     "ablate": Command("ablate:main", "a grid of experiments", "configs/ablations/shapes.yaml"),
-    "doctor": Command("doctor:main", "find faults in data", "CONFIG_OR_DIR --out check/"),
-    "browse": Command("browse:main", "look at training data", "CONFIG_OR_DIR --out sheets/"),
+    "doctor": Command("data:doctor", "find faults in data", "CONFIG_OR_DIR --out check/"),
+    "browse": Command("data:browse", "look at training data", "CONFIG_OR_DIR --out sheets/"),
     "figures": Command(
         "figures:main", "draw the paper's figures", "scales model.safetensors --data C.yaml"
     ),

@@ -115,7 +115,7 @@ def parse_sections(
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
-    parser = ArgumentParser(exit_on_error=False)
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     for key, kind in sections.items():
         if dataclasses.is_dataclass(kind):
             parser.add_class_arguments(kind, key)

@@ -36,7 +36,7 @@ RANKS = {
     "engine": 6,
     "export": 6,
     "serve": 6,
-    "doctor": 6,
+    "check": 6,
     "submission": 6,
     "lab": 7,
     "figures": 7,

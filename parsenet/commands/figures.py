@@ -129,17 +129,15 @@ def _open_data(
     """Return the data set, its split, and the positions of the images to take."""
     import numpy as np
 
-    from parsenet.commands.doctor import require_folder
+    from parsenet.commands.data import DataChoice, find_data
     from parsenet.data.build import build_dataset
-    from parsenet.doctor.guess import Hints
-    from parsenet.doctor.source import find_source
 
     if given.count is not None and given.count < 1:
         raise ConfigError(f"`--count` must be at least 1, got {given.count}.")
-    config = find_source(given.data, Hints(None, None, None, None, None), overrides).config
+    config, _ = find_data(DataChoice(given.data), overrides)
     split = given.split or config.val_split
     dataset = build_dataset(config, split)
-    require_folder(given.out)
+    given.out.mkdir(parents=True, exist_ok=True)
     number = min(given.count or len(dataset), len(dataset))
     return dataset, split, np.linspace(0, len(dataset) - 1, number).astype(int).tolist()
 
@@ -165,7 +163,6 @@ def _receptive_field(given: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from parsenet.commands.doctor import require_folder
     from parsenet.data.reading import read_image
     from parsenet.figures.fields import fields_of
     from parsenet.figures.networks import open_subject
@@ -183,7 +180,7 @@ def _receptive_field(given: argparse.Namespace) -> int:
         return 0
     if given.out is None:
         raise ConfigError("`--out` must be given with images. Add `--out DIR`.")
-    require_folder(given.out)
+    given.out.mkdir(parents=True, exist_ok=True)
     subject = open_subject(given.model, _start(given), given.device)
     features, seen = given.feature or list(subject.network.trunk.feature_maps), {}
     with Progress(console=Console(stderr=True)) as bar:

@@ -36,6 +36,11 @@ class FolderDataset(PairedDataset):
         layout: where images and masks lie.
         label_set: what the stored values or colours mean.
         transform: changes samples while training.
+        complete: refuse images without a mask; False leaves them out.
+
+    Attributes:
+        lone_images: images without a mask, and where it should be.
+        lone_labels: masks without an image.
 
     Raises:
         ConfigError: a template is wrong, or two images have one name.
@@ -49,6 +54,7 @@ class FolderDataset(PairedDataset):
         layout: FolderConfig,
         label_set: LabelSet,
         transform: Transform | None = None,
+        complete: bool = True,
     ) -> None:
         images = _find_images(root, _fill(layout.images, "images", split=split))
         pairs = [
@@ -59,10 +65,18 @@ class FolderDataset(PairedDataset):
             )
             for path in images
         ]
-        _require_pairs(pairs)
-        labels = [pair.label for pair in pairs]
-        _warn_of_lone_masks(root, _fill(layout.labels, "labels", split=split, stem="*"), labels)
+        self.lone_images = [pair for pair in pairs if not pair.label.is_file()]
+        _require_names(pairs)
+        if complete:
+            _require_masks(pairs, self.lone_images)
+        pattern = _fill(layout.labels, "labels", split=split, stem="*")
+        self.lone_labels = sorted(set(root.glob(pattern)) - {pair.label for pair in pairs})
+        if self.lone_labels:
+            # They do no harm, but often tell of a forgotten file.
+            count, some = len(self.lone_labels), _name_some(self.lone_labels)
+            _LOGGER.warning("%d mask(s) have no image: %s.", count, some)
         self._recoding = label_set.recoding
+        pairs = [pair for pair in pairs if pair.label.is_file()]
         self._set_pairs(pairs, label_set.taxonomy, transform)
 
     def decode(self, path: Path) -> LabelMap:
@@ -70,7 +84,7 @@ class FolderDataset(PairedDataset):
         return read_mask(path, self.taxonomy, self._recoding)
 
 
-def _require_pairs(pairs: list[Pair]) -> None:
+def _require_names(pairs: list[Pair]) -> None:
     ids = [pair.id for pair in pairs]
     if len(set(ids)) < len(ids):
         twice, _ = Counter(ids).most_common(1)[0]
@@ -79,7 +93,9 @@ def _require_pairs(pairs: list[Pair]) -> None:
             f"`folder.images` must find one image per name, got '{both[0]}' and '{both[1]}'. "
             "Narrow the template, for instance to `*.jpg`."
         )
-    lone = [pair for pair in pairs if not pair.label.is_file()]
+
+
+def _require_masks(pairs: list[Pair], lone: list[Pair]) -> None:
     if lone:
         raise DataNotFoundError(
             f"Every image must have a mask, got {len(lone)} of {len(pairs)} without: "
@@ -116,13 +132,6 @@ def _find_images(root: Path, pattern: str) -> list[Path]:
             "split and `folder.images`."
         )
     return found
-
-
-def _warn_of_lone_masks(root: Path, pattern: str, paired: list[Path]) -> None:
-    """Name masks without an image; they do no harm, but often tell of a forgotten file."""
-    lone = sorted(set(root.glob(pattern)) - set(paired))
-    if lone:
-        _LOGGER.warning("%d mask(s) have no image: %s.", len(lone), _name_some(lone))
 
 
 def _name_some(paths: Iterable[Path]) -> str:

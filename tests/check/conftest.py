@@ -2,9 +2,8 @@
 
 import pytest
 
-from parsenet.doctor.diagnosis import diagnose
-from parsenet.doctor.guess import Hints
-from parsenet.doctor.source import find_source
+from parsenet.check.report import diagnose
+from parsenet.commands.data import DataChoice, find_data
 from tests.fakes.healthy import write_healthy
 
 
@@ -18,9 +17,9 @@ def root(tmp_path):
 def look():
     """Diagnose a folder."""
 
-    def diagnose_folder(folder, fast=False, hints=Hints(), overrides=()):  # noqa: B008
-        source = find_source(folder, hints, overrides)
-        return diagnose(source, fast, workers=2, progress=False)
+    def diagnose_folder(folder, fast=False, overrides=(), **words):
+        choice = DataChoice(folder, taxonomy="taxonomy.yaml", **words)
+        return diagnose(find_data(choice, overrides)[0], fast, workers=2, progress=False)
 
     return diagnose_folder
 

@@ -1,0 +1,202 @@
+"""Checks of files and labels: missing, broken, of wrong size; values, void and classes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from parsenet.check.findings import Case, Finding, find, number
+from parsenet.check.survey import LabelFacts, Survey
+from parsenet.data.folder import FolderDataset
+from parsenet.taxonomy import Taxonomy
+
+HIGH_VOID = 0.5
+"""Share of void in all pixels that deserves a look."""
+
+MOSTLY_VOID = 0.9
+"""Share of void in one label."""
+
+FEW_IMAGES = 10
+"""Training images of a class below which it is hardly learnt."""
+
+_SMEARED = 40
+"""Unknown values in one label from which on they come from blending, not from classes."""
+
+_SHOWN_VALUES = 6
+
+
+def check_files(split: Survey) -> Iterator[Finding]:
+    """Yield what is wrong with the files of a split."""
+    cases: dict[str, list[Case]] = {}
+    if split.dataset is None:
+        cases["split-refused"] = [Case(split.name, split.refusal)]
+    if isinstance(split.dataset, FolderDataset):  # others refuse a split with files alone
+        cases["image-without-label"] = [
+            Case(str(pair.image), f"expected '{pair.label}'") for pair in split.dataset.lone_images
+        ]
+        cases["label-without-image"] = [Case(str(path)) for path in split.dataset.lone_labels]
+    cases["unreadable-image"] = [
+        split.image_case(index, image.error)
+        for index, image in enumerate(split.images)
+        if image.error
+    ]
+    cases["unreadable-label"] = split.label_cases(lambda label: label.code == "unreadable-label")
+    cases["refused-label"] = split.label_cases(lambda label: label.code == "refused-label")
+    cases["size-mismatch"] = [
+        split.label_case(index, detail)
+        for index, (image, label) in enumerate(zip(split.images, split.labels, strict=True))
+        if image.size and label.size and (detail := _compare_sizes(image.size, label.size))
+    ]
+    for code, found in cases.items():
+        if found:
+            yield find(code, found, split=split.name)
+
+
+def _compare_sizes(image: tuple[int, int], label: tuple[int, int]) -> str:
+    """Tell how two sizes differ; '' for not at all."""
+    (height, width), (rows, columns) = image, label
+    sizes = f"image {height} x {width}, label {rows} x {columns} (height x width)"
+    if image == label:
+        return ""
+    if image == (columns, rows):
+        return f"{sizes}: one of them lies on its side"
+    if rows * width == columns * height:
+        return f"{sizes}: the same shape at {rows / height:.3g} of the scale"
+    return sizes
+
+
+def check_labels(splits: Sequence[Survey]) -> Iterator[Finding]:
+    """Yield what is wrong with the labels of all splits; the first split is for training."""
+    whole = list(_check_whole(splits, splits[0].taxonomy))
+    yield from whole
+    hint = f" See also `{whole[0].code}`." if whole else ""
+    for split in splits:
+        yield from _check_range(split, hint)
+        yield from _check_void(split)
+    yield from _check_classes(splits)
+
+
+def _check_whole(splits: Sequence[Survey], taxonomy: Taxonomy) -> Iterator[Finding]:
+    """Look at all values of all splits: how they lie tells how labels were made."""
+    values = sum((split.values for split in splits), Counter[int]())
+    found = sorted(value for value in values if value != taxonomy.void)
+    if set(values) == {0, 255} and taxonomy.void == 255:
+        second = taxonomy.names[1] if taxonomy.num_classes > 1 else "object"
+        yield find("binary-255", share=100 * values[255] / values.total(), second=second)
+    elif found and found[-1] == taxonomy.num_classes:
+        yield _shifted(values, found[0], taxonomy.num_classes)
+
+
+def _shifted(values: Counter[int], low: int, top: int) -> Finding:
+    zeros = ""
+    if low > 0:
+        fix = "Classes are counted from 1: set `reduce_zero_label: true` in the taxonomy file."
+    else:
+        zeros = f", {100 * values[0] / values.total():.1f} % are 0"
+        fix = (
+            "If 0 is background that shall not count, set `reduce_zero_label: true` in the "
+            "taxonomy file (0 becomes void, the others move down by one); if it shall be a class, "
+            f"put `background` before the other names; if {top} is void, set `ignore: [{top}]`."
+        )
+    share = 100 * values[top] / values.total()
+    return find("shifted-labels", low=low, top=top, last=top - 1, share=share, zeros=zeros, fix=fix)
+
+
+def _check_range(split: Survey, hint: str) -> Iterator[Finding]:
+    wrong = {
+        index: sum(label.counts[value] for value in label.wrong)
+        for index, label in enumerate(split.labels)
+        if label.wrong
+    }
+    if not wrong:
+        return
+    files = Counter(value for label in split.labels for value in label.wrong)
+    listed = [f"{x} ({number(count, 'file')})" for x, count in files.most_common(_SHOWN_VALUES)]
+    more = f" and {len(files) - _SHOWN_VALUES} more" if len(files) > _SHOWN_VALUES else ""
+    worst_first = sorted(wrong, key=lambda index: -wrong[index])
+    yield find(
+        "value-out-of-range",
+        [split.label_case(index, _places(split.labels[index])) for index in worst_first],
+        split=split.name,
+        void=split.taxonomy.void,
+        listed=", ".join(listed) + more,
+        fix=_range_fix(split, files) + hint,
+    )
+
+
+def _range_fix(split: Survey, files: Counter[int]) -> str:
+    if any(len(label.wrong) > _SMEARED for label in split.labels):
+        return (
+            "So many values come from blending: masks that were resized with interpolation, drawn "
+            "with soft edges or saved as JPEG, or images in the place of labels. Export them "
+            "again from the annotations."
+        )
+    names, values = split.taxonomy.names, sorted(split.values)
+    step = math.gcd(*values)
+    if step > 1 and values[-1] < step * len(names):
+        listed = ", ".join(f"{{name: {names[x // step]}, from: {x}}}" for x in values)
+        return (
+            f"All values are multiples of {step}, as if stretched for viewing: say so in the "
+            f"taxonomy file, `classes: [{listed}]`."
+        )
+    first = files.most_common(1)[0][0]
+    return (
+        f"Correct the files, or say in the taxonomy file what the values stand for: a class "
+        f"(`{{name: NAME, from: {first}}}` in `classes`) or void (`ignore: [{first}]`)."
+    )
+
+
+def _places(label: LabelFacts) -> str:
+    """Name the wrong values of a label, each with its first pixel."""
+    worst = sorted(label.wrong, key=lambda value: -label.counts[value])
+    parts = [
+        f"{value} at row {label.wrong[value][0]}, column {label.wrong[value][1]} "
+        f"({number(label.counts[value], 'pixel')})"
+        for value in worst[:_SHOWN_VALUES]
+    ]
+    more = len(worst) - len(parts)
+    return ", ".join(parts) + (f" and {number(more, 'other value')}" if more > 0 else "")
+
+
+def _check_void(split: Survey) -> Iterator[Finding]:
+    """Look for labels that are void or show nothing but the first class."""
+    void = split.taxonomy.void
+
+    def is_mostly_void(label: LabelFacts) -> bool:
+        return MOSTLY_VOID < label.counts.get(void, 0) / max(1, sum(label.counts.values())) < 1
+
+    empty = split.label_cases(lambda label: set(label.counts) == {void})
+    mostly = split.label_cases(is_mostly_void)
+    zero = split.label_cases(lambda label: set(label.counts) - {void} == {0})
+    if len(zero) < len(split.labels) - len(empty):
+        zero = []
+    for code, found in (("all-void", empty), ("mostly-void", mostly), ("only-class-0", zero)):
+        if found:
+            yield find(code, found, split=split.name, first=split.taxonomy.names[0])
+    if split.void_share > HIGH_VOID:
+        yield find("high-void", share=100 * split.void_share, split=split.name, void=void)
+
+
+def _check_classes(splits: Sequence[Survey]) -> Iterator[Finding]:
+    """Compare the classes of training with those of the other splits."""
+    names = splits[0].taxonomy.names
+    shown = [(split.pixels > 0).sum(axis=0).tolist() for split in splits]
+    train, counts = splits[0], shown[0]
+    few = min(FEW_IMAGES, len(train.pixels) / 2)
+    never = [name for index, name in enumerate(names) if not any(x[index] for x in shown)]
+    rare = [f"{name} ({n})" for name, n in zip(names, counts, strict=True) if 0 < n < few]
+    if 0 < len(never) < len(names):
+        yield find("absent-class", count=len(never), names=", ".join(never))
+    if rare:
+        yield find("rare-class", count=len(rare), train=train.name, names=", ".join(rare))
+    for split, others in zip(splits[1:], shown[1:], strict=True):
+        if not any(counts) or not any(others):
+            continue
+        pairs = list(zip(names, counts, others, strict=True))
+        unseen = [f"{name} ({number(n, 'image')})" for name, ours, n in pairs if n and not ours]
+        missing = [name for name, ours, n in pairs if ours and not n]
+        for code, found in (("unseen-class", unseen), ("unscored-class", missing)):
+            if found:
+                told = ", ".join(found)
+                yield find(code, count=len(found), split=split.name, train=train.name, names=told)

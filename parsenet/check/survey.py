@@ -1,0 +1,223 @@
+"""Every sample read once, by the classes that training reads with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from parsenet.check.findings import Case
+from parsenet.config import DataConfig
+from parsenet.data.base import SegmentationDataset
+from parsenet.data.build import build_dataset, taxonomy_of
+from parsenet.data.folder import FolderDataset
+from parsenet.data.reading import read_image, read_size
+from parsenet.errors import DataNotFoundError, ImageError, ParseNetError
+from parsenet.taxonomy import Taxonomy, label_set_from
+
+_SIDE = 10
+NUM_BITS = _SIDE * _SIDE
+"""Of a perceptual hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What was learnt of an image, without its pixels."""
+
+    error: str = ""
+    size: tuple[int, int] | None = None
+    """(height, width), turned as EXIF says."""
+    digest: bytes = b""
+    """Hash of the file; b'' where there is none."""
+    look: tuple[bytes, bytes] | None = None
+    """Perceptual hash of the image as it is and mirrored; None for one colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFacts:
+    """What was learnt of a label, without its pixels."""
+
+    error: str = ""
+    code: str = ""
+    """Of the finding that the error belongs to."""
+    size: tuple[int, int] | None = None
+    counts: dict[int, int] = field(default_factory=dict)
+    """Pixels by value, as training reads it."""
+    wrong: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """First (row, column) of each value that is neither a class nor void."""
+    digest: bytes = b""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A split as its loader opens it, and what was learnt of each of its samples."""
+
+    name: str
+    taxonomy: Taxonomy
+    dataset: SegmentationDataset | None
+    """None where the loader refuses the whole split."""
+    refusal: str = ""
+    """Why it does, in its own words."""
+    images: Sequence[ImageFacts] = ()
+    labels: Sequence[LabelFacts] = ()
+
+    @cached_property
+    def pixels(self) -> Int64[np.ndarray, "n c"]:
+        """Pixels of each class in each label that can be read."""
+        labels = [label for label in self.labels if not label.error]
+        table = np.zeros((len(labels), self.taxonomy.num_classes), np.int64)
+        for row, label in zip(table, labels, strict=True):
+            known = {x: count for x, count in label.counts.items() if x < len(row)}
+            row[list(known)] = list(known.values())
+        return table
+
+    @cached_property
+    def values(self) -> Counter[int]:
+        """Pixels by value in all labels that can be read."""
+        values: Counter[int] = Counter()
+        for label in self.labels:
+            values.update(label.counts)
+        return values
+
+    @property
+    def void_share(self) -> float:
+        """Share of void in the pixels of classes and void."""
+        void = self.values[self.taxonomy.void]
+        return void / max(1, int(self.pixels.sum()) + void)
+
+    def image_case(self, index: int, detail: str = "") -> Case:
+        """Name the image of a sample."""
+        assert self.dataset is not None
+        name = self.dataset.image_path(index) or self.dataset.ids[index]
+        return Case(str(name), detail, ((self.name, index),))
+
+    def label_case(self, index: int, detail: str = "") -> Case:
+        """Name the label of a sample."""
+        assert self.dataset is not None
+        return Case(self.dataset.label_name(index), detail, ((self.name, index),))
+
+    def label_cases(self, is_meant: Callable[[LabelFacts], bool]) -> list[Case]:
+        """Name some labels, with what is wrong with them if they cannot be read."""
+        meant = [index for index, label in enumerate(self.labels) if is_meant(label)]
+        return [self.label_case(index, self.labels[index].error) for index in meant]
+
+
+def survey(
+    config: DataConfig, fast: bool = False, workers: int = 0, progress: bool = True
+) -> list[Survey]:
+    """Read all samples of the splits that a config trains, validates and tests on, each once.
+
+    Threads share the work: decoding lets go of the interpreter lock, and that is where the time
+    goes.
+
+    Args:
+        config: which data.
+        fast: leave the pixels of images alone; labels are read all the same.
+        workers: threads; 0 for one per core.
+        progress: show a bar with the time left, on standard error.
+
+    Raises:
+        ConfigError: the taxonomy is wrong, or `root` is not set.
+    """
+    names = dict.fromkeys([config.train_split, config.val_split, config.test_split])
+    splits = [_open_split(config, name, taxonomy_of(config)) for name in names]
+    # `test_split` has a default that not every data set has.
+    splits = [x for x in splits if x.dataset or x.name in (config.train_split, config.val_split)]
+    keys = [(x.dataset, n) for x in splits if x.dataset for n in range(len(x.dataset))]
+    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="doctor") as pool:
+        done = pool.map(lambda key: (_see_image(key[0], key[1], fast), _see_label(*key)), keys)
+        console = Console(stderr=True)
+        try:
+            facts = list(track(done, "Reading", len(keys), console=console, disable=not progress))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    images, labels = [image for image, _ in facts], [label for _, label in facts]
+    surveys, start = [], 0
+    for one in splits:
+        part = slice(start, start + len(one.dataset or ()))
+        surveys.append(replace(one, images=images[part], labels=labels[part]))
+        start = part.stop
+    return surveys
+
+
+def _open_split(config: DataConfig, name: str, taxonomy: Taxonomy) -> Survey:
+    """Open a split as training does; of a folder that lacks masks, the part that has them."""
+    try:
+        return Survey(name, taxonomy, build_dataset(config, name))
+    except ParseNetError as error:
+        if config.root is None:
+            raise
+        refusal = error
+    if config.dataset == "folder" and isinstance(refusal, DataNotFoundError):
+        label_set = label_set_from(Path(config.folder.taxonomy), config.root)
+        with suppress(DataNotFoundError):  # there is no image at all, as the first sentence says
+            part = FolderDataset(config.root, name, config.folder, label_set, complete=False)
+            return Survey(name, taxonomy, part)
+    return Survey(name, taxonomy, None, str(refusal))
+
+
+def _see_image(dataset: SegmentationDataset, index: int, fast: bool) -> ImageFacts:
+    path = dataset.image_path(index)
+    try:
+        digest = b"" if path is None else _digest(path)
+        if path is not None and fast:
+            return ImageFacts("", read_size(path), digest)
+        image = dataset.read(index).image if path is None else read_image(path)
+    except Exception as error:  # whatever a file can cause costs this file only
+        return ImageFacts(_sentence(error, str(path)))
+    return ImageFacts("", _size(image), digest, _look_at(image))
+
+
+def _look_at(image: UInt8[np.ndarray, "h w 3"]) -> tuple[bytes, bytes] | None:
+    """Hash how an image looks, as it is and mirrored: a bit for each of its lowest frequencies."""
+    if (image == image[0, 0]).all():
+        return None
+    small = Image.fromarray(image).convert("L").resize((64, 64), Image.Resampling.BOX)
+    mirrored = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    one, other = (np.packbits(imagehash.phash(x, _SIDE).hash).tobytes() for x in (small, mirrored))
+    return one, other
+
+
+def _see_label(dataset: SegmentationDataset, index: int) -> LabelFacts:
+    taxonomy = dataset.taxonomy
+    try:
+        label = dataset.read_label(index)
+    except Exception as error:
+        code = "unreadable-label" if isinstance(error, ImageError) else "refused-label"
+        return LabelFacts(_sentence(error, dataset.label_name(index)), code)
+    found = np.bincount(label.ravel())
+    counts = {int(value): int(found[value]) for value in np.flatnonzero(found)}
+    wrong = {}
+    for value in counts:
+        if value >= taxonomy.num_classes and value != taxonomy.void:
+            row, column = divmod(int((label == value).argmax()), label.shape[1])
+            wrong[value] = (row, column)
+    return LabelFacts("", "", _size(label), counts, wrong, _digest(label))
+
+
+def _size(array: np.ndarray) -> tuple[int, int]:
+    return array.shape[0], array.shape[1]
+
+
+def _digest(data: Path | np.ndarray) -> bytes:
+    content = data.read_bytes() if isinstance(data, Path) else data.tobytes()
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _sentence(error: Exception, name: str) -> str:
+    if isinstance(error, ParseNetError):
+        return str(error)
+    return f"'{name}' failed with {type(error).__name__}: {error}"

@@ -1,0 +1,168 @@
+"""What was found, as JSON, as text and as a page; class weights by hand; the real images."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from parsenet.check.findings import TEXTS
+from parsenet.check.report import class_repeats, class_weights, write_page, write_text
+from parsenet.data.sampler import repeat_factors
+from tests.fakes.healthy import image_at, label_at, read, write_label
+
+PIXELS = np.array([[50, 50, 0], [100, 0, 0]])
+"""Two images of 100 pixels: class 0 has 150, class 1 has 50 in one of them, class 2 none."""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("inverse_frequency", [200 / (2 * 150), 200 / (2 * 50), 1.0]),
+        ("median_frequency", [0.625 / 0.75, 0.625 / 0.5, 1.0]),  # frequencies 0.75 and 0.5
+        ("enet", [1 / np.log(1.77), 1 / np.log(1.27), 1.0]),
+    ],
+)
+def test_weights_by_hand(name, expected):
+    assert class_weights(PIXELS)[name].tolist() == pytest.approx(expected)
+
+
+def test_repeats_are_those_of_the_sampler():
+    repeats = class_repeats(PIXELS, 0.8)
+
+    assert repeats.tolist() == pytest.approx([1.0, np.sqrt(0.8 / 0.5), 1.0])
+    assert repeat_factors(PIXELS > 0, 0.8)[0] == pytest.approx(repeats.max())
+
+
+def test_no_labels_give_equal_weights():
+    empty = np.zeros((0, 3), np.int64)
+
+    assert all(values.tolist() == [1, 1, 1] for values in class_weights(empty).values())
+    assert class_repeats(empty, 0.1).tolist() == [1, 1, 1]
+
+
+def spoil(root):
+    """Make an error, a warning and a note."""
+    image_at(root).write_bytes(b"")
+    image_at(root, "val").unlink()
+    (root / "taxonomy.yaml").write_text("names: [background, tree, '<b>', moon]\n")
+
+
+def test_record_names_the_worst_first(root, look):
+    spoil(root)
+
+    record = json.loads(json.dumps(look(root).to_dict()))
+
+    assert [x["severity"] for x in record["findings"]] == ["error", "warning", "note"]
+    assert (record["errors"], record["warnings"], record["notes"]) == (1, 1, 1)
+    assert record["splits"]["train"]["class_images"]["tree"] == 4
+    assert record["splits"]["train"]["void"] == 12
+    assert record["class_weights"].keys() == record["formulas"].keys()
+    assert len(record["repeat_factors"]["factors"]) == 4
+
+
+def test_errors_stand_below_notes_on_the_terminal(root, look):
+    spoil(root)
+
+    text = write_text(look(root))
+
+    assert text.index("NOTE absent-class") < text.index("ERROR unreadable-image")
+    assert text.endswith("\n\n1 error, 1 warning, 1 note.\n")
+
+
+def test_only_the_first_files_are_named(root, look):
+    for number in range(3):
+        label_at(root, "train", number).unlink()
+
+    text = write_text(look(root), show=2)
+
+    assert text.count("expected '") == 2
+    assert "\n  and 1 more\n" in text
+
+
+def test_table_and_weights_have_a_line_for_each_class(root, look):
+    text = write_text(look(root))
+
+    assert re.search(r"\| 1 tree +\| +\d\d\.\d\d \| +4 \| +\d\d\.\d\d \| +4 \|", text)
+    weights = yaml.safe_load("\n".join(re.findall(r"^\w+: \[.*\]$", text, re.MULTILINE)))
+    assert {name: len(values) for name, values in weights.items()} == {
+        "inverse_frequency": 3, "median_frequency": 3, "enet": 3,
+    }  # fmt: skip
+
+
+def test_page_shows_each_finding_and_needs_no_other_file(root, look):
+    label = read(label_at(root))
+    label[5:12, 7:20] = 17
+    write_label(root, "train", "train0", label)
+    image_at(root, "train", 1).write_bytes(b"")
+    shutil.copy(image_at(root, "train", 2), image_at(root, "val", 1))
+
+    page = write_page(look(root))
+
+    for code in ("value-out-of-range", "unreadable-image", "leak"):
+        assert f"<h3>error: {code}</h3>" in page
+    sources = re.findall(r'(?:src|href)="(.{30})', page)
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+
+
+def test_page_of_a_healthy_folder_has_classes_and_no_findings(root, look):
+    page = write_page(look(root))
+
+    assert "<h2>Findings</h2>" not in page
+    assert "<td>2 road</td>" in page
+
+
+def test_names_are_escaped(root, look):
+    spoil(root)
+
+    page = write_page(look(root))
+
+    assert "<b></td>" not in page
+    assert "2 &lt;b&gt;" in page
+
+
+def test_guide_lists_every_finding():
+    guide = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+
+    assert [code for code in TEXTS if f"`{code}`" not in guide] == []
+
+
+@pytest.fixture
+def real():
+    if "PARSENET_DATA" not in os.environ:
+        pytest.skip("PARSENET_DATA does not name the folder of the real images")
+    return Path(os.environ["PARSENET_DATA"])
+
+
+@pytest.mark.realdata
+def test_camvid_has_no_errors(real, look):
+    diagnosis = look(real / "camvid", overrides=["--data.dataset=camvid"])
+
+    assert [len(split.images) for split in diagnosis.splits] == [367, 101]
+    assert {finding.code for finding in diagnosis.findings} == {"similar"}
+
+
+@pytest.mark.realdata
+def test_camvid_as_a_folder_with_11_names_is_shifted(real, look, tmp_path):
+    (tmp_path / "names.yaml").write_text(f"names: {[f'c{n}' for n in range(11)]}\n")
+    words = ["--data.folder.taxonomy", str(tmp_path / "names.yaml")]
+
+    diagnosis = look(real / "camvid", overrides=words, images="{split}/*.jpg",
+                     labels="{split}annot/{stem}.png")  # fmt: skip
+
+    codes = [finding.code for finding in diagnosis.findings if finding.severity == "error"]
+    assert codes == ["value-out-of-range", "value-out-of-range", "shifted-labels"]
+
+
+@pytest.mark.realdata
+def test_voc_has_no_errors(real, look):
+    words = ["--data.dataset=voc2012", "--data.train_split=train"]
+    diagnosis = look(real / "voc2012_subset", overrides=words)
+
+    assert [len(split.images) for split in diagnosis.splits] == [441, 238]
+    assert diagnosis.count("error") == 0

@@ -1,0 +1,227 @@
+"""The doctor reads as training reads: an error exactly where loading fails."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from parsenet.check.report import diagnose, write_page, write_text
+from parsenet.check.survey import survey
+from parsenet.config import DataConfig, FolderConfig
+from parsenet.data.build import build_dataset
+from parsenet.data.shapes import Shapes
+from parsenet.errors import ParseNetError
+from tests.data.test_contract import FAKES
+from tests.fakes.folder import write_folder
+from tests.fakes.healthy import HEALTHY, image_at, label_at, read, write_healthy, write_label
+from tests.fakes.images import gradient, write_exif_turned, write_truncated
+
+
+def loads(config):
+    """Tell whether training and validation load every sample."""
+    try:
+        for split in (config.train_split, config.val_split):
+            dataset = build_dataset(config, split)
+            for index in range(len(dataset)):
+                dataset[index]
+    except ParseNetError:
+        return False
+    return True
+
+
+def errors(config):
+    return [x.code for x in diagnose(config, progress=False).findings if x.severity == "error"]
+
+
+def config_of(root):
+    layout = FolderConfig(taxonomy="taxonomy.yaml")
+    return DataConfig("folder", root, "train", "val", "val", folder=layout)
+
+
+@pytest.mark.parametrize("name", [name for name in FAKES if name != "shapes"])
+def test_every_data_set_is_read_as_its_loader_reads_it(tmp_path, name):
+    config = FAKES[name](tmp_path / "data")
+    assert loads(config)
+
+    diagnosis = diagnose(config, workers=2, progress=False)
+
+    for split in diagnosis.splits:
+        dataset = build_dataset(config, split.name)
+        labels = np.concatenate([dataset.read_label(n).ravel() for n in range(len(dataset))])
+        counts = np.bincount(labels, minlength=dataset.taxonomy.num_classes)
+        assert split.pixels.sum(axis=0).tolist() == counts[: split.taxonomy.num_classes].tolist()
+        assert split.values[split.taxonomy.void] == (labels == dataset.taxonomy.void).sum()
+    codes = {x.code for x in diagnosis.findings if x.severity == "error"}
+    assert codes <= {"leak"}  # tiny drawn images may be equal
+    assert str(dataset.taxonomy.num_classes - 1) in write_text(diagnosis)
+    assert dataset.taxonomy.names[-1] in write_page(diagnosis)
+
+
+@pytest.mark.parametrize("masks", ["palette", "grey", "rgb"])
+def test_masks_that_training_reads_are_no_errors(tmp_path, masks):
+    write_folder(tmp_path, masks=masks)
+    layout = FolderConfig(taxonomy="classes.yaml")
+    config = DataConfig("folder", tmp_path, "train", "val", "val", folder=layout)
+
+    assert loads(config)
+    assert errors(config) == []
+
+
+def exif(root):
+    image_at(root).unlink()
+    write_exif_turned(image_at(root).with_suffix(".jpg"), gradient((24, 36)), orientation=6)
+
+
+def wrong_exif(root):
+    image_at(root).unlink()
+    write_exif_turned(image_at(root).with_suffix(".jpg"), gradient((36, 24)), orientation=6)
+
+
+def jpeg_label(root):
+    label = read(label_at(root))
+    label_at(root).unlink()
+    Image.fromarray(label).save(label_at(root), format="JPEG")
+
+
+def changed_label(value, kind=np.uint8):
+    def change(root):
+        label = read(label_at(root)).astype(kind)
+        label[5, 7:10] = value
+        Image.fromarray(label).save(label_at(root))
+
+    return change
+
+
+def coloured(colours):
+    def change(root):
+        label = read(label_at(root))
+        label[label == 255] = 0
+        Image.fromarray(np.array(colours, np.uint8)[label]).save(label_at(root))
+
+    return change
+
+
+DAMAGES = {
+    "nothing": (lambda root: None, None),
+    "16 bits": (changed_label(2, np.uint16), None),
+    "palette's colours": (coloured(HEALTHY.palette), None),
+    "EXIF that fits": (exif, None),
+    "text among the images": (lambda root: (root / "images/train/a.txt").write_text("a"), None),
+    "missing label": (lambda root: label_at(root).unlink(), "image-without-label"),
+    "no image at all": (lambda root: shutil.rmtree(root / "images" / "val"), "split-refused"),
+    "two images of one name": (
+        lambda root: shutil.copy(image_at(root), image_at(root).with_suffix(".bmp")),
+        "split-refused",
+    ),
+    "empty image": (lambda root: image_at(root).write_bytes(b""), "unreadable-image"),
+    "no image": (lambda root: image_at(root).write_bytes(b"<html>404"), "unreadable-image"),
+    "half an image": (
+        lambda root: write_truncated(image_at(root), np.array(Image.open(image_at(root)))),
+        "unreadable-image",
+    ),
+    "empty label": (lambda root: label_at(root, "val", 3).write_bytes(b""), "unreadable-label"),
+    "half a label": (
+        lambda root: write_truncated(label_at(root), read(label_at(root))),
+        "unreadable-label",
+    ),
+    "JPEG label": (jpeg_label, "unreadable-label"),
+    "transparent label": (coloured([(0, 0, 0, 0)] * 3), "unreadable-label"),
+    "other colours": (coloured([(1, 2, 3)] * 3), "refused-label"),
+    "unknown value": (changed_label(17), "value-out-of-range"),
+    "large value": (changed_label(700, np.uint16), "refused-label"),
+    "other size": (
+        lambda root: write_label(root, "train", "train0", read(label_at(root))[:, :-1]),
+        "size-mismatch",
+    ),
+    "EXIF that turns": (wrong_exif, "size-mismatch"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_error_is_reported_exactly_where_loading_fails(root, name):
+    damage, code = DAMAGES[name]
+    damage(root)
+
+    assert errors(config_of(root)) == ([] if code is None else [code])
+    assert loads(config_of(root)) == (code is None)
+
+
+def test_sentence_of_the_loader_is_the_detail(root, only):
+    image_at(root, "train", 1).write_bytes(b"")
+
+    assert only(root, "unreadable-image").cases[0].detail == (
+        f"'{image_at(root, 'train', 1)}' must be an image, got an empty file. Copy it again."
+    )
+
+
+def test_half_an_image_is_found_by_its_pixels(root, only, look):
+    write_truncated(image_at(root), gradient((240, 360)))
+    label = np.arange(240 * 360).reshape(240, 360).astype(np.uint8) % 3
+    write_label(root, "train", "train0", label)
+
+    assert only(root, "unreadable-image").cases[0].file == str(image_at(root))
+    assert list(look(root, fast=True).findings) == []
+
+
+def test_broken_files_cost_themselves_only(root, look):
+    for number in range(4):
+        image_at(root, "train", number).write_bytes(b"x")
+        label_at(root, "val", number).write_bytes(b"")
+
+    counts = {finding.code: len(finding.cases) for finding in look(root).findings}
+
+    assert counts == {"unreadable-image": 4, "unreadable-label": 4}
+
+
+def test_folder_without_splits_is_read_once(tmp_path, look):
+    root = write_healthy(tmp_path, splits=("",))
+
+    diagnosis = look(root, images="images/*", labels="labels/{stem}.png")
+
+    assert [(len(x.labels), x.name) for x in diagnosis.splits] == [(4, "train")]
+    assert [finding.code for finding in diagnosis.findings] == ["same-split"]
+
+
+def test_459_classes_are_checked(tmp_path, look):
+    root = write_healthy(tmp_path, names=tuple(f"c{n}" for n in range(459)), size=(24, 36))
+
+    diagnosis = look(root)
+
+    assert diagnosis.splits[0].pixels.shape == (4, 459)
+    assert diagnosis.count("error") == 0
+    assert "458 c458" in write_page(diagnosis)
+
+
+def test_number_of_threads_changes_nothing(root):
+    one, many = (survey(config_of(root), workers=n, progress=False) for n in (1, 5))
+
+    assert [x.images for x in one] == [x.images for x in many]
+    assert [x.labels for x in one] == [x.labels for x in many]
+
+
+def test_what_a_reader_raises_costs_one_sample(monkeypatch):
+    def read_label(self, index):
+        if index == 2:
+            raise MemoryError("too large")
+        return np.zeros((4, 6), np.uint8)
+
+    monkeypatch.setattr(Shapes, "read_label", read_label)
+
+    split = survey(DataConfig("shapes", val_split="val", train_split="val"), progress=False)[0]
+
+    assert [n for n, label in enumerate(split.labels) if label.error] == [2]
+    assert split.labels[2].error.endswith("failed with MemoryError: too large")
+
+
+def test_interruption_stops_the_threads(monkeypatch):
+    def read_label(self, index):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Shapes, "read_label", read_label)
+
+    with pytest.raises(KeyboardInterrupt):
+        survey(DataConfig("shapes", train_split="train"), workers=2, progress=False)
+
+    assert not [x for x in threading.enumerate() if x.name.startswith("doctor")]

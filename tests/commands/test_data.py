@@ -1,0 +1,240 @@
+"""`parsenet doctor` and `parsenet browse` as they are typed, and the data that they mean."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from parsenet.cli import main
+from parsenet.commands.data import DataChoice, find_data
+from parsenet.errors import ConfigError, DataNotFoundError
+from tests.fakes.healthy import image_at, label_at, write_healthy
+from tests.fakes.voc import write_voc
+
+TAXONOMY = ("--taxonomy", "taxonomy.yaml")
+
+
+def write_config(path, **sections):
+    path.write_text(yaml.safe_dump(sections))
+    return path
+
+
+def test_healthy_data_exit_with_0(tmp_path, capsys):
+    root = write_healthy(tmp_path)
+
+    assert main(["doctor", str(root), *TAXONOMY]) == 0
+
+    assert capsys.readouterr().out.endswith("Nothing wrong was found.\n")
+
+
+def test_errors_exit_with_1_and_warnings_with_0(tmp_path, capsys):
+    root = write_healthy(tmp_path)
+    image_at(root).unlink()
+    assert main(["doctor", str(root), *TAXONOMY]) == 0
+    image_at(root, "train", 1).write_bytes(b"")
+
+    assert main(["doctor", str(root), *TAXONOMY, "--workers", "1"]) == 1
+
+    assert "ERROR unreadable-image: 1 image of `train` cannot be read." in capsys.readouterr().out
+
+
+def test_json_on_the_screen_is_all_there_is(tmp_path, capsys):
+    root = write_healthy(tmp_path)
+    label_at(root).unlink()
+
+    main(["doctor", str(root), *TAXONOMY, "--json", "-"])
+
+    record = json.loads(capsys.readouterr().out)
+    assert record["findings"][0]["code"] == "image-without-label"
+    assert record["findings"][0]["cases"][0]["file"] == str(image_at(root))
+    assert record["splits"]["val"]["class_images"] == {"background": 4, "tree": 4, "road": 4}
+
+
+def test_out_leaves_record_and_page(tmp_path):
+    root, out = write_healthy(tmp_path / "data"), tmp_path / "out"
+
+    main(["doctor", str(root), *TAXONOMY, "--out", str(out), "--json", str(tmp_path / "r.json")])
+
+    assert sorted(path.name for path in out.iterdir()) == ["doctor.json", "report.html"]
+    assert (tmp_path / "r.json").read_bytes() == (out / "doctor.json").read_bytes()
+
+
+def test_config_and_options_give_the_data(tmp_path, capsys):
+    write_voc(tmp_path / "data", size=(40, 60))
+    path = write_config(tmp_path / "v.yaml", data={"dataset": "voc2012", "train_split": "train"})
+
+    assert main(["doctor", str(path), "--data.root", str(tmp_path / "data")]) == 0
+
+    assert "train: 3 images with labels, 40 x 60 pixels" in capsys.readouterr().out
+
+
+def test_drawn_data_set_needs_no_files(tmp_path, capsys):
+    path = write_config(tmp_path / "c.yaml", data={"dataset": "shapes", "train_split": "val"})
+
+    assert main(["doctor", str(path), "--json", "-"]) == 0
+
+    codes = {finding["code"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert codes - {"similar"} == {"same-split"}
+
+
+def sheets(root):
+    return sorted(path.name for path in (root / "sheets").iterdir())
+
+
+def browse(root, *words):
+    return main(["browse", str(root), *TAXONOMY, "--out", str(root / "sheets"), *words])
+
+
+def test_training_samples_are_drawn_as_they_are_augmented(tmp_path, capsys):
+    root = write_healthy(tmp_path, num_images=13)
+
+    assert browse(root, "--epoch", "2") == 0
+    assert browse(root, "--epoch", "2", "--count", "12") == 0  # replaces both
+
+    assert sheets(root) == ["train_epoch2_001.png"]
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        str(root / "sheets" / f"train_epoch2_00{n}.png") for n in (1, 2)
+    ]
+
+
+def test_seed_changes_the_crops_and_nothing_else_does(tmp_path):
+    root = write_healthy(tmp_path)
+    drawn = []
+
+    for seed in ("1", "1", "2"):
+        browse(root, "--seed", seed, "--count", "1")
+        drawn.append((root / "sheets" / "train_epoch0_001.png").read_bytes())
+
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_other_splits_and_raw_ones_are_drawn_whole(tmp_path):
+    root = write_healthy(tmp_path)
+
+    assert browse(root, "--split", "val") == 0
+    assert browse(root, "--raw", "--count", "2") == 0
+
+    assert sheets(root) == ["train_raw_001.png", "val_001.png"]
+
+
+def test_broken_sample_exits_with_1(tmp_path, capsys):
+    root = write_healthy(tmp_path)
+    label_at(root).write_bytes(b"")
+
+    assert browse(root) == 1
+
+    assert "1 of 4 could not be loaded; see the sheets.\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["doctor", "DATA", "--workers", "-2"],
+            "`--workers` and `--show` must not be negative, got -2 and 5.",
+        ),
+        (
+            ["browse", "DATA", "--out", "DATA/sheets", "--count", "0"],
+            "`--count` must be at least 1 and `--epoch` at least 0, got 0 and 0.",
+        ),
+        (
+            ["doctor", "DATA", *TAXONOMY, "--out", "DATA/taxonomy.yaml"],
+            "'DATA/taxonomy.yaml' cannot be read or written (File exists). Choose another place.",
+        ),
+        (
+            ["browse", "DATA", *TAXONOMY, "--out", "DATA/sheets", "--split", "trian"],
+            "'DATA/images/trian/*' must find at least one image, got none. Check `data.root`, the "
+            "split and `folder.images`.",
+        ),
+        (
+            ["doctor", "DATA/voc.yaml"],
+            "`data.root` must be set for `dataset: voc2012`. Give the folder that holds the data, "
+            "or use `dataset: shapes`, which needs none.",
+        ),
+    ],
+)
+def test_refusal_is_one_line_and_exits_with_2(tmp_path, capsys, words, message):
+    root = str(write_healthy(tmp_path))
+    write_config(tmp_path / "voc.yaml", data={"dataset": "voc2012"})
+
+    assert main([word.replace("DATA", root) for word in words]) == 2
+
+    assert capsys.readouterr().err == f"error: {message.replace('DATA', root)}\n"
+
+
+def test_config_gives_its_data_section_and_its_seed(tmp_path):
+    path = write_config(
+        tmp_path / "config.yaml",
+        seed_everything=7,
+        model={"network": {"trunk": "tiny"}},
+        data={"dataset": "shapes", "crop": [30, 40], "val_split": "test"},
+    )
+
+    config, seed = find_data(DataChoice(path))
+
+    assert (config.dataset, config.crop, config.val_split) == ("shapes", (30, 40), "test")
+    assert seed == 7
+    assert find_data(DataChoice(tmp_path)) == (config, 7)  # a run folder
+
+
+def test_options_win_over_the_config(tmp_path):
+    path = write_config(tmp_path / "c.yaml", data={"dataset": "voc2012", "root": "a"})
+    words = ["--data.root", "b", "--data.folder.taxonomy=t"]
+
+    config, _ = find_data(DataChoice(path, train="train", val="trainval"), words)
+
+    assert (config.root, config.folder.taxonomy) == (Path("b"), "t")
+    assert (config.train_split, config.val_split) == ("train", "trainval")
+
+
+def test_folder_of_a_known_layout_needs_its_name_alone(tmp_path):
+    config, _ = find_data(DataChoice(tmp_path), ["--data.dataset", "camvid"])
+
+    assert (config.dataset, config.root, config.train_split) == ("camvid", tmp_path, "train")
+
+
+def test_every_config_of_the_project_is_understood():
+    paths = (Path(__file__).parents[2] / "configs").rglob("*.yaml")
+    for path in (x for x in paths if x.parent.name != "ablations"):  # grids of configs
+        assert find_data(DataChoice(path), ["--data.root", "somewhere"])
+
+
+REFUSALS = [
+    (
+        DataChoice(Path("none.yaml")), [], DataNotFoundError,
+        "'none.yaml' must be a YAML file, got nothing there. Check the path.",
+    ),
+    (
+        DataChoice(Path()), [], ConfigError,
+        "'.' must be a config, a run folder with its `config.yaml`, or come with `--taxonomy`, got "
+        "a folder alone. For data of your own give `--taxonomy`, and `--images`, `--labels`, "
+        "`--train` and `--val` where they do not lie as `images/{split}/*` and "
+        "`labels/{split}/{stem}.png`.",
+    ),
+    (
+        DataChoice(Path("shapes.yaml"), taxonomy="voc2012"), [], ConfigError,
+        "`--images`, `--labels` and `--taxonomy` must come with a folder, got 'shapes.yaml'. Use "
+        "`--data.folder.images` and so on to change what a config says.",
+    ),
+    (
+        DataChoice(Path("model.yaml")), [], ConfigError,
+        "'model.yaml' must have a section `data:`, got none. Give the config of a run, or the "
+        "folder of the data.",
+    ),
+    (
+        DataChoice(Path("shapes.yaml")), ["--data.rot", "x"], ConfigError,
+        "The options of 'shapes.yaml' must be right, got: unrecognized arguments: --data.rot x.",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("choice", "words", "kind", "message"), REFUSALS)
+def test_refusals(tmp_path, monkeypatch, choice, words, kind, message):
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path / "shapes.yaml", data={"dataset": "shapes"})
+    write_config(tmp_path / "model.yaml", model={})
+
+    with pytest.raises(kind, match=f"^{re.escape(message)}$"):
+        find_data(choice, words)
