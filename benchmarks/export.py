@@ -25,9 +25,7 @@ from rich.progress import track
 
 from parsenet.data.reading import read_image, read_mask
 from parsenet.engine.record import device_name, git_commit, now
-from parsenet.export.formats import save_onnx
-from parsenet.export.graph import describe_interface, trace
-from parsenet.export.int8 import quantize
+from parsenet.export.formats import quantize, save_onnx, trace
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.segmenter import NetworkSegmenter
 from parsenet.metrics.counting import count
@@ -59,11 +57,11 @@ def write_onnx(loaded: LoadedNetwork, folder: Path, root: Path) -> tuple[Path, P
     """Write the network in float and in integers."""
     cpu = torch.device("cpu")
     segmenter = NetworkSegmenter(deepcopy(loaded.network), loaded.taxonomy, cpu, "32-true", {})
-    interface = describe_interface(segmenter, preprocess_inside=True)
+    program, interface = trace(segmenter, preprocess_inside=True)
     plain, small = folder / "float.onnx", folder / "int8.onnx"
-    save_onnx(trace(loaded.network, interface), interface, {}, plain)
+    save_onnx(program, interface, {}, plain)
     names = read_list(root, "train", NUM_CALIBRATED)
-    quantize(plain, small, lambda: (torch.from_numpy(load_image(root, x)) for x in names))
+    quantize(plain, small, (torch.from_numpy(load_image(root, x)) for x in names))
     return plain, small
 
 
@@ -151,7 +149,7 @@ def measure(
             begin = time.perf_counter()
             found = forms[form](image)
             times[form].append(time.perf_counter() - begin)
-            labels[form] = found[0].argmax(0).astype(np.uint8)
+            labels[form] = found[0].argmax(0)
         for form, label in labels.items():
             same[form] += int((label == labels[order[0]]).sum())
             counts[form] += count(label, truth, taxonomy.num_classes, taxonomy.void)

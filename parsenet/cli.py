@@ -44,7 +44,7 @@ COMMANDS = {
         "predict:main", "label images, videos", "photo.jpg photos/ --save label,overlay"
     ),
     "submit": Command("submit:main", "pack VOC's test set", "model.safetensors --root VOC2012"),
-    "export": Command("export:main", "for other runtimes", "model.safetensors --out model.onnx"),
+    "export": Command("export:export", "for other runtimes", "model.safetensors --out model.onnx"),
     "serve": Command("serve:main", "a page to look at labels", "model.safetensors"),
     "score": Command("score:main", "score label maps", "--pred DIR --gt DIR --taxonomy voc2012"),
     "compare": Command("compare:main", "two scores, with a test", "A/metrics.json B/metrics.json"),

@@ -17,7 +17,7 @@ from parsenet.data.labels import LabelMap
 from parsenet.data.reading import read_image
 from parsenet.errors import ConfigError, ImageError
 from parsenet.hardware import choose_device, choose_precision, free_memory, release_memory
-from parsenet.inference.exported import load_onnx, load_program
+from parsenet.inference.exported import load_exported
 from parsenet.inference.large import count_pixels, covered_pixels, place_windows, share_context
 from parsenet.inference.maps import Maps, Prediction
 from parsenet.inference.segmenter import NetworkSegmenter, Segmenter
@@ -250,8 +250,8 @@ def _load_checkpoint(path: Path, device: str, precision: str) -> Segmenter:
 LOADERS: dict[str, Callable[[Path, str, str], Segmenter]] = {
     ".safetensors": _load_checkpoint,
     ".ckpt": _load_checkpoint,
-    ".onnx": load_onnx,
-    ".pt2": load_program,
+    ".onnx": load_exported,
+    ".pt2": load_exported,
 }
 """What reads files of each ending: (path, device, precision) to a segmenter; checkpoints else."""
 

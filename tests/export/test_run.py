@@ -14,11 +14,12 @@ from parsenet.cli import main
 from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError, DataNotFoundError, ExportError, ParseNetError
 from parsenet.export import run
-from parsenet.export.card import write_card
-from parsenet.export.images import draw_images
-from parsenet.export.run import ExportConfig, export
+from parsenet.export.check import draw_images
+from parsenet.export.config import ExportConfig
+from parsenet.export.run import Exported
 from parsenet.inference.predictor import Predictor
 from parsenet.models.checkpoint import load_network
+from parsenet.taxonomy import VOC2012, Taxonomy
 from tests.fakes.voc import write_voc
 
 SIZES = [(1, 1), (3, 2), (8, 8), (33, 50), (64, 64), (5, 121)]
@@ -42,7 +43,7 @@ def test_onnx_scores_are_the_networks_at_any_size(exported, checkpoint):
 
 
 def test_windows_share_the_context_like_the_networks(exported, checkpoint):
-    image = draw_images(1, (70, 90))[0]
+    image = draw_images(1)[0][0, :, :70, :90].permute(1, 2, 0).numpy()
     cut = InferenceConfig(window=40, overlap=16)
 
     ours = Predictor.load(checkpoint, "cpu", "32-true", cut)(image)
@@ -58,17 +59,6 @@ def test_file_says_what_the_checkpoint_says(exported, checkpoint):
     assert {key: record[key] for key in original} == original
     assert record["licence"] == "CC0"
     assert record["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-
-
-def test_older_torch_is_told_what_it_can_write(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch, "__version__", TorchVersion("2.8.0"))
-    message = (
-        "^A traced form must be made with torch 2.9 or newer, got torch 2.8.0. Update torch, or "
-        "write `.safetensors`, which any version does.$"
-    )
-
-    with pytest.raises(ParseNetError, match=message):
-        export(checkpoint, ExportConfig(tmp_path / "model.onnx", "onnx"))
 
 
 def test_model_names_its_inputs_outputs_and_layers(exported):
@@ -105,22 +95,26 @@ def test_file_names_no_folder_of_this_machine(exported):
 
 
 def test_card_holds_classes_check_and_licence(exported):
-    text = exported.card.read_text(encoding="utf-8")
+    text = exported.path.with_name("tiny.onnx.md").read_text(encoding="utf-8")
 
-    assert exported.card.name == "tiny.onnx.md"
     assert "in the order of their indices: background," in text
-    assert "drawn images (gradients under noise, no photographs)" in text
+    assert "Against the checkpoint in float32, on 1 drawn images (no photographs)." in text
     assert re.search(r"\| 97 x 131, context given \| +12,707 \| +100\.0000 \|", text)
-    assert "## Licence\n\nCC0" in text
+    assert "parsenet export --out tiny.onnx tiny.safetensors --num-images 1 --licence CC0" in text
+    assert text.endswith("## Licence\n\nCC0\n")
 
 
 @pytest.mark.parametrize(("name", "smallest"), [("a.onnx", "1x1"), ("a.pt2", "17x17")])
-def test_card_says_how_small_a_image_may_be(exported, name, smallest):
-    metadata = {x.key: x.value for x in onnx.load(exported.path).metadata_props}
+def test_card_says_how_small_an_image_may_be(exported, tmp_path, name, smallest):
+    losses = {"images": 3.0, "checkpoint": 0.5, "file": 0.4875}
 
-    card = write_card(name, json.loads(metadata["parsenet"]), [], "nothing", None)
+    card = Exported(tmp_path / name, exported.record, [], "nothing", losses).to_card()
 
     assert f"Any number of images of any one size from {smallest} up." in card
+    assert (
+        "Mean IoU on 3 labelled images: 50.00 % by the checkpoint, 48.75 % by this file (-1.25 "
+        "points)."
+    ) in card
 
 
 def test_safetensors_come_out_as_they_went_in(checkpoint, tmp_path, capsys):
@@ -130,15 +124,30 @@ def test_safetensors_come_out_as_they_went_in(checkpoint, tmp_path, capsys):
 
     before, after = load_network(checkpoint), load_network(out)
     for name, value in before.network.state_dict().items():
-        torch.testing.assert_close(after.network.state_dict()[name], value, rtol=0, atol=0)
-    assert after.record["command"] == "parsenet export tiny.safetensors --out copy.safetensors " + (
-        "--num-images 1"
-    )
-    assert "100.0000 % of 77,040 labels equal" in capsys.readouterr().out
+        assert torch.equal(after.network.state_dict()[name], value)
+    printed = capsys.readouterr().out
+    assert "100.0000 % of 77,040 labels equal" in printed
+    assert f"and its card {out.name}.md." in printed
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", pytest.param(".onnx", marks=pytest.mark.slow)])
+def test_459_classes_are_labelled(write_checkpoint, run_export, tmp_path, suffix):
+    names = tuple(f"class {i}" for i in range(459))
+    classes = Taxonomy("many", names, tuple((i // 256, i % 256, 7) for i in range(459)), void=511)
+    checkpoint = write_checkpoint(classes=classes)
+    loaded = load_network(checkpoint)
+    with torch.no_grad():
+        loaded.network.head.score["fc7"].bias[400] = 1000
+    run.save_network(checkpoint, loaded.network, loaded.config, classes)
+
+    done = run_export(checkpoint, tmp_path / f"a{suffix}")
+
+    label = Predictor.load(done.path)(np.zeros((9, 12, 3), np.uint8))
+    assert (label.dtype, set(label.flat)) == (np.uint16, {400})
 
 
 def test_file_that_labels_otherwise_never_appears(
-    checkpoint, write_checkpoint, tmp_path, monkeypatch
+    checkpoint, write_checkpoint, run_export, tmp_path, monkeypatch
 ):
     other = load_network(write_checkpoint(seed=1)).network
     save = run.save_network
@@ -150,9 +159,9 @@ def test_file_that_labels_otherwise_never_appears(
     with pytest.raises(
         ExportError,
         match=r"^'wrong.safetensors' must label at least 99.99 % of pixels as the checkpoint does, "
-        r"got \d+\.\d{3} % \(.+\). It was not written; try another `format`\.$",
+        r"got \d+\.\d{3} % \(.+\). It was not written; give `out` another ending\.$",
     ):
-        export(checkpoint, ExportConfig(out, "safetensors", num_images=1))
+        run_export(checkpoint, out)
 
     assert list(out.parent.iterdir()) == []
 
@@ -161,89 +170,112 @@ def test_file_that_labels_otherwise_never_appears(
     ("options", "message"),
     [
         (
-            {"out": "a.pt2", "format": "onnx"},
-            "`out` must end in .onnx for `format` onnx, got 'a.pt2'. The ending tells how to run "
-            "it.",
+            {"out": "a.caffe"},
+            "`out` must end in .onnx, .pt2 or .safetensors, got 'a.caffe'. The ending tells how to "
+            "run it.",
+        ),
+        ({"num_images": 0}, "`num_images` must be at least 1, got 0."),
+        (
+            {"out": "a.safetensors", "preprocess_inside": True},
+            "`preprocess_inside` must be left out for .safetensors, got 'a.safetensors'. This "
+            "toolkit runs such a file, and preprocesses itself.",
         ),
         (
-            {"out": "a.onnx", "format": "caffe"},
-            "`format` must be onnx, torch-export, safetensors, got 'caffe'. Use `onnx`.",
+            {"out": "a.pt2", "int8": True, "calibrate": "b"},
+            "`int8` must go with `out` that ends in .onnx, got 'a.pt2'.",
         ),
         (
-            {"out": "a.onnx", "format": "onnx", "num_images": 0},
-            "`num_images` must be at least 1, got 0.",
+            {"int8": True},
+            "`int8` must come with `calibrate`, a folder of images like those to be labelled, got "
+            "no folder. Give both or neither.",
         ),
         (
-            {"out": "a.safetensors", "format": "safetensors", "preprocess_inside": True},
-            "`preprocess_inside` must be left out for `format` safetensors: this toolkit runs such "
-            "a file, and preprocesses itself.",
+            {"calibrate": "b"},
+            "`int8` must come with `calibrate`, a folder of images like those to be labelled, got "
+            "the folder alone. Give both or neither.",
         ),
-        (
-            {"out": "a.pt2", "format": "torch-export", "calibrate": "b"},
-            "`int8` must go with `format` onnx, got 'torch-export'. Use `--format onnx`.",
-        ),
-        (
-            {"out": "a.onnx", "format": "onnx", "labels": "b"},
-            "`labels` must come with `images`, got none. Give both folders.",
-        ),
+        ({"labels": "b"}, "`labels` must come with `images`, got none. Give both folders."),
     ],
 )
-def test_contradictions_are_refused(tmp_path, options, message):
-    paths = {
-        key: tmp_path / options[key] for key in ("out", "calibrate", "labels") if key in options
-    }
+def test_contradictions_are_refused(options, message):
+    from pathlib import Path
+
+    options = {"out": "a.onnx", **options}
 
     with pytest.raises(ConfigError) as caught:
-        ExportConfig(**options | paths)
+        ExportConfig(**{key: Path(x) if isinstance(x, str) else x for key, x in options.items()})
 
-    assert str(caught.value).replace(f"{tmp_path}/", "") == message
+    assert str(caught.value) == message
 
 
-def test_int8_without_images_to_calibrate_on_is_refused(capsys):
-    assert main(["export", "--out", "a.onnx", "--int8"]) == 2
-
-    assert capsys.readouterr().err == (
-        "error: `int8` must come with `calibrate`, a folder of images like those to be labelled, "
-        "got no folder. Give both or neither.\n"
+def test_older_torch_is_told_what_it_can_write(checkpoint, run_export, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.8.0"))
+    message = (
+        "^A traced form must be made with torch 2.9 or newer, got torch 2.8.0. Update torch, or "
+        "write `.safetensors`, which any version does.$"
     )
 
+    with pytest.raises(ParseNetError, match=message):
+        run_export(checkpoint, tmp_path / "model.onnx")
 
-def test_folder_without_images_is_refused(checkpoint, tmp_path):
-    config = ExportConfig(tmp_path / "a.onnx", "onnx", images=tmp_path)
 
+def test_folder_without_images_is_refused(checkpoint, run_export, tmp_path):
     with pytest.raises(
         DataNotFoundError,
         match=rf"^`images` must be a folder of images, got none in '{tmp_path}'\. Check its na",
     ):
-        export(checkpoint, config)
+        run_export(checkpoint, tmp_path / "a.onnx", images=tmp_path)
 
 
-@pytest.mark.parametrize("is_own", [True, False])
-def test_card_takes_the_score_of_this_very_checkpoint(checkpoint, tmp_path, is_own):
-    own = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    metrics = {"mean_iou": 0.5, "pixel_accuracy": 0.75, "protocol": "shapes val, 4 images"}
-    metrics["card"] = {"checkpoint": own if is_own else "0" * 64}
-    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
-    config = ExportConfig(
-        tmp_path / "a.safetensors", "safetensors", num_images=1, scores=tmp_path / "metrics.json"
-    )
+def test_checkpoint_is_not_replaced_by_its_export(checkpoint, run_export):
+    before = checkpoint.read_bytes()
 
-    if is_own:
-        text = export(checkpoint, config).card.read_text(encoding="utf-8")
-        assert "Mean IoU 50.00 %, pixel accuracy 75.00 %: shapes val, 4 images." in text
-        return
     with pytest.raises(
-        ConfigError, match=f"^`scores` must be of this checkpoint .sha256 {own[:12]}"
+        ConfigError,
+        match=rf"^`out` must be another file than the checkpoint, got '{checkpoint}' for both\. "
+        r"Give a new name\.$",
     ):
-        export(checkpoint, config)
+        run_export(checkpoint, checkpoint)
+
+    assert checkpoint.read_bytes() == before
+
+
+def write_metrics(path, digest):
+    metrics = {"mean_iou": 0.5, "pixel_accuracy": 0.75, "protocol": "shapes val, 4 images"}
+    path.write_text(json.dumps(metrics | {"card": {"checkpoint": digest}}))
+    return path
+
+
+def test_card_takes_the_score_of_this_very_checkpoint(checkpoint, run_export, tmp_path):
+    own = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    scores = write_metrics(tmp_path / "metrics.json", own)
+
+    card = run_export(checkpoint, tmp_path / "a.safetensors", scores=scores).to_card()
+
+    assert "Mean IoU 50.00 %, pixel accuracy 75.00 %: shapes val, 4 images." in card
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("metrics.json", ConfigError, "`scores` must be of this checkpoint .sha256 {own}., got "
+         "those of 000000000000. Score it with `parsenet validate`."),
+        ("gone.json", DataNotFoundError, "`scores` must be a file, got '{path}'. Check its name."),
+    ],
+)  # fmt: skip
+def test_other_scores_are_refused(checkpoint, run_export, tmp_path, name, kind, message):
+    own = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]
+    write_metrics(tmp_path / "metrics.json", "0" * 64)
+    message = message.format(own=own, path=tmp_path / name)
+
+    with pytest.raises(kind, match=f"^{message}$"):
+        run_export(checkpoint, tmp_path / "a.safetensors", scores=tmp_path / name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("inside", [True, False])
-def test_program_scores_are_the_networks_at_any_size(checkpoint, tmp_path, inside):
-    done = export(
-        checkpoint, ExportConfig(tmp_path / "a.pt2", "torch-export", inside, num_images=1)
-    )
+def test_program_scores_are_the_networks_at_any_size(checkpoint, run_export, tmp_path, inside):
+    done = run_export(checkpoint, tmp_path / "a.pt2", preprocess_inside=inside)
 
     assert_scores_agree(done.path, checkpoint)
 
@@ -262,42 +294,37 @@ def test_program_scores_are_the_networks_at_any_size(checkpoint, tmp_path, insid
     ],
     ids=str,
 )
-def test_every_network_is_exported(write_checkpoint, tmp_path, options, suffix):
+def test_every_network_is_exported(write_checkpoint, run_export, tmp_path, options, suffix):
     checkpoint = write_checkpoint(**options)
-    out = tmp_path / f"a{suffix}"
-    kind = "onnx" if suffix == ".onnx" else "torch-export"
 
-    export(checkpoint, ExportConfig(out, kind, preprocess_inside=True, num_images=1))
+    done = run_export(checkpoint, tmp_path / f"a{suffix}", preprocess_inside=True)
 
     # Traces of deep trunks ask for 17 pixels to a side; their ONNX takes any.
     sizes = SIZES if suffix == ".onnx" else [(33, 50), (64, 64), (17, 121)]
-    assert_scores_agree(out, checkpoint, sizes)
+    assert_scores_agree(done.path, checkpoint, sizes)
 
 
 @pytest.mark.slow
-def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, tmp_path):
-    from parsenet.taxonomy import VOC2012
-
-    checkpoint = write_checkpoint(num_classes=VOC2012, trunk="squeezenet")
+def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, run_export, tmp_path):
+    checkpoint = write_checkpoint(classes=VOC2012, trunk="squeezenet")
     write_voc(tmp_path / "data", num_images=3, size=(40, 52))
     images = next((tmp_path / "data").rglob("JPEGImages"))
-    config = ExportConfig(
-        tmp_path / "a.onnx", "onnx", preprocess_inside=True, images=images, calibrate=images,
-        labels=images.with_name("SegmentationClass"),
-    )  # fmt: skip
 
-    done = export(checkpoint, config)
+    done = run_export(
+        checkpoint, tmp_path / "a.onnx", preprocess_inside=True, int8=True, images=images,
+        calibrate=images, labels=images.with_name("SegmentationClass"),
+    )  # fmt: skip
 
     assert done.path.stat().st_size < 0.4 * checkpoint.stat().st_size
     assert Predictor.load(done.path).precision == "int8"
     assert done.losses is not None
     assert done.losses["images"] == 6  # three of train, three of val; the rest has no label
-    assert "Computes in int8" in done.card.read_text(encoding="utf-8")
+    assert "Computes in int8" in done.to_card()
 
 
 @pytest.mark.slow
 @pytest.mark.realdata
-def test_model_in_the_box_loses_little_in_int8(tmp_path, voc_dir):
+def test_bundled_model_loses_little_in_int8(run_export, tmp_path, voc_dir):
     """Calibrated and scored on real images; all of val: `benchmarks/export.py`."""
     names = (voc_dir / "ImageSets/Segmentation/val.txt").read_text().split()[::12]
     for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
@@ -305,29 +332,13 @@ def test_model_in_the_box_loses_little_in_int8(tmp_path, voc_dir):
         for name in names:
             file = f"{folder}/{name}.{ending}"
             (tmp_path / file).symlink_to(voc_dir / file)
-    images, out = tmp_path / "JPEGImages", tmp_path / "box.onnx"
 
-    done = export(
-        None,
-        ExportConfig(
-            out, "onnx", preprocess_inside=True, images=images, calibrate=voc_dir / "JPEGImages",
-            labels=tmp_path / "SegmentationClass",
-        ),
+    done = run_export(
+        None, tmp_path / "bundled.onnx", preprocess_inside=True, int8=True, num_images=8,
+        images=tmp_path / "JPEGImages", calibrate=voc_dir / "JPEGImages",
+        labels=tmp_path / "SegmentationClass",
     )  # fmt: skip
 
     assert min(x.share for x in done.agreements) > 0.9
     assert done.losses is not None
     assert done.losses["file"] > done.losses["checkpoint"] - 0.02
-
-
-def test_checkpoint_is_not_replaced_by_its_export(checkpoint):
-    before = checkpoint.read_bytes()
-
-    with pytest.raises(
-        ConfigError,
-        match=rf"^`out` must be another file than the checkpoint, got '{checkpoint}' for both\. "
-        r"Give a new name\.$",
-    ):
-        export(checkpoint, ExportConfig(checkpoint, "safetensors"))
-
-    assert checkpoint.read_bytes() == before
