@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -145,7 +146,7 @@ def score_both(
         )
     taxonomy = reference.taxonomy
     counts = np.zeros((2, taxonomy.num_classes, taxonomy.num_classes), np.int64)
-    for path in track(paths, "Scoring", transient=True):
+    for path in track(paths, "Scoring", console=Console(stderr=True), transient=True):
         image, truth = read_image(path), read_mask(masks[path.stem], taxonomy)
         for i, segmenter in enumerate((reference, exported)):
             label = Predictor(segmenter, taxonomy)(image)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from jinja2 import StrictUndefined, Template
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -152,7 +153,7 @@ def _calibration(
 ) -> Iterator[Tensor]:
     """Give the images to measure activations on, as the file takes them."""
     paths = check.find_images(folder, "calibrate", _NUM_CALIBRATED)
-    for path in track(paths, "Calibrating", transient=True):
+    for path in track(paths, "Calibrating", console=Console(stderr=True), transient=True):
         image = check.read_small(path)
         if config.preprocess_inside:
             yield image.permute(0, 2, 3, 1).contiguous()
