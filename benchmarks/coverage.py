@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from parsenet.metrics.areas import of_confusion
-from parsenet.metrics.per_image import ImageCounts
-from parsenet.metrics.statistics import SCORES, Resampling, compare, table
+from parsenet.metrics.counting import ImageCounts
+from parsenet.metrics.scores import SCORES, areas_of, table
+from parsenet.metrics.statistics import Resampling, compare
 
 NUM_CLASSES = 21
 SPREAD = 0.8
@@ -62,9 +62,7 @@ class Population:
         pixels, share = self.presence * self.area, self.share[checkpoint]
         confusion = np.diag(pixels * share)
         confusion[np.arange(NUM_CLASSES), self.mistaken_for] += pixels * (1 - share)
-        areas = of_confusion(confusion)
-        scores: np.ndarray = table(areas)
-        return scores
+        return table(areas_of(confusion))
 
     def _count(
         self, pixels: np.ndarray, share: np.ndarray, hard: np.ndarray, random: np.random.Generator

@@ -16,10 +16,11 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from parsenet.evaluation.comparison import Scored, compare_scored
-from parsenet.metrics.boundary import BoundaryAreas, _near_other_label, boundary_areas
+from parsenet.metrics.boundary import contour_areas, distance_to_other_label
 from parsenet.metrics.dialects import in_all_dialects
-from parsenet.metrics.statistics import SCORES, Resampling
+from parsenet.metrics.record import Evaluation, compare_scored
+from parsenet.metrics.scores import SCORES, table
+from parsenet.metrics.statistics import Resampling
 from parsenet.taxonomy import VOC2012
 
 VOID = 255
@@ -47,22 +48,22 @@ def what_is_counted(path: Path) -> None:
     counted = label != VOID
     judged = np.where(counted, prediction, np.uint8(VOID))
     strips = np.full((*label.shape, 3), 255, np.uint8)
-    truth, found = (_near_other_label(x, 4, outside=True) & counted for x in (label, judged))
+    truth, found = (counted & (distance_to_other_label(x) <= 4) for x in (label, judged))
     strips[truth & (label > 0)] = (220, 120, 60)
     strips[found & (judged > 0)] = (80, 130, 210)
     strips[truth & found & (label == judged) & (label > 0)] = (60, 160, 90)
     trimap = np.full((*label.shape, 3), 235, np.uint8)
     for width, shade in ((16, 190), (8, 150), (4, 110), (2, 70)):
-        trimap[_near_other_label(label, width, outside=False)] = shade
+        trimap[distance_to_other_label(label) <= width] = shade
     trimap[~counted] = (224, 224, 192)
-    areas: BoundaryAreas = boundary_areas(prediction, label, 21)
+    mean_iou = table(contour_areas(prediction, label, 21))[0, 0]
     right = (label == prediction) & counted
     titles = {
         "truth; the ring is void": VOC2012.colourise(label),
         f"prediction; {100 * right.sum() / counted.sum():.1f} % of pixels right": (
             VOC2012.colourise(prediction)
         ),
-        f"boundary strips; mean IoU {100 * areas.mean_iou():.1f} %": strips,
+        f"boundary strips; mean IoU {100 * mean_iou:.1f} %": strips,
         "trimap bands of 2, 4, 8, 16 px": trimap,
     }
     figure, axes = plt.subplots(1, 4, figsize=(12, 2.5))
@@ -73,11 +74,11 @@ def what_is_counted(path: Path) -> None:
     save(figure, path)
 
 
-def dialects(scored: Scored, path: Path) -> None:
+def dialects(scored: Evaluation, path: Path) -> None:
     """Show the same predictions' mean IoU in every codebase."""
-    readings = in_all_dialects(scored.images)
-    names = [dialect.name for dialect, _ in readings]
-    values = [100 * reading.mean_iou for _, reading in readings]
+    names = list(in_all_dialects(scored.images))
+    known = [entry["mean_iou"] for entry in in_all_dialects(scored.images).values()]
+    values = [np.nan if value is None else 100 * float(value) for value in known]
     figure, axis = plt.subplots(figsize=(8, 3.8))
     bars = axis.barh(names, np.nan_to_num(values), color=[BLUE, *[GREY] * (len(names) - 1)])
     labels = ["nan" if np.isnan(value) else f"{value:.2f}" for value in values]
@@ -90,7 +91,7 @@ def dialects(scored: Scored, path: Path) -> None:
     save(figure, path)
 
 
-def differences(one: Scored, other: Scored, path: Path) -> None:
+def differences(one: Evaluation, other: Evaluation, path: Path) -> None:
     """Show the interval of every difference; filled where the test finds one."""
     result = compare_scored(one, other, Resampling())
     p_values = np.concatenate([result.p_value[: len(SCORES)], result.p_value_of_classes])
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("b", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     args = parser.parse_args()
-    one, other = Scored.load(args.a), Scored.load(args.b)
+    one, other = Evaluation.load(args.a), Evaluation.load(args.b)
     what_is_counted(args.out / "evaluation_counted.png")
     dialects(other, args.out / "evaluation_dialects.png")
     differences(one, other, args.out / "evaluation_difference.png")

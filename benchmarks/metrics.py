@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from parsenet.hardware import choose_device
-from parsenet.metrics.boundary import boundary_areas, trimap_counts
+from parsenet.metrics.boundary import contour_areas
 from parsenet.metrics.confusion import ConfusionMatrix
 from parsenet.metrics.counting import count
 from parsenet.metrics.scores import scores
@@ -148,8 +148,7 @@ def main() -> None:
             "parsenet count": (partial(run, count), list(pairs)),
             "parsenet count, pure noise": (partial(run, count), [(a, b) for a, b in noise]),
             **contest,
-            "parsenet boundary_areas": (partial(run, boundary_areas), list(pairs)),
-            "parsenet trimap_counts, six widths": (partial(run, trimap_counts), list(pairs)),
+            "parsenet contour_areas": (partial(run, contour_areas), list(pairs)),
         }
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     times = time_turns(contest, args.rounds, wait)

@@ -18,7 +18,7 @@ from parsenet.errors import ConfigError
 from parsenet.hardware import prefers_channels_last
 from parsenet.losses import CrossEntropy
 from parsenet.metrics.confusion import ImageCounter
-from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.counting import ImageCounts
 from parsenet.metrics.scores import Scores, scores
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import describe

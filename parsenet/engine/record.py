@@ -16,10 +16,9 @@ from parsenet.config import DataConfig
 from parsenet.data.sample import Item, collate
 from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.module import Result, SegmentationModule
-from parsenet.evaluation.record import Evaluation
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.drawing import Triple, draw_sample, write_image, write_worst
-from parsenet.metrics.protocol import hash_file
+from parsenet.metrics.record import Evaluation
 from parsenet.taxonomy import Taxonomy
 from parsenet.version import __version__
 
@@ -90,13 +89,8 @@ def write_metrics(
     Returns:
         what was written.
     """
-    evaluation = Evaluation(
-        images=result.images,
-        taxonomy=taxonomy,
-        split=data.val_split if result.stage == "val" else data.test_split,
-        checkpoint=checkpoint.name if checkpoint else None,
-        checkpoint_hash=hash_file(checkpoint) if checkpoint else None,
-    )
+    split = data.val_split if result.stage == "val" else data.test_split
+    evaluation = Evaluation.of(result.images, taxonomy, split, checkpoint)
     evaluation.write(out_dir)
     return evaluation
 

@@ -15,10 +15,9 @@ from parsenet.data.sample import Sample
 from parsenet.errors import ConfigError
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.writers import write_label
-from parsenet.metrics.counting import count
-from parsenet.metrics.per_image import ImageCounts
-from parsenet.metrics.protocol import hash_file
-from parsenet.metrics.scores import image_scores
+from parsenet.metrics.counting import ImageCounts, count
+from parsenet.metrics.record import hash_file
+from parsenet.metrics.scores import table
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def gains_of(
         without: counts of the other.
     """
     position = {name: index for index, name in enumerate(dataset.ids)}
-    one, other = image_scores(with_context).mean_iou, image_scores(without).mean_iou
+    one, other = (table(x.areas())[:, 0].tolist() for x in (with_context, without))
     gains = [
         Gain(position[name], name, a, b)
         for name, a, b in zip(with_context.ids, one, other, strict=True)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from parsenet.data.base import SegmentationDataset
-from parsenet.evaluation.comparison import Scored, compare_scored, comparison_record
-from parsenet.evaluation.record import Evaluation
 from parsenet.figures.context import Gain, Side, gains_of
 from parsenet.figures.context_drawings import PANEL, Panels, draw_sheet, panels_of
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.drawing import name_of, write_image
+from parsenet.metrics.record import Evaluation, compare_scored
 from parsenet.metrics.statistics import Resampling
 from parsenet.reports.html import data_uri, html_table, page
 from parsenet.reports.tables import (
@@ -62,14 +61,10 @@ def write_context(
     """
     scored = []
     for name, side in zip(("with", "without"), sides, strict=True):
-        evaluation = Evaluation(
-            side.images, dataset.taxonomy, split, side.checkpoint.name, side.sha256
-        )
+        evaluation = Evaluation.of(side.images, dataset.taxonomy, split, side.checkpoint)
         evaluation.write(out_dir / name)
-        scored.append(Scored.load(out_dir / name))
-    how = Resampling()
-    result = compare_scored(scored[1], scored[0], how)
-    record = comparison_record(result, scored[0].names, how)
+        scored.append(evaluation)
+    record = compare_scored(scored[1], scored[0], Resampling()).to_dict(scored[0].names)
     gains = gains_of(dataset, sides[0].images, sides[1].images)
     chosen = {
         "gained": [gain for gain in gains if gain.gain > 0][:shown],

@@ -33,7 +33,7 @@ from parsenet.lab.options import Options, Scoring
 from parsenet.lab.results import Result
 from parsenet.lab.watch import Watch, learned_scales, thin
 from parsenet.metrics.confusion import ImageCounter
-from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.counting import ImageCounts
 from parsenet.metrics.scores import scores
 from parsenet.taxonomy import Taxonomy
 

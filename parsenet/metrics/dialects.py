@@ -15,212 +15,144 @@ ultralytics 8.4 utils/metrics.py, SemanticMetrics.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import zip_longest
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
-from parsenet.metrics.areas import ClassAreas, class_areas
-from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.counting import ImageCounts
+from parsenet.metrics.scores import SCORES, known, table
+
+_Rule: TypeAlias = Callable[[Float[np.ndarray, "3 n c"]], list[float]]
+"""From right, true and predicted pixels of every image to what is printed, in `SCORES`' order."""
 
 
-class Reading(NamedTuple):
-    """What a codebase reports, in [0, 1]; None where it has no such score."""
-
-    mean_iou: float
-    pixel_accuracy: float | None = None
-    mean_accuracy: float | None = None
-    frequency_weighted_iou: float | None = None
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """One codebase's way to score."""
-
-    name: str
-    read: Callable[[ClassAreas], Reading]
-    """From the areas of every image to what would be printed."""
-    reason: str
-    """One sentence: in what it differs from ours."""
-
-
-def in_all_dialects(counts: ImageCounts) -> list[tuple[Dialect, Reading]]:
+def in_all_dialects(images: ImageCounts) -> dict[str, dict[str, float | str | None]]:
     """Score the same counts by every rule; the first entry is our own.
 
     Args:
-        counts: confusion counts of every image, void left out.
+        images: counts per image.
+
+    Returns:
+        for each codebase the four scores in [0, 1], None where it has none, and the reason.
     """
-    areas = class_areas(counts)
+    areas = images.areas()
+    record: dict[str, dict[str, float | str | None]] = {}
     with np.errstate(divide="ignore", invalid="ignore"):  # absent classes are the subject here
-        return [(dialect, dialect.read(areas)) for dialect in DIALECTS]
+        for name, (rule, reason) in DIALECTS.items():
+            values = dict(zip_longest(SCORES, map(known, rule(areas))))
+            record[name] = {**values, "reason": reason}
+    return record
 
 
-def _ours(areas: ClassAreas) -> Reading:
+def _ours(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
     """Leave classes without ground truth out, after summing over the images."""
-    return _over_present_classes(areas.total())
+    return list(table(areas.sum(1))[: len(SCORES)])
 
 
-def _over_present_classes(total: ClassAreas) -> Reading:
-    present = total.truth > 0
-    right, truth = total.right[present], total.truth[present]
-    iou = right / total.union[present]
-    pixels = truth.sum()
-    return Reading(
-        _mean(iou),
-        float(right.sum() / pixels),
-        _mean(right / truth),
-        float((truth * iou).sum() / pixels),
-    )
+def _fcn(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
+    right, truth, _ = areas.sum(1)
+    return _leave_out_nan(right, truth, _union(areas.sum(1)))
 
 
-def _fcn(areas: ClassAreas) -> Reading:
-    total = areas.total()
-    iou = total.right / total.union
-    share = total.truth / total.truth.sum()
-    present = share > 0
-    return Reading(
-        _nanmean(iou),
-        float(total.right.sum() / total.truth.sum()),
-        _nanmean(total.right / total.truth),
-        float((share[present] * iou[present]).sum()),
-    )
+def _leave_out_nan(
+    right: Float[np.ndarray, " c"], truth: Float[np.ndarray, " c"], union: Float[np.ndarray, " c"]
+) -> list[float]:
+    """Leave out what is 0 / 0, and nothing else."""
+    iou, share = right / union, truth / truth.sum()
+    accuracy = float(right.sum() / truth.sum())
+    return [_mean_known(iou), accuracy, _mean_known(right / truth), float(np.nansum(share * iou))]
 
 
-def _voc(areas: ClassAreas) -> Reading:
-    total = areas.total()
-    return Reading(_mean(total.right / total.union))
+def _mmsegmentation(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
+    right, truth, union = map(_add_in_float32, (areas[0], areas[1], _union(areas)))
+    return [round(value, 4) for value in _leave_out_nan(right, truth, union)[:3]]
 
 
-def _mmsegmentation(areas: ClassAreas) -> Reading:
-    right, truth = _add_in_float32(areas.right), _add_in_float32(areas.truth)
-    iou = right / _add_in_float32(areas.union)
-    values = (_nanmean(iou), float(right.sum() / truth.sum()), _nanmean(right / truth))
-    return Reading(*(round(value, 4) for value in values))
+def _ultralytics(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
+    return list(table(np.stack([_add_in_float32(part) for part in areas]))[:2])
 
 
-def _hugging_face(areas: ClassAreas) -> Reading:
-    return _fcn(areas)._replace(frequency_weighted_iou=None)
+def _union(areas: Float[np.ndarray, "3 *n c"]) -> Float[np.ndarray, "*n c"]:
+    union: Float[np.ndarray, "*n c"] = areas[1] + areas[2] - areas[0]
+    return union
 
 
-def _ultralytics(areas: ClassAreas) -> Reading:
-    sums = ClassAreas(*map(_add_in_float32, (areas.right, areas.truth, areas.found)))
-    reading = _over_present_classes(sums)
-    return Reading(reading.mean_iou, reading.pixel_accuracy)
+def _iou(areas: Float[np.ndarray, "3 *n c"]) -> Float[np.ndarray, "*n c"]:
+    iou: Float[np.ndarray, "*n c"] = areas[0] / _union(areas)
+    return iou
 
 
-def _torchmetrics_jaccard(areas: ClassAreas) -> Reading:
-    total = areas.total()
-    return Reading(_nanmean(total.right / total.union))
-
-
-def _torchmetrics_mean_iou(areas: ClassAreas) -> Reading:
-    return Reading(_nanmean(areas.right / areas.union))
-
-
-def _smp_micro(areas: ClassAreas) -> Reading:
-    return Reading(float(areas.right.sum() / areas.union.sum()))
-
-
-def _smp_macro(areas: ClassAreas) -> Reading:
-    total = areas.total()
-    return Reading(_mean(_one_when_empty(total.right / total.union)))
-
-
-def _smp_micro_imagewise(areas: ClassAreas) -> Reading:
-    return Reading(_mean(_one_when_empty(areas.right.sum(1) / areas.union.sum(1))))
-
-
-def _smp_macro_imagewise(areas: ClassAreas) -> Reading:
-    return Reading(_mean(_one_when_empty(areas.right / areas.union)))
-
-
-def _one_when_empty(ratio: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
+def _mean_filled(ratio: Float[np.ndarray, ...]) -> float:
     """Follow smp's default `zero_division=1.0`."""
-    return np.where(np.isnan(ratio), 1.0, ratio)
+    return float(np.nan_to_num(ratio, nan=1.0).mean())
+
+
+def _mean_known(values: Float[np.ndarray, ...]) -> float:
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")
 
 
 def _add_in_float32(areas: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
     """Sum image after image with 24 significant bits, as float32 state does."""
-    sums: Float[np.ndarray, "n c"] = np.cumsum(areas, axis=0, dtype=np.float32)
-    last: Float[np.ndarray, " c"] = sums[-1]
+    last: Float[np.ndarray, " c"] = np.cumsum(areas, axis=0, dtype=np.float32)[-1]
     return last
 
 
-def _mean(values: Float[np.ndarray, ...]) -> float:
-    return float(values.mean()) if values.size else float("nan")
-
-
-def _nanmean(values: Float[np.ndarray, ...]) -> float:
-    return _mean(values[~np.isnan(values)])
-
-
-DIALECTS = (
-    Dialect(
-        "ParseNet authors' Matlab (ours)",
+DIALECTS: dict[str, tuple[_Rule, str]] = {
+    "ParseNet authors' Matlab (ours)": (
         _ours,
         "Counts are summed over all images, and classes without ground truth leave the means.",
     ),
-    Dialect(
-        "FCN score.py",
+    "FCN score.py": (
         _fcn,
         "A class that is absent but predicted counts as 0; only one absent from both is left out.",
     ),
-    Dialect(
-        "VOC devkit VOCevalseg.m",
-        _voc,
+    "VOC devkit VOCevalseg.m": (
+        lambda areas: [float(_iou(areas.sum(1)).mean())],
         "Every class is averaged: one that is absent counts 0 if predicted, else the mean is nan.",
     ),
-    Dialect(
-        "mmsegmentation IoUMetric",
+    "mmsegmentation IoUMetric": (
         _mmsegmentation,
         "FCN's rule, but pixels are summed in float32 and per cents are rounded to two digits.",
     ),
-    Dialect(
-        "torchmetrics JaccardIndex, macro",
-        _torchmetrics_jaccard,
+    "torchmetrics JaccardIndex, macro": (
+        lambda areas: _fcn(areas)[:1],
         "FCN's rule: a class that is absent but predicted counts as 0.",
     ),
-    Dialect(
-        "torchmetrics segmentation.MeanIoU",
-        _torchmetrics_mean_iou,
+    "torchmetrics segmentation.MeanIoU": (
+        lambda areas: [_mean_known(_iou(areas))],
         "One IoU per image and class that occurs in it, all averaged: a class of ten pixels "
         "weighs as much as one that fills the image; void must be masked by hand.",
     ),
-    Dialect(
-        "smp iou_score, micro",
-        _smp_micro,
+    "smp iou_score, micro": (
+        lambda areas: [float(_iou(areas.sum((1, 2))))],
         "All classes are pooled into one intersection and one union, so the background decides.",
     ),
-    Dialect(
-        "smp iou_score, macro",
-        _smp_macro,
+    "smp iou_score, macro": (
+        lambda areas: [_mean_filled(_iou(areas.sum(1)))],
         "FCN's rule, but a class absent from truth and prediction counts as 1.",
     ),
-    Dialect(
-        "smp iou_score, micro-imagewise",
-        _smp_micro_imagewise,
+    "smp iou_score, micro-imagewise": (
+        lambda areas: [_mean_filled(_iou(areas.sum(2)))],
         "Classes are pooled in each image, then images are averaged, whatever their size.",
     ),
-    Dialect(
-        "smp iou_score, macro-imagewise",
-        _smp_macro_imagewise,
+    "smp iou_score, macro-imagewise": (
+        lambda areas: [_mean_filled(_iou(areas))],
         "All classes of each image are averaged, and the many that are not in it count as 1.",
     ),
-    Dialect(
-        "Hugging Face evaluate mean_iou",
-        _hugging_face,
+    "Hugging Face evaluate mean_iou": (
+        lambda areas: _fcn(areas)[:3],
         "FCN's rule in float64; its own example scores resized masks and ignores class 0.",
     ),
-    Dialect(
-        "detectron2 SemSegEvaluator",
+    "detectron2 SemSegEvaluator": (
         _ours,
         "Our rule: classes without ground truth leave the means.",
     ),
-    Dialect(
-        "Ultralytics SemanticMetrics",
+    "Ultralytics SemanticMetrics": (
         _ultralytics,
         "Our rule on a float32 matrix; its validator counts at the letterboxed network size, which "
         "stored counts cannot undo.",
     ),
-)
+}

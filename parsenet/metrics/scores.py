@@ -1,4 +1,4 @@
-"""From confusion counts to the four scores of the paper and the per-class ones.
+"""From pixel counts to the four scores of the paper and the per-class ones.
 
 With n_ij pixels of true class i predicted as j, and t_i = sum_j n_ij:
 
@@ -21,21 +21,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Integer
+from jaxtyping import Float, Float64, Integer, Real
 
-from parsenet.metrics.per_image import ImageCounts
+SCORES = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
+"""The scores at the head of every table here; the IoU of every class follows them."""
 
 
 @dataclass(frozen=True)
 class Scores:
     """What a data set scored; everything in [0, 1], nan where there is no ground truth."""
 
+    mean_iou: float
+    """Intersection over union, averaged over classes."""
     pixel_accuracy: float
     """Share of the pixels that are right."""
     mean_accuracy: float
     """Share of the right pixels of a class, averaged over classes."""
-    mean_iou: float
-    """Intersection over union, averaged over classes."""
     frequency_weighted_iou: float
     """Intersection over union, averaged over classes with their pixels as weights."""
     class_iou: tuple[float, ...]
@@ -50,70 +51,63 @@ class Scores:
     """Ground-truth pixels of every class, void not counted."""
 
 
-@dataclass(frozen=True)
-class ImageScores:
-    """What every image scored by itself; nan for an image without a counted pixel."""
+def table(
+    areas: Float[np.ndarray, "3 *r c"], whole: Float[np.ndarray, "3 c"] | None = None
+) -> Float64[np.ndarray, "*r s"]:
+    """Score each row of areas: the four of `SCORES`, then the IoU of every class.
 
-    pixel_accuracy: tuple[float, ...]
-    """Share of the pixels that are right."""
-    mean_iou: tuple[float, ...]
-    """Intersection over union, averaged over the classes in the image's ground truth."""
+    Args:
+        areas: right, true and predicted pixels of images or data sets, by class; a class without
+            ground truth leaves its row's means.
+        whole: those of the set that the rows were drawn from. Where a row happens to hold no
+            image of a class, the class enters the row's means with its ratio in the whole set,
+            so that all rows average the same classes.
+    """
+    absent = areas[1] == 0
+    right, truth, found = areas
+    if whole is not None:
+        right, truth, found = np.where(absent, whole[:, None], areas)
+    known = truth > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        iou = np.where(known, right / (truth + found - right), 0)
+        recall = np.where(known, right / truth, 0)
+        pixels = areas[1].sum(-1)
+        columns = [
+            iou.sum(-1) / known.sum(-1),
+            areas[0].sum(-1) / pixels,
+            recall.sum(-1) / known.sum(-1),
+            (areas[1] * iou).sum(-1) / pixels,
+        ]
+    return np.concatenate([np.stack(columns, -1), np.where(absent, np.nan, iou)], -1)
+
+
+def areas_of(counts: Real[np.ndarray, "c c"]) -> Float64[np.ndarray, "3 c"]:
+    """Return right, true and predicted pixels of a confusion matrix by class."""
+    return np.stack([np.diag(counts), counts.sum(1), counts.sum(0)]).astype(np.float64)
 
 
 def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
-    """Turn confusion counts into scores, in float64.
+    """Turn a confusion matrix into scores, in float64.
 
     Args:
         counts: pixels by (true class, predicted class).
     """
-    right = np.diag(counts).astype(np.float64)
-    truth = counts.sum(axis=1).astype(np.float64)
-    predicted = counts.sum(axis=0).astype(np.float64)
-    union = truth + predicted - right
-    present = truth > 0
-    iou = _divide(right, union, present)
-    accuracy = _divide(right, truth, present)
+    right, truth, found = areas = areas_of(counts)
+    values = table(areas).tolist()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        accuracy = right / truth
+        precision = np.where(truth > 0, right / found, np.nan)
+        dice = np.where(truth > 0, 2 * right / (truth + found), np.nan)
     return Scores(
-        pixel_accuracy=_share(right[present].sum(), truth.sum()),
-        mean_accuracy=_mean(accuracy),
-        mean_iou=_mean(iou),
-        frequency_weighted_iou=_share((truth * iou)[present].sum(), truth.sum()),
-        class_iou=tuple(iou.tolist()),
+        *values[: len(SCORES)],
+        class_iou=tuple(values[len(SCORES) :]),
         class_accuracy=tuple(accuracy.tolist()),
-        class_precision=tuple(_divide(right, predicted, present & (predicted > 0)).tolist()),
-        class_dice=tuple(_divide(2 * right, truth + predicted, present).tolist()),
-        class_pixels=tuple(int(pixels) for pixels in counts.sum(axis=1)),
+        class_precision=tuple(precision.tolist()),
+        class_dice=tuple(dice.tolist()),
+        class_pixels=tuple(truth.astype(np.int64).tolist()),
     )
 
 
-def image_scores(images: ImageCounts) -> ImageScores:
-    """Score every image by itself, to find the bad ones; their mean is not the data set's score.
-
-    Args:
-        images: counts per image.
-    """
-    right, truth, predicted = (part.astype(np.float64) for part in images.class_sums())
-    present = truth > 0
-    iou = _divide(right, truth + predicted - right, present)
-    total = truth.sum(axis=1)
-    some = total > 0
-    accuracy = _divide(right.sum(axis=1), total, some)
-    mean_iou = _divide(np.nansum(iou, axis=1), present.sum(axis=1).astype(np.float64), some)
-    return ImageScores(tuple(accuracy.tolist()), tuple(mean_iou.tolist()))
-
-
-def _divide(
-    part: Float64[np.ndarray, "*c"], whole: Float64[np.ndarray, "*c"], where: Bool[np.ndarray, "*c"]
-) -> Float64[np.ndarray, "*c"]:
-    ratio = np.full_like(part, np.nan)
-    np.divide(part, whole, out=ratio, where=where)
-    return ratio
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def _mean(values: Float64[np.ndarray, " c"]) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+def known(value: float | None) -> float | None:
+    """Turn nan into None, as JSON wants it."""
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -14,18 +14,16 @@ Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from parsenet.errors import ConfigError, LabelError
-from parsenet.metrics.areas import ClassAreas, class_areas
-from parsenet.metrics.per_image import ImageCounts
-
-SCORES = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
-"""The scores at the head of every table here; the IoU of every class follows them."""
+from parsenet.metrics.counting import ImageCounts
+from parsenet.metrics.scores import SCORES, known, table
 
 _CHUNK = 2**22
 """Numbers in a block of resamples: 32 MB, whatever the number of images."""
@@ -51,8 +49,7 @@ class Resampling:
             raise ConfigError(f"`level` must be between 0 and 1, got {self.level}. Use 0.95.")
 
 
-@dataclass(frozen=True)
-class Intervals:
+class Intervals(NamedTuple):
     """Scores with their limits; the four of `SCORES` first, then the IoU of every class."""
 
     value: Float64[np.ndarray, " s"]
@@ -74,53 +71,31 @@ class Comparison:
     """Chance of a difference as large when swapping the two changes nothing; two-sided."""
     num_images: Int64[np.ndarray, " c"]
     """Images that show each class; from few of them, limits are too narrow."""
+    how: Resampling
+    """How it was drawn."""
 
     @property
     def p_value_of_classes(self) -> Float64[np.ndarray, " c"]:
         """Holm's p-values of the classes: testing many, one would look better by chance."""
         return _holm(self.p_value[len(SCORES) :])
 
+    def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return plain numbers in [0, 1]; what does not exist is None.
 
-def table(areas: ClassAreas, whole: ClassAreas | None = None) -> Float64[np.ndarray, "*r s"]:
-    """Score each row of areas: the four of `SCORES`, then the IoU of every class.
-
-    Args:
-        areas: sums of several data sets, one per row; a class without ground truth leaves its
-            row's means.
-        whole: sums of the set that the rows were drawn from. Where a row happens to hold no
-            image of a class, the class enters the row's means with its ratio in the whole set,
-            so that all rows average the same classes.
-    """
-    right, truth, union = areas.right, areas.truth, areas.union
-    absent = truth == 0
-    if whole is not None:
-        right, truth = np.where(absent, whole.right, right), np.where(absent, whole.truth, truth)
-        union = np.where(absent, whole.union, union)
-    known = truth > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        iou = np.where(known, right / union, 0)
-        recall = np.where(known, right / truth, 0)
-        pixels = areas.truth.sum(-1)
-        columns = [
-            iou.sum(-1) / known.sum(-1),
-            areas.right.sum(-1) / pixels,
-            recall.sum(-1) / known.sum(-1),
-            (areas.truth * iou).sum(-1) / pixels,
-        ]
-    return np.concatenate([np.stack(columns, -1), np.where(absent, np.nan, iou)], -1)
-
-
-def intervals(counts: ImageCounts, how: Resampling = Resampling()) -> Intervals:
-    """Bound every score by the bootstrap over images.
-
-    Args:
-        counts: confusion counts of every image.
-        how: number of resamples, level and seed.
-    """
-    areas = class_areas(counts)
-    whole = areas.total()
-    drawn = [table(areas.weighted(times), whole) for times in _resamples(len(counts), how)]
-    return _bound(areas, np.concatenate(drawn), how.level)
+        Args:
+            names: of the classes.
+        """
+        sides = {"a": self.one, "b": self.other, "difference": self.difference}
+        p_values = [*self.p_value[: len(SCORES)], *self.p_value_of_classes]
+        num_images = [None] * len(SCORES) + self.num_images.tolist()
+        record: dict[str, Any] = {}
+        for row, label in enumerate([*SCORES, *(f"IoU_{name}" for name in names)]):
+            record[label] = {
+                side: {limit: known(values[row]) for limit, values in bounds._asdict().items()}
+                for side, bounds in sides.items()
+            }
+            record[label] |= {"p_value": known(p_values[row]), "num_images": num_images[row]}
+        return {"resampling": asdict(self.how), "scores": record}
 
 
 def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()) -> Comparison:
@@ -135,37 +110,40 @@ def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()
         LabelError: the images, or their ground truth, are not the same.
     """
     first, second = _pair(one, other)
+    before, after = table(first.sum(1)), table(second.sum(1))
     draws = [
-        (table(first.weighted(times), first.total()), table(second.weighted(times), second.total()))
+        (table(times @ first, first.sum(1)), table(times @ second, second.sum(1)))
         for times in _resamples(len(one), how)
     ]
-    drawn_first, drawn_second = (np.concatenate(part) for part in zip(*draws, strict=True))
-    before, after = (
-        _bound(first, drawn_first, how.level),
-        _bound(second, drawn_second, how.level),
-    )
-    low, high = _quantiles(drawn_second - drawn_first, how.level)
-    difference = after.value - before.value
+    drawn_before, drawn_after = (np.concatenate(part) for part in zip(*draws, strict=True))
     return Comparison(
-        before,
-        after,
-        Intervals(difference, low, high),
-        _permutation_test(first, second, np.abs(difference), how),
-        (first.truth > 0).sum(0),
+        Intervals(before, *_quantiles(drawn_before, how.level)),
+        Intervals(after, *_quantiles(drawn_after, how.level)),
+        Intervals(after - before, *_quantiles(drawn_after - drawn_before, how.level)),
+        _permutation_test(first, second, np.abs(after - before), how),
+        (first[1] > 0).sum(0),
+        how,
     )
 
 
-def _pair(one: ImageCounts, other: ImageCounts) -> tuple[ClassAreas, ClassAreas]:
-    """Bring two sets of counts into the same order of images."""
+def _pair(
+    one: ImageCounts, other: ImageCounts
+) -> tuple[Float64[np.ndarray, "3 n c"], Float64[np.ndarray, "3 n c"]]:
+    """Return the areas of both, in the same order of images."""
     if set(one.ids) != set(other.ids):
         single = sorted(set(one.ids) ^ set(other.ids))
         raise LabelError(
             f"`other` must have the images of `one`, got {len(single)} that only one of them "
             f"has, such as '{single[0]}'. Score both on the same split."
         )
+    if one.num_classes != other.num_classes:
+        raise LabelError(
+            f"`other` must have the {one.num_classes} classes of `one`, got {other.num_classes}. "
+            "Score both with the same taxonomy."
+        )
     place = {name: index for index, name in enumerate(other.ids)}
-    first, second = class_areas(one), class_areas(other.subset([place[name] for name in one.ids]))
-    different = np.flatnonzero((first.truth != second.truth).any(-1))
+    first, second = one.areas(), other.subset([place[name] for name in one.ids]).areas()
+    different = np.flatnonzero((first[1] != second[1]).any(-1))
     if different.size:
         raise LabelError(
             f"`other` must have the ground truth of `one`, got other counts in {different.size} "
@@ -174,45 +152,40 @@ def _pair(one: ImageCounts, other: ImageCounts) -> tuple[ClassAreas, ClassAreas]
     return first, second
 
 
-def _resamples(num_images: int, how: Resampling) -> Iterator[Int64[np.ndarray, "r n"]]:
+def _resamples(num_images: int, how: Resampling) -> Iterator[Float64[np.ndarray, "r n"]]:
     """Draw images with replacement: how often each was drawn, block after block."""
     random = np.random.default_rng([how.seed, 0])
     for size in _blocks(num_images, how.resamples):
         drawn = random.integers(0, num_images, (size, num_images))
         drawn += np.arange(size)[:, None] * num_images
         times = np.bincount(drawn.ravel(), minlength=size * num_images)
-        yield times.reshape(size, num_images)
+        yield times.reshape(size, num_images).astype(np.float64)
 
 
 def _permutation_test(
-    first: ClassAreas, second: ClassAreas, observed: Float64[np.ndarray, " s"], how: Resampling
+    first: Float64[np.ndarray, "3 n c"],
+    second: Float64[np.ndarray, "3 n c"],
+    observed: Float64[np.ndarray, " s"],
+    how: Resampling,
 ) -> Float64[np.ndarray, " s"]:
+    """Count how often the difference gets as large as observed when images are swapped."""
     random = np.random.default_rng([how.seed, 1])
-    num_images = len(first.truth)
+    num_images = first.shape[1]
     as_large = np.zeros(len(observed))
     for size in _blocks(num_images, how.resamples):
-        kept = random.integers(0, 2, (size, num_images))
-        difference = table(_mixed(first, second, kept)) - table(_mixed(first, second, 1 - kept))
+        kept = random.integers(0, 2, (size, num_images)).astype(np.float64)
+        one = table(kept @ first + (1 - kept) @ second)
+        other = table((1 - kept) @ first + kept @ second)
         # The margin takes sums of the same numbers in another order for ties.
-        as_large += (np.abs(difference) >= observed - 1e-12).sum(0)
+        as_large += (np.abs(one - other) >= observed - 1e-12).sum(0)
     # The data as they are belong to the permutations: a p-value is never zero.
     return np.where(np.isnan(observed), np.nan, (as_large + 1) / (how.resamples + 1))
-
-
-def _mixed(first: ClassAreas, second: ClassAreas, kept: Int64[np.ndarray, "r n"]) -> ClassAreas:
-    """Sum images of the first where kept, else of the second."""
-    one, other = first.weighted(kept), second.weighted(1 - kept)
-    return ClassAreas(one.right + other.right, one.truth + other.truth, one.found + other.found)
 
 
 def _blocks(num_images: int, resamples: int) -> Iterator[int]:
     size = max(1, _CHUNK // max(1, num_images))
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
-
-
-def _bound(areas: ClassAreas, drawn: Float64[np.ndarray, "r s"], level: float) -> Intervals:
-    return Intervals(table(areas.total()), *_quantiles(drawn, level))
 
 
 def _quantiles(

@@ -123,7 +123,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
     """Write two checkpoints' scores with their intervals and the test of the difference.
 
     Args:
-        record: what `evaluation.comparison.comparison_record` returns.
+        record: what `metrics.statistics.Comparison.to_dict` returns.
     """
     return markdown_table(*comparison_cells(record), "lrrrrr") + f"\n{comparison_note(record)}\n"
 
@@ -159,7 +159,7 @@ def dialect_table(record: Mapping[str, Any]) -> str:
     """Write what every codebase would report, and the reason of each.
 
     Args:
-        record: what `evaluation.comparison.dialect_record` returns; our own rule comes first.
+        record: what `metrics.dialects.in_all_dialects` returns; our own rule comes first.
     """
     ours = next(iter(record.values()))["mean_iou"]
     rows = []

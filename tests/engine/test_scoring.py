@@ -12,11 +12,11 @@ import torch
 import yaml
 
 from parsenet.config import NetworkConfig
-from parsenet.evaluation.folders import find_pairs, score_pairs
+from parsenet.evaluation import find_pairs, score_pairs
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.writers import write_label
-from parsenet.metrics.per_image import ImageCounts
-from parsenet.metrics.protocol import Protocol, hash_file
+from parsenet.metrics.counting import ImageCounts
+from parsenet.metrics.record import Evaluation, hash_file
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
 from parsenet.taxonomy import VOC2012
@@ -51,7 +51,7 @@ def test_fit_leaves_card_and_counts_beside_its_scores(fitted):
     metrics = metrics_of(run_dir)
     checkpoint = run_dir / "checkpoints" / metrics["checkpoint"]
 
-    card = Protocol.from_dict(metrics["card"])
+    card = Evaluation.load(run_dir).card
 
     assert (card.dataset, card.split, card.num_images) == ("voc2012", "val", 2)
     assert card.checkpoint == hash_file(checkpoint)

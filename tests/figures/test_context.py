@@ -15,7 +15,7 @@ from parsenet.errors import ConfigError
 from parsenet.figures.context import gains_of, score_side
 from parsenet.figures.context_report import write_context
 from parsenet.inference.predictor import Predictor
-from parsenet.metrics.per_image import ImageCounts
+from parsenet.metrics.counting import ImageCounts
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
 from parsenet.taxonomy import CAMVID, SHAPES

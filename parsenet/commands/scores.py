@@ -1,0 +1,165 @@
+"""`parsenet score`, `compare`, `dialects` and `report`: scores without a network."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parsenet.metrics.statistics import Resampling
+from parsenet.options import positional
+
+if TYPE_CHECKING:
+    from parsenet.evaluation import MaskPairs
+    from parsenet.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Score predicted label maps against true ones, pixel by pixel. Needs no model."""
+
+    pred: Path
+    """Folder of predictions."""
+    gt: Path
+    """Folder of true label maps."""
+    taxonomy: str
+    """voc2012 or another known name, or a YAML file with `names:`."""
+    split: Path | None = None
+    """File of names; all files of `--gt` if it is missing."""
+    out: Path | None = None
+    """Folder for scores, counts and a report."""
+    images: Path | None = None
+    """Folder of the images, for the report."""
+    boundary: bool = False
+    """Also score near contours: boundary IoU, trimap."""
+    json: bool = False
+    """Print metrics.json, not tables."""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Set two checkpoints' scores side by side, with intervals and a paired test.
+
+    Refuses scores that were made by different protocols.
+    """
+
+    a: Path = positional()
+    """metrics.json, its counts.npz beside it."""
+    b: Path = positional()
+    """Another, of the same images."""
+    anyway: bool = False
+    """Compare although the protocol cards differ."""
+    resampling: Resampling = Resampling()
+    json: bool = False
+    """Print numbers, not a table."""
+
+
+@dataclass(frozen=True)
+class DialectsOptions:
+    """Print what other codebases would report for the same predictions, and why."""
+
+    metrics: Path = positional()
+    """metrics.json, its counts.npz beside it."""
+    json: bool = False
+    """Print numbers, not a table."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write report.html and report.md of a run folder anew."""
+
+    run_dir: Path = positional()
+    """Folder that `parsenet fit` wrote."""
+
+
+def score(options: ScoreOptions) -> int:
+    """Score two folders of label maps; return the exit code."""
+    from parsenet.evaluation import find_pairs, score_contours, score_pairs
+    from parsenet.files import write_bytes_atomically
+    from parsenet.inference.drawing import write_worst
+    from parsenet.reports.runs import write_report
+    from parsenet.reports.tables import class_table, contour_table, protocol_sentence, summary_table
+    from parsenet.taxonomy import taxonomy_from
+
+    taxonomy = taxonomy_from(options.taxonomy)
+    pairs = find_pairs(options.pred, options.gt, options.split)
+    split = options.split.stem if options.split else options.gt.resolve().name
+    evaluation = score_pairs(pairs, taxonomy, split)
+    metrics = evaluation.to_dict()
+    if options.boundary:
+        metrics["contours"] = score_contours(pairs, taxonomy)
+    if options.out is not None:
+        evaluation.write(options.out)
+        if options.boundary:
+            content = json.dumps(metrics["contours"], indent=1) + "\n"
+            write_bytes_atomically(options.out / "boundary.json", content.encode())
+        read = _reader(pairs, taxonomy, options.images)
+        write_worst(options.out / "worst", evaluation.worst(), read, taxonomy)
+        print(f"Report: {write_report(options.out)}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(metrics, indent=1))
+        return 0
+    print(f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}")
+    if options.boundary:
+        print(contour_table(metrics["contours"]))
+    return 0
+
+
+def compare(options: CompareOptions) -> int:
+    """Compare two scores; return the exit code."""
+    from parsenet.metrics.record import Evaluation, compare_scored
+    from parsenet.reports.tables import comparison_table
+
+    one, other = Evaluation.load(options.a), Evaluation.load(options.b)
+    result = compare_scored(one, other, options.resampling, options.anyway)
+    record = result.to_dict(one.names)
+    if options.json:
+        print(json.dumps(record, indent=1))
+    else:
+        cards = f"A: {options.a}: {one.card}.\nB: {options.b}: {other.card}."
+        print(f"{cards}\n\n{comparison_table(record)}", end="")
+    return 0
+
+
+def dialects(options: DialectsOptions) -> int:
+    """Print one score as every codebase would; return the exit code."""
+    from parsenet.metrics.dialects import in_all_dialects
+    from parsenet.metrics.record import Evaluation
+    from parsenet.reports.tables import dialect_table
+
+    scored = Evaluation.load(options.metrics)
+    record = in_all_dialects(scored.images)
+    if options.json:
+        print(json.dumps(record, indent=1))
+    else:
+        print(f"{scored.card}.\n\n{dialect_table(record)}", end="")
+    return 0
+
+
+def report(options: ReportOptions) -> int:
+    """Write a run's report anew; return the exit code."""
+    from parsenet.reports.runs import write_report
+
+    print(write_report(options.run_dir))
+    return 0
+
+
+def _reader(
+    pairs: MaskPairs, taxonomy: Taxonomy, image_dir: Path | None
+) -> Callable[[str], tuple[Any, Any, Any]]:
+    """Return a function from a name to image, ground truth and prediction; the image may lack."""
+    from parsenet.data.reading import read_image, read_mask
+
+    paths = sorted(image_dir.rglob("*")) if image_dir else []
+    images = {path.relative_to(image_dir or "").with_suffix("").as_posix(): path for path in paths}
+
+    def read(name: str) -> tuple[Any, Any, Any]:
+        prediction, label = (read_mask(path, taxonomy) for path in pairs[name])
+        image = read_image(images[name]) if name in images else None
+        fits = image is not None and image.shape[:2] == label.shape
+        return image if fits else None, label, prediction
+
+    return read

@@ -1,0 +1,215 @@
+"""Score a folder of predicted label maps against a folder of true ones, without a network.
+
+Nothing is scored in part: an image that is missing or does not fit ends the run, with its name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from rich.console import Console
+from rich.progress import track
+
+from parsenet.data.labels import LabelMap
+from parsenet.data.reading import read_mask
+from parsenet.errors import DataNotFoundError, LabelError, ParseNetError
+from parsenet.metrics.boundary import RATIO, WIDTHS, contour_areas
+from parsenet.metrics.counting import ImageCounts, count, num_rows
+from parsenet.metrics.record import Evaluation
+from parsenet.metrics.scores import SCORES, known, table
+from parsenet.taxonomy import Taxonomy
+
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+"""Endings, in lower case, of files that hold label maps."""
+
+MAX_NAMED = 20
+"""So many wrong files are named; a wrong folder has thousands."""
+
+MaskPairs: TypeAlias = Mapping[str, tuple[Path, Path]]
+"""By name, subfolders being part of it and the ending not: prediction and true label map."""
+
+_log = logging.getLogger(__name__)
+
+
+def find_pairs(pred_dir: Path, gt_dir: Path, split: Path | None = None) -> MaskPairs:
+    """Match predictions and labels by name, and warn of predictions that are not asked for.
+
+    Args:
+        pred_dir: folder of predictions.
+        gt_dir: folder of true label maps.
+        split: file with one name per line; None for every label map of `gt_dir`.
+
+    Raises:
+        DataNotFoundError: a folder, the split's file, or a label map is missing.
+    """
+    predictions, labels = _index(pred_dir, "pred"), _index(gt_dir, "gt")
+    ids = _read_split(split, labels) if split else list(labels)
+    hint = "" if split else " To score fewer images, list them in a file and give `--split FILE`."
+    for what, found, folder, way_out in (
+        ("labels", labels, gt_dir, ""),
+        ("predictions", predictions, pred_dir, hint),
+    ):
+        missing = [name for name in ids if name not in found]
+        if missing:
+            raise DataNotFoundError(
+                f"`{what}` must be complete, got {len(missing)} missing in '{folder}': "
+                f"{_listed(missing)}. Names are compared without their ending.{way_out}"
+            )
+    extra = sorted(set(predictions) - set(ids))
+    if extra:
+        _log.warning(
+            f"{len(extra)} predictions in '{pred_dir}' are not of the {len(ids)} images scored "
+            f"and were left out: {_listed(extra)}"
+        )
+    return {name: (predictions[name], labels[name]) for name in ids}
+
+
+def score_pairs(
+    pairs: MaskPairs,
+    taxonomy: Taxonomy,
+    split: str,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Count the pixels of some images.
+
+    Args:
+        pairs: what `find_pairs` found.
+        taxonomy: what the values mean.
+        split: name of the list of images, for the card.
+        workers: threads that read; None for a few more than there are cores.
+        progress: show a bar on standard error.
+
+    Raises:
+        LabelError: label maps cannot be read, differ in size, or hold wrong values.
+    """
+    parts: list[ImageCounts] = []
+    wrong: list[str] = []
+    console = Console(stderr=True)
+    is_shown = progress and console.is_terminal
+    # Threads: decoding a PNG lets go of the interpreter lock.
+    with ThreadPoolExecutor(workers) as pool:
+        done = pool.map(lambda name: _count(name, *pairs[name], taxonomy), pairs)
+        try:
+            for counts in track(
+                done, "Scoring", len(pairs), console=console, transient=True, disable=not is_shown
+            ):
+                if isinstance(counts, str):
+                    wrong.append(counts)
+                else:
+                    parts = ImageCounts.gather(parts, counts)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if wrong:
+        more = f"\nand {len(wrong) - MAX_NAMED} more." if len(wrong) > MAX_NAMED else ""
+        raise LabelError(
+            f"All {len(pairs)} predictions must fit their labels, got {len(wrong)} that do not:\n"
+            + "\n".join(wrong[:MAX_NAMED])
+            + more
+        )
+    return Evaluation.of(ImageCounts.join(parts, taxonomy.num_classes), taxonomy, split)
+
+
+def score_contours(
+    pairs: MaskPairs, taxonomy: Taxonomy, workers: int | None = None
+) -> dict[str, Any]:
+    """Score the pixels near the contours; counts are summed over the images, then divided.
+
+    Args:
+        pairs: label maps that `score_pairs` accepted.
+        taxonomy: what the values mean.
+        workers: threads that read; None for a few more than there are cores.
+
+    Returns:
+        what `boundary.json` holds: boundary IoU with its mean, and mean IoU in each trimap band.
+    """
+
+    def measure(pair: tuple[Path, Path]) -> Float64[np.ndarray, "3 r c"]:
+        maps = [read_mask(path, taxonomy) for path in pair]
+        return contour_areas(*maps, taxonomy.num_classes, taxonomy.void)
+
+    with ThreadPoolExecutor(workers) as pool:
+        strips, *bands = table(np.asarray(sum(pool.map(measure, pairs.values()))))
+    return {
+        "boundary_ratio": RATIO,
+        "boundary_mean_iou": known(strips[0]),
+        "boundary_iou": dict(zip(taxonomy.names, map(known, strips[len(SCORES) :]), strict=True)),
+        "trimap_mean_iou": {str(w): known(row[0]) for w, row in zip(WIDTHS, bands, strict=True)},
+    }
+
+
+def _count(
+    name: str, prediction_path: Path, label_path: Path, taxonomy: Taxonomy
+) -> ImageCounts | str:
+    """Return the counts of an image, or the sentence that says what is wrong with it."""
+    try:
+        prediction = read_mask(prediction_path, taxonomy)
+        label = read_mask(label_path, taxonomy)
+    except ParseNetError as error:
+        return str(error)
+    if prediction.shape != label.shape:
+        return (
+            f"The prediction '{prediction_path}' must be as large as its label {label.shape}, "
+            f"got {prediction.shape}. Sizes are (height, width); predict at native size."
+        )
+    try:
+        counts = count(prediction, label, taxonomy.num_classes, taxonomy.void)
+    except LabelError:
+        is_class = np.arange(num_rows(taxonomy.num_classes)) < taxonomy.num_classes
+        wrong = _explain(prediction_path, prediction, is_class, "Predict a class everywhere")
+        is_class[taxonomy.void] = True
+        return wrong or _explain(label_path, label, is_class, f"{taxonomy.void} is void")
+    return ImageCounts.of([name], counts[None], taxonomy.num_classes)
+
+
+def _explain(path: Path, values: LabelMap, allowed: Bool[np.ndarray, " v"], rule: str) -> str:
+    """Name the first pixel with a value that is not allowed; nothing where there is none."""
+    # The last entry is never allowed, and stands for whatever is above.
+    wrong = ~allowed[np.minimum(values.astype(np.int64), len(allowed) - 1)]
+    if not wrong.any():
+        return ""
+    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return (
+        f"'{path}' must hold classes 0..{int(allowed.argmin()) - 1}, got {values[row, column]} at "
+        f"row {row}, column {column} ({wrong.sum()} pixels in all are wrong). {rule}, or use "
+        "another taxonomy."
+    )
+
+
+def _index(folder: Path, option: str) -> dict[str, Path]:
+    """Map names to files, in order of the names; subfolders are part of a name."""
+    if not folder.is_dir():
+        raise DataNotFoundError(f"`{option}` must be a folder, got '{folder}'. Check its name.")
+    found = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    }
+    if not found:
+        raise DataNotFoundError(
+            f"`{option}` must hold label maps ({', '.join(SUFFIXES)}), got none in '{folder}'. "
+            "Check the folder."
+        )
+    return found
+
+
+def _read_split(path: Path, labels: Mapping[str, Path]) -> list[str]:
+    """Read names; lists that give two paths per line (DeepLab's) are understood."""
+    if not path.is_file():
+        raise DataNotFoundError(f"`split` must be a file, got '{path}'. Check its name.")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
+    names = [x if x in labels else Path(x.split()[0]).stem for x in lines if x]
+    if not names:
+        raise DataNotFoundError(f"'{path}' must name at least one image, got none.")
+    return list(dict.fromkeys(names))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:MAX_NAMED]) + more

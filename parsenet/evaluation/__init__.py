@@ -1,1 +1,0 @@
-"""Scoring without a network and without torch: label maps on disk, and what a score leaves."""
