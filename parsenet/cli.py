@@ -47,7 +47,9 @@ COMMANDS = {
     "export": Command("export:export", "for other runtimes", "model.safetensors --out model.onnx"),
     "serve": Command("serve:main", "a page to look at labels", "model.safetensors"),
     "score": Command("scores:score", "score label maps", "--pred DIR --gt DIR --taxonomy voc2012"),
-    "compare": Command("scores:compare", "two scores, with a test", "A/metrics.json B/metrics.json"),
+    "compare": Command(
+        "scores:compare", "two scores, with a test", "A/metrics.json B/metrics.json"
+    ),
     "dialects": Command("scores:dialects", "what others would report", "A/metrics.json"),
     "report": Command("scores:report", "redraw a run's report", "runs/demo"),
     "ablate": Command("ablate:main", "a grid of experiments", "configs/ablations/shapes.yaml"),

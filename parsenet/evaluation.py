@@ -131,8 +131,8 @@ def score_contours(
     """
 
     def measure(pair: tuple[Path, Path]) -> Float64[np.ndarray, "3 r c"]:
-        maps = [read_mask(path, taxonomy) for path in pair]
-        return contour_areas(*maps, taxonomy.num_classes, taxonomy.void)
+        prediction, label = (read_mask(path, taxonomy) for path in pair)
+        return contour_areas(prediction, label, taxonomy.num_classes, taxonomy.void)
 
     with ThreadPoolExecutor(workers) as pool:
         strips, *bands = table(np.asarray(sum(pool.map(measure, pairs.values()))))

@@ -29,8 +29,8 @@ WIDTHS = (1, 2, 4, 8, 16, 32)
 
 
 def contour_areas(
-    prediction: UInt32[np.ndarray, "h w"],
-    label: UInt32[np.ndarray, "h w"],
+    prediction: UInt[np.ndarray, "h w"],
+    label: UInt[np.ndarray, "h w"],
     num_classes: int,
     void: int = IGNORE_INDEX,
     ratio: float = RATIO,
@@ -64,7 +64,7 @@ def contour_areas(
     strips = [counted & (edge | (x <= radius)) for x in (distance, distance_to_other_label(judged))]
     bands = [[counted & (distance <= width)] * 2 for width in widths]
 
-    def add(where: Bool[np.ndarray, "h w"], classes: UInt32[np.ndarray, "h w"]) -> np.ndarray:
+    def add(where: Bool[np.ndarray, "h w"], classes: UInt[np.ndarray, "h w"]) -> np.ndarray:
         return np.bincount(classes[where], minlength=num_classes).astype(np.float64)
 
     is_right = label == judged
@@ -75,7 +75,7 @@ def contour_areas(
     return np.stack(rows, axis=1)
 
 
-def distance_to_other_label(label: UInt32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
+def distance_to_other_label(label: UInt[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
     """Return the steps from each pixel to the nearest one of another label."""
     contour = minimum_filter(label, 3, mode="nearest") != maximum_filter(label, 3, mode="nearest")
     if not contour.any():

@@ -47,8 +47,8 @@ class ImageCounter:
 
     def update(
         self,
-        prediction: Integer[Tensor, "n *shape"],
-        label: Integer[Tensor, "n *label_shape"],
+        prediction: Integer[Tensor, "n ..."],
+        label: Integer[Tensor, "n ..."],
         ids: Sequence[str],
     ) -> None:
         """Count the pixels of some images.
@@ -81,7 +81,7 @@ class ImageCounter:
         return ImageCounts.join(self._parts, self.num_classes)
 
     def _count_on_device(
-        self, prediction: Integer[Tensor, "*shape"], label: Integer[Tensor, "*shape"], name: str
+        self, prediction: Integer[Tensor, ...], label: Integer[Tensor, ...], name: str
     ) -> None:
         refuse_other_size(prediction.shape, label.shape)
         self._waiting.append((name, *_scatter(prediction, label, self.num_classes)))

@@ -164,11 +164,9 @@ class ImageCounts:
                 f"Every image must be counted once, got '{min(twice)}' twice. Give each a name of "
                 "its own."
             )
-        starts = np.cumsum([0, *map(len, parts)])
-        moved = [
-            part.entries + [start, 0, 0, 0] for part, start in zip(parts, starts, strict=False)
-        ]
-        entries = np.concatenate([np.zeros((0, 4), np.int64), *moved])
+        starts = np.cumsum([0, *map(len, parts)])[: len(parts)]
+        entries = np.concatenate([np.zeros((0, 4), np.int64), *(part.entries for part in parts)])
+        entries[:, 0] += np.repeat(starts, [len(part.entries) for part in parts])
         whole = cls(tuple(ids), entries, num_classes)
         return whole.subset(sorted(range(len(ids)), key=ids.__getitem__))
 

@@ -74,13 +74,13 @@ def _ultralytics(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
     return list(table(np.stack([_add_in_float32(part) for part in areas]))[:2])
 
 
-def _union(areas: Float[np.ndarray, "3 *n c"]) -> Float[np.ndarray, "*n c"]:
-    union: Float[np.ndarray, "*n c"] = areas[1] + areas[2] - areas[0]
+def _union(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, "..."]:
+    union: Float[np.ndarray, "..."] = areas[1] + areas[2] - areas[0]
     return union
 
 
-def _iou(areas: Float[np.ndarray, "3 *n c"]) -> Float[np.ndarray, "*n c"]:
-    iou: Float[np.ndarray, "*n c"] = areas[0] / _union(areas)
+def _iou(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, "..."]:
+    iou: Float[np.ndarray, "..."] = areas[0] / _union(areas)
     return iou
 
 
@@ -127,7 +127,7 @@ DIALECTS: dict[str, tuple[_Rule, str]] = {
         "weighs as much as one that fills the image; void must be masked by hand.",
     ),
     "smp iou_score, micro": (
-        lambda areas: [float(_iou(areas.sum((1, 2))))],
+        lambda areas: [_iou(areas.sum((1, 2), keepdims=True)).item()],
         "All classes are pooled into one intersection and one union, so the background decides.",
     ),
     "smp iou_score, macro": (

@@ -116,16 +116,19 @@ class Evaluation:
             )
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            # JSON has lists; cards are compared, and hold tuples.
-            card = {k: tuple(v) if isinstance(v, list) else v for k, v in record["card"].items()}
             names = tuple(entry["name"] for entry in record["classes"])
-            made = ProtocolCard(**card)
+            # JSON has lists; cards are compared, and hold tuples.
+            fields: dict[str, Any] = record["card"]
+            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+            card = ProtocolCard(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"'{path}' must hold scores with their card, got {type(error).__name__} for "
                 f"{error}. Score again with this version."
             ) from error
-        return cls(ImageCounts.load(path.with_name(FILE_NAME)), names, made, record["checkpoint"])
+        return cls(
+            ImageCounts.load(path.with_name(FILE_NAME)), names, card, record.get("checkpoint")
+        )
 
     @cached_property
     def counts(self) -> Int64[np.ndarray, "c c"]:

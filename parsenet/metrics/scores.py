@@ -93,18 +93,21 @@ def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
         counts: pixels by (true class, predicted class).
     """
     right, truth, found = areas = areas_of(counts)
-    values = table(areas).tolist()
+    mean_iou, pixel_accuracy, mean_accuracy, weighted, *iou = table(areas).tolist()
     with np.errstate(divide="ignore", invalid="ignore"):
         accuracy = right / truth
         precision = np.where(truth > 0, right / found, np.nan)
         dice = np.where(truth > 0, 2 * right / (truth + found), np.nan)
     return Scores(
-        *values[: len(SCORES)],
-        class_iou=tuple(values[len(SCORES) :]),
+        mean_iou,
+        pixel_accuracy,
+        mean_accuracy,
+        frequency_weighted_iou=weighted,
+        class_iou=tuple(iou),
         class_accuracy=tuple(accuracy.tolist()),
         class_precision=tuple(precision.tolist()),
         class_dice=tuple(dice.tolist()),
-        class_pixels=tuple(truth.astype(np.int64).tolist()),
+        class_pixels=tuple(counts.sum(axis=1).tolist()),
     )
 
 

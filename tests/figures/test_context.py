@@ -46,7 +46,7 @@ def test_counts_are_those_of_the_predictor(data, pair, tmp_path):
     truth = data.read(1).label
     expected = np.zeros((5, 5), np.int64)
     np.add.at(expected, (truth.ravel(), label.ravel()), 1)
-    assert side.images.dense(side.images.ids.index(data.ids[1])).tolist() == expected.tolist()
+    assert side.images.subset([side.images.ids.index(data.ids[1])]).total().tolist() == expected.tolist()
 
 
 def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
@@ -57,7 +57,7 @@ def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
     side = score_side(pair[0], data, range(3), tmp_path, "cpu")
     other = score_side(pair[1], data, range(3), tmp_path, "cpu")
 
-    assert side.images.dense(0)[:, 2].sum() == 88 * 88
+    assert side.images.subset([0]).total()[:, 2].sum() == 88 * 88
     assert len(list(side.labels.iterdir())) == 3
     assert other.labels != side.labels
 
@@ -70,7 +70,7 @@ def test_label_maps_of_other_images_with_the_same_names_are_not_taken_up(pair, t
     side = score_side(pair[0], other, [0], tmp_path, "cpu")
 
     fresh = score_side(pair[0], other, [0], tmp_path / "fresh", "cpu")
-    assert side.images.dense(0).tolist() == fresh.images.dense(0).tolist()
+    assert side.images.subset([0]).total().tolist() == fresh.images.subset([0]).total().tolist()
 
 
 def test_images_are_sorted_by_what_context_gained(data):

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from parsenet.metrics.boundary import BoundaryAreas, boundary_areas, trimap_counts
+from parsenet.metrics.boundary import contour_areas
 from parsenet.metrics.counting import count
+from parsenet.metrics.scores import SCORES, areas_of, table
 
 VOID = 255
 maps = arrays(np.uint8, (7, 9), elements=st.integers(0, 2))
@@ -21,6 +22,16 @@ def drawn(seed, size=(40, 53), num_classes=4):
     label = cv2.resize(blocks, size[::-1], interpolation=cv2.INTER_NEAREST)
     prediction = np.roll(label, (2, -1), (0, 1))
     return prediction, label
+
+
+def strip_iou(prediction, label, num_classes, **options):
+    """Boundary IoU of every class."""
+    return table(contour_areas(prediction, label, num_classes, **options))[0, len(SCORES) :]
+
+
+def bands(prediction, label, num_classes, widths):
+    """Right, true and predicted pixels by band and class."""
+    return contour_areas(prediction, label, num_classes, widths=widths)[:, 1:]
 
 
 def strip(mask, radius):
@@ -40,9 +51,7 @@ def test_boundary_iou_equals_that_of_erosions(seed, ratio):
         truth, found = strip(label == index, radius), strip(prediction == index, radius)
         expected.append((truth & found).sum() / (truth | found).sum())
 
-    result = boundary_areas(prediction, label, 4, ratio=ratio)
-
-    np.testing.assert_allclose(result.iou(), expected)
+    np.testing.assert_allclose(strip_iou(prediction, label, 4, ratio=ratio), expected)
 
 
 def test_boundary_iou_by_hand():
@@ -54,9 +63,9 @@ def test_boundary_iou_by_hand():
     label[2:6, 2:6] = 1
     prediction[2:6, 3:7] = 1
 
-    result = boundary_areas(prediction, label, 2, ratio=0.02)
+    both, truth, found = contour_areas(prediction, label, 2, ratio=0.02)[:, 0, 1]
 
-    assert (result.truth[1], result.both[1], result.either[1]) == (12, 6, 18)
+    assert (both, truth, truth + found - both) == (6, 12, 18)
 
 
 def test_prediction_that_is_right_where_judged_scores_one():
@@ -64,7 +73,7 @@ def test_prediction_that_is_right_where_judged_scores_one():
     label[10:20, 10:20] = VOID
     perfect = np.where(label == VOID, prediction, label)
 
-    assert boundary_areas(perfect, label, 4).mean_iou() == 1.0
+    assert table(contour_areas(perfect, label, 4))[:, 0].tolist() == [1.0] * 7
 
 
 @settings(deadline=None, max_examples=30)
@@ -73,39 +82,34 @@ def test_prediction_under_void_changes_nothing(label, prediction, other, void):
     label = np.where(void, VOID, label).astype(np.uint8)
     changed = np.where(void, other, prediction)
 
-    one, same = (boundary_areas(each, label, 3) for each in (prediction, changed))
+    one, same = (contour_areas(each, label, 3) for each in (prediction, changed))
 
-    np.testing.assert_array_equal(one.both, same.both)
-    np.testing.assert_array_equal(one.either, same.either)
+    np.testing.assert_array_equal(one, same)
 
 
 @settings(deadline=None, max_examples=30)
 @given(maps, maps, st.permutations(range(3)))
-def test_permuting_classes_permutes_boundary_iou(label, prediction, order):
+def test_permuting_classes_permutes_strips_and_bands(label, prediction, order):
     renamed = np.argsort(order).astype(np.uint8)
 
-    one = boundary_areas(prediction, label, 3)
-    other = boundary_areas(renamed[prediction], renamed[label], 3)
+    one = contour_areas(prediction, label, 3)
+    other = contour_areas(renamed[prediction], renamed[label], 3)
 
-    np.testing.assert_array_equal(other.iou(), one.iou()[list(order)])
-
-
-def test_images_are_summed():
-    one, other = (boundary_areas(*drawn(seed), 4) for seed in (0, 1))
-
-    np.testing.assert_array_equal((one + other).both, one.both + other.both)
-
-
-def test_class_without_ground_truth_leaves_the_mean():
-    areas = BoundaryAreas(np.array([3, 0]), np.array([4, 5]), np.array([4, 0]))
-
-    assert areas.mean_iou() == 0.75
+    np.testing.assert_array_equal(other, one[:, :, list(order)])
 
 
 def test_boundary_iou_of_nothing_is_unknown():
     label = np.full((5, 6), VOID, np.uint8)
 
-    assert math.isnan(boundary_areas(np.zeros_like(label), label, 2).mean_iou())
+    assert np.isnan(table(contour_areas(np.zeros_like(label), label, 2))).all()
+
+
+def test_image_without_a_contour_is_in_no_band_and_its_edge_is_a_strip():
+    label = np.zeros((10, 12), np.uint8)
+
+    strips, *near = contour_areas(label, label, 2)[1]
+
+    assert (strips.tolist(), np.sum(near)) == ([2 * 12 + 2 * 8, 0], 0)
 
 
 def test_trimap_by_hand():
@@ -113,17 +117,19 @@ def test_trimap_by_hand():
     label = np.repeat(np.array([[0, 0, 0, 0, 1, 1, 1, 1]], np.uint8), 3, axis=0)
     prediction = np.repeat(np.array([[0, 0, 0, 1, 1, 1, 0, 0]], np.uint8), 3, axis=0)
 
-    bands = trimap_counts(prediction, label, 2, widths=(1, 2, 8))
+    right, truth, found = bands(prediction, label, 2, widths=(1, 2, 8))
 
-    assert bands.tolist() == [[[0, 3], [0, 3]], [[3, 3], [0, 6]], [[9, 3], [6, 6]]]
+    assert right.tolist() == [[0, 3], [3, 6], [9, 6]]
+    assert truth.tolist() == [[3, 3], [6, 6], [12, 12]]
+    assert found.tolist() == [[0, 6], [3, 9], [15, 9]]
 
 
 def test_void_is_a_contour_and_is_not_counted():
     label = np.array([[0, 0, 0, VOID, 0, 0, 0]], np.uint8)
 
-    bands = trimap_counts(np.zeros_like(label), label, 1, widths=(1, 2))
+    right, _, _ = bands(np.zeros_like(label), label, 1, widths=(1, 2))
 
-    assert bands.ravel().tolist() == [2, 4]
+    assert right.ravel().tolist() == [2, 4]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -136,10 +142,9 @@ def test_trimap_equals_that_of_a_distance_transform(seed, width):
         distance = cv2.distanceTransform(inside, cv2.DIST_C, 3)[60:-60, 60:-60]
         near |= (label == index) & (distance <= width)
 
-    bands = trimap_counts(prediction, label, 4, widths=(width,))
-
+    expected = count(prediction, np.where(near, label, VOID).astype(np.uint8), 4)
     np.testing.assert_array_equal(
-        bands[0], count(prediction, np.where(near, label, VOID).astype(np.uint8), 4)
+        bands(prediction, label, 4, widths=(width,))[:, 0], areas_of(expected)
     )
 
 
@@ -148,6 +153,16 @@ def test_trimap_equals_that_of_a_distance_transform(seed, width):
 def test_wide_band_is_the_whole_image_once_it_has_a_contour(label, prediction):
     label[0, :2] = 0, 1
 
-    bands = trimap_counts(prediction, label, 3, widths=(9,))
+    whole = areas_of(count(prediction, label, 3))
+    np.testing.assert_array_equal(bands(prediction, label, 3, widths=(9,))[:, 0], whole)
 
-    np.testing.assert_array_equal(bands[0], count(prediction, label, 3))
+
+def test_more_classes_than_eight_bits_hold_have_strips_and_bands():
+    prediction, label = (x.astype(np.uint16) for x in drawn(2))
+    label[4:8] = VOID
+    wide = np.array([300, 458, 7, 0], np.uint16)
+    renamed = np.where(label == VOID, 511, wide[np.minimum(label, 3)]).astype(np.uint16)
+
+    areas = contour_areas(wide[prediction], renamed, 459, 511)
+
+    np.testing.assert_array_equal(areas[:, :, wide], contour_areas(prediction, label, 4))

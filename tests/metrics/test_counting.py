@@ -1,16 +1,28 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix
 
-from parsenet.errors import LabelError
-from parsenet.metrics.counting import count
+from parsenet.errors import DataNotFoundError, LabelError
+from parsenet.metrics.counting import ImageCounts, count
+from parsenet.metrics.scores import scores
+
+VOID = 255
+few = settings(deadline=None, max_examples=40)
+classes = st.integers(0, 3)
+noise = arrays(np.uint8, (6, 8), elements=classes)
+blobs = arrays(np.uint8, (2, 2), elements=classes).map(
+    lambda blocks: np.kron(blocks, np.ones((15, 20), np.uint8))
+)
+either = st.one_of(st.tuples(noise, noise), st.tuples(blobs, blobs))
 
 
-def drawn(seed, num_classes=5, shape=(9, 14), void=255):
+def drawn(seed, num_classes=5, shape=(9, 14), void=VOID):
     random = np.random.default_rng(seed)
     label = random.integers(0, num_classes, shape).astype(np.uint8)
     label[random.random(shape) < 0.2] = void
@@ -27,7 +39,7 @@ def test_counts_of_six_pixels_are_right_by_hand():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
 def test_counts_equal_sklearn(dtype):
     prediction, label = drawn(0)
-    known = label != 255
+    known = label != VOID
 
     counts = count(prediction.astype(dtype), label.astype(dtype), 5)
 
@@ -42,19 +54,60 @@ def test_counts_with_255_classes_do_not_overflow():
 
     counts = count(prediction, label, 255)
 
-    assert counts.sum() == (label != 255).sum()
+    assert counts.sum() == (label != VOID).sum()
     assert counts[254].sum() == (label == 254).sum()
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 1000), st.permutations(range(5)))
-def test_permuting_classes_permutes_counts(seed, order):
-    prediction, label = drawn(seed)
-    table = np.append(np.argsort(order), [255] * 251).astype(np.uint8)
+@pytest.mark.parametrize("label_type", [np.uint8, np.uint16, np.int64])
+def test_more_classes_than_eight_bits_hold_are_counted(label_type):
+    generator = np.random.default_rng(0)
+    most = min(459, np.iinfo(label_type).max + 1)
+    label = generator.integers(0, most, (30, 40)).astype(label_type)
+    prediction = generator.integers(0, 459, (30, 40)).astype(np.uint16)
+    void = 511 if label_type is not np.uint8 else 510
+    label[:3] = void if label_type is not np.uint8 else 7
 
-    permuted = count(table[prediction], table[label], 5)
+    counts = count(prediction, label, 459, void)
 
-    np.testing.assert_array_equal(permuted, count(prediction, label, 5)[np.ix_(order, order)])
+    expected = np.zeros((459, 459), np.int64)
+    kept = label != void
+    np.add.at(expected, (label[kept], prediction[kept]), 1)
+    np.testing.assert_array_equal(counts, expected)
+
+
+@few
+@given(either)
+def test_counts_are_those_of_a_loop(maps):
+    prediction, label = maps
+    expected = np.zeros((4, 4), np.int64)
+    np.add.at(expected, (label.ravel(), prediction.ravel()), 1)
+
+    np.testing.assert_array_equal(count(prediction, label, 4), expected)
+
+
+@few
+@given(either, st.permutations(range(4)))
+def test_permuting_classes_permutes_counts(maps, order):
+    prediction, label = maps
+    renamed = np.argsort(order).astype(np.uint8)
+
+    permuted = count(renamed[prediction], renamed[label], 4)
+
+    np.testing.assert_array_equal(permuted, count(prediction, label, 4)[np.ix_(order, order)])
+
+
+@few
+@given(either, st.data())
+def test_void_anywhere_changes_nothing(maps, data):
+    """Rows of void go in between: whatever is predicted there, no count moves."""
+    prediction, label = maps
+    where = data.draw(st.lists(st.integers(0, len(label)), max_size=4))
+    guess = data.draw(classes)
+
+    more = np.insert(label, where, VOID, axis=0)
+    counts = count(np.insert(prediction, where, guess, axis=0), more, 4, VOID)
+
+    np.testing.assert_array_equal(counts, count(prediction, label, 4, VOID))
 
 
 def test_void_is_any_value_that_is_no_class():
@@ -69,61 +122,192 @@ def test_image_without_pixels_has_no_counts():
     assert count(empty, empty, 3).tolist() == [[0, 0, 0]] * 3
 
 
-def test_wrong_label_is_refused_with_its_value():
-    message = (
-        "`label` must be a class 0..4 or void 255, got 9 in 2 pixels. Fix the labels or the "
-        "taxonomy."
+WRONG_LABEL = "`label` must be a class 0..{} or void {}, got {} in {} pixels. Fix the labels or the taxonomy."  # fmt: skip  # noqa: E501
+WRONG_PREDICTION = "`prediction` must be in 0..{}, got {}..{}. Use a network of {} classes."
+
+
+@pytest.mark.parametrize(
+    ("prediction", "label", "num_classes", "message"),
+    [
+        ([0, 0, 0], [9, 9, 0], 5, WRONG_LABEL.format(4, 255, 9, 2)),
+        ([0], [-1], 5, WRONG_LABEL.format(4, 255, "a value outside 0..255", 1)),
+        ([0], [70000], 5, WRONG_LABEL.format(4, 255, "a value outside 0..255", 1)),
+        ([0, 0], [0, 459], 459, WRONG_LABEL.format(458, 511, 459, 1)),
+        ([0, 0], [0, 512], 459, WRONG_LABEL.format(458, 511, "a value outside 0..511", 1)),
+        ([0, 5], [0, 0], 5, WRONG_PREDICTION.format(4, 0, 5, 5)),
+        ([0, 255], [0, 255], 5, WRONG_PREDICTION.format(4, 0, 255, 5)),
+        ([-1, 2], [0, 0], 5, WRONG_PREDICTION.format(4, -1, 2, 5)),
+        (
+            [0, 0, 0],
+            [0, 0],
+            5,
+            "`label` must be as large as `prediction` (1, 3), got (1, 2). Upsample the prediction "
+            "to the label's size.",
+        ),
+    ],
+)
+def test_wrong_values_and_sizes_are_refused(prediction, label, num_classes, message):
+    void = 511 if num_classes > 255 else VOID
+
+    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
+        count(np.array([prediction]), np.array([label]), num_classes, void)
+
+
+def per_image(seed, num_images=6, num_classes=4):
+    """Counts of images that show few classes; image 0 has no counted pixel."""
+    random = np.random.default_rng(seed)
+    counts = random.integers(1, 10**12, (num_images, num_classes, num_classes))
+    counts *= random.random(counts.shape) < 0.3
+    counts[0] = 0
+    return [f"p{index}" for index in random.permutation(num_images)], counts
+
+
+def equal(one, other):
+    same = (one.ids, one.num_classes) == (other.ids, other.num_classes)
+    return same and np.array_equal(one.entries, other.entries)
+
+
+def dense(images):
+    return [images.subset([index]).total().tolist() for index in range(len(images))]
+
+
+def test_entries_of_two_images_are_right_by_hand():
+    counts = np.array([[[5, 0], [2, 0]], [[0, 0], [0, 7]]])
+
+    images = ImageCounts.of(["a", "b"], counts, 2)
+
+    assert images.entries.tolist() == [[0, 0, 0, 5], [0, 1, 0, 2], [1, 1, 1, 7]]
+
+
+def test_every_image_gets_its_matrix_back():
+    ids, counts = per_image(0)
+
+    assert dense(ImageCounts.of(ids, counts, 4)) == counts.tolist()
+
+
+def test_total_is_the_sum_even_beyond_what_a_float_holds():
+    counts = np.full((2, 1, 1), 2**53 + 1)
+
+    assert ImageCounts.of(["a", "b"], counts, 1).total().tolist() == [[2**54 + 2]]
+
+
+@few
+@given(st.integers(0, 1000), st.integers(0, 6), st.permutations(range(6)))
+def test_splitting_and_shuffling_a_data_set_changes_nothing(seed, cut, order):
+    ids, counts = per_image(seed)
+    shuffled = [ids[index] for index in order]
+    parts = [
+        ImageCounts.of(shuffled[part], counts[order][part], 4)
+        for part in (slice(cut, None), slice(cut))
+    ]
+
+    whole = ImageCounts.join([ImageCounts.of(ids, counts, 4)], 4)
+    joined = ImageCounts.join(parts, 4)
+
+    assert equal(joined, whole)
+    assert whole.ids == tuple(sorted(ids))
+    assert repr(scores(joined.total())) == repr(scores(whole.total()))  # nan equals nan
+
+
+def test_images_gathered_one_by_one_are_all_there():
+    ids, counts = per_image(5, num_images=150)
+    parts = []
+
+    for index in range(150):
+        one = ImageCounts.of([ids[index]], counts[index][None], 4)
+        parts = ImageCounts.gather(parts, one)
+
+    assert len(parts) < 64
+    assert equal(ImageCounts.join(parts, 4), ImageCounts.join([ImageCounts.of(ids, counts, 4)], 4))
+
+
+def test_nothing_joined_is_no_image():
+    images = ImageCounts.join([], 3)
+
+    assert (len(images), images.total().sum(), images.areas().shape) == (0, 0, (3, 0, 3))
+
+
+def test_subset_keeps_the_order_asked_for():
+    ids, counts = per_image(1)
+
+    images = ImageCounts.of(ids, counts, 4).subset([4, 1])
+
+    assert images.ids == (ids[4], ids[1])
+    assert dense(images) == counts[[4, 1]].tolist()
+
+
+def test_areas_are_the_diagonal_and_the_margins_of_every_image():
+    ids, counts = per_image(2)
+
+    right, truth, found = ImageCounts.of(ids, counts, 4).areas()
+
+    np.testing.assert_array_equal(right, counts.diagonal(axis1=1, axis2=2))
+    np.testing.assert_array_equal(truth, counts.sum(axis=2))
+    np.testing.assert_array_equal(found, counts.sum(axis=1))
+
+
+@pytest.mark.parametrize("num_classes", [4, 459])
+def test_saved_counts_are_read_back_the_same_and_hold_no_pickle(tmp_path, num_classes):
+    images = ImageCounts.of(*per_image(3, num_classes=num_classes), num_classes)
+
+    images.save(tmp_path / "counts.npz")
+
+    assert equal(ImageCounts.load(tmp_path / "counts.npz"), images)
+    with zipfile.ZipFile(tmp_path / "counts.npz") as archive:
+        assert not any(b"|O" in archive.read(name)[:128] for name in archive.namelist())
+
+
+def test_counts_of_no_image_are_read_back(tmp_path):
+    ImageCounts.join([], 3).save(tmp_path / "counts.npz")
+
+    assert equal(ImageCounts.load(tmp_path / "counts.npz"), ImageCounts.join([], 3))
+
+
+def test_counts_that_version_1_stored_are_read(tmp_path):
+    """It kept images in 32 bits and classes in 8."""
+    images = ImageCounts.of(*per_image(3), 4)
+    image, truth, prediction, pixels = images.entries.T
+    np.savez_compressed(
+        tmp_path / "counts.npz",
+        ids=images.ids,
+        num_classes=4,
+        images=image.astype(np.int32),
+        truth=truth.astype(np.uint8),
+        prediction=prediction.astype(np.uint8),
+        pixels=pixels,
     )
 
+    assert equal(ImageCounts.load(tmp_path / "counts.npz"), images)
+
+
+def test_1449_images_take_little_space(tmp_path):
+    ids, counts = per_image(4, num_images=1449, num_classes=21)
+    counts[:, 3:] = 0  # three true classes, about 19 entries an image
+
+    ImageCounts.of(ids, counts % 200_000, 21).save(tmp_path / "counts.npz")
+
+    assert (tmp_path / "counts.npz").stat().st_size < 250_000
+
+
+def test_image_counted_twice_is_refused():
+    part = ImageCounts.of(*per_image(0), 4)
+    message = "Every image must be counted once, got 'p0' twice. Give each a name of its own."
+
     with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
-        count(np.zeros((1, 3), np.uint8), np.array([[9, 9, 0]], np.uint8), 5)
+        ImageCounts.join([part, part], 4)
 
 
-def test_void_in_a_prediction_is_refused():
-    message = "`prediction` must be in 0..4, got 0..255. Use a network of 5 classes."
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "FileNotFoundError"), (b"PK\x03\x04 nothing", "BadZipFile"), (b"x", "")],
+)
+def test_file_that_holds_no_counts_is_refused(tmp_path, content, reason):
+    path = tmp_path / "counts.npz"
+    if content is not None:
+        path.write_bytes(content)
 
-    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
-        count(np.array([[0, 255]], np.uint8), np.array([[0, 255]], np.uint8), 5)
+    with pytest.raises(DataNotFoundError, match=f"^'{path}' must hold counts per image, got ") as e:
+        ImageCounts.load(path)
 
-
-def test_prediction_of_another_size_is_refused():
-    message = (
-        "`label` must be as large as `prediction` (3, 4), got (4, 3). Upsample the prediction to "
-        "the label's size."
-    )
-
-    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
-        count(np.zeros((3, 4), np.uint8), np.zeros((4, 3), np.uint8), 5)
-
-
-def test_more_classes_than_eight_bits_hold_are_counted():
-    generator = np.random.default_rng(0)
-    label = generator.integers(0, 459, (30, 40)).astype(np.uint16)
-    prediction = generator.integers(0, 459, (30, 40)).astype(np.uint16)
-    label[:3] = 511
-
-    counts = count(prediction, label, 459, 511)
-
-    expected = np.zeros((459, 459), np.int64)
-    np.add.at(expected, (label[3:], prediction[3:]), 1)
-    np.testing.assert_array_equal(counts, expected)
-
-
-def test_many_classes_in_an_eight_bit_label_are_counted():
-    label, prediction = np.array([[200, 255]], np.uint8), np.array([[458, 300]], np.uint16)
-
-    counts = count(prediction, label, 459, 511)
-
-    assert (counts[200, 458], counts[255, 300], counts.sum()) == (1, 1, 2)
-
-
-@pytest.mark.parametrize(("value", "shown"), [(459, "459"), (512, "a value outside 0..511")])
-def test_wrong_value_among_many_classes_is_refused(value, shown):
-    label = np.array([[0, value]], np.uint16)
-
-    with pytest.raises(
-        LabelError,
-        match=f"^`label` must be a class 0..458 or void 511, got {shown} in 1 pixels. Fix the "
-        "labels or the taxonomy.$",
-    ):
-        count(np.zeros_like(label), label, 459, 511)
+    assert reason in str(e.value)
+    assert str(e.value).endswith("Make it by `parsenet score` or `parsenet validate`.")

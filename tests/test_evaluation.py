@@ -1,18 +1,18 @@
-import json
 import logging
 import re
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from parsenet.cli import main
 from parsenet.errors import DataNotFoundError, LabelError
-from parsenet.evaluation.folders import MAX_NAMED, find_pairs, score_pairs
+from parsenet.evaluation import MAX_NAMED, find_pairs, score_contours, score_pairs
 from parsenet.metrics.counting import count
-from parsenet.metrics.per_image import ImageCounts
-from parsenet.taxonomy import PASCAL_CONTEXT459, VOC2012
+from parsenet.taxonomy import PASCAL_CONTEXT459, VOC2012, Taxonomy, voc_colour_map
 from tests.fakes.voc import write_palette_png, write_voc
+
+PETS = Taxonomy("pets", ("ground", "cat"), voc_colour_map(2))
 
 
 @pytest.fixture
@@ -42,15 +42,15 @@ def scored(folders, **options):
     return score_folders(folders[0], folders[1], VOC2012, progress=False, **options)
 
 
-def refused(folders, error, message):
+def refused(folders, error, message, **options):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
-        scored(folders)
+        scored(folders, **options)
 
 
 def test_counts_are_those_of_all_files(folders):
     evaluation = scored(folders)
 
-    np.testing.assert_array_equal(evaluation.counts, folders[2])
+    np.testing.assert_array_equal(evaluation.images.total(), folders[2])
     assert (evaluation.card.split, evaluation.card.num_images) == ("gt", 3)
 
 
@@ -59,7 +59,9 @@ def test_number_of_readers_changes_nothing(folders, workers):
     one, other = scored(folders), scored(folders, workers=workers)
 
     assert one.to_dict() == other.to_dict()
-    np.testing.assert_array_equal(one.images.pixels, other.images.pixels)
+    np.testing.assert_array_equal(one.images.entries, other.images.entries)
+    pairs = find_pairs(*folders[:2])
+    assert score_contours(pairs, VOC2012) == score_contours(pairs, VOC2012, workers)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -106,13 +108,14 @@ def test_missing_predictions_are_named(folders):
 
 def test_missing_labels_of_a_split_are_named(folders, tmp_path):
     (tmp_path / "val.txt").write_text("2009_000000\n2009_000009\n")
-    message = (
-        f"`labels` must be complete, got 1 missing in '{folders[1]}': '2009_000009'. Names are "
-        "compared without their ending."
-    )
 
-    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
-        scored(folders, split=tmp_path / "val.txt")
+    refused(
+        folders,
+        DataNotFoundError,
+        f"`labels` must be complete, got 1 missing in '{folders[1]}': '2009_000009'. Names are "
+        "compared without their ending.",
+        split=tmp_path / "val.txt",
+    )
 
 
 def test_only_so_many_missing_files_are_named(folders):
@@ -179,29 +182,29 @@ def test_damaged_file_is_named(folders):
         scored(folders)
 
 
-def test_missing_folder_is_refused(folders):
-    message = f"`pred` must be a folder, got '{folders[0] / 'x'}'. Check its name."
-
-    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
-        score_folders(folders[0] / "x", folders[1], VOC2012)
-
-
-def test_folder_without_label_maps_is_refused(folders, tmp_path):
+@pytest.mark.parametrize(
+    ("gt", "message"),
+    [
+        ("x", "`gt` must be a folder, got '{}'. Check its name."),
+        (
+            "none",
+            "`gt` must hold label maps (.png, .tif, .tiff, .bmp), got none in '{}'. Check the "
+            "folder.",
+        ),
+    ],
+)
+def test_folder_without_label_maps_is_refused(folders, tmp_path, gt, message):
     (tmp_path / "none").mkdir()
-    message = (
-        f"`gt` must hold label maps (.png, .tif, .tiff, .bmp), got none in '{tmp_path / 'none'}'. "
-        "Check the folder."
-    )
 
-    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
-        score_folders(folders[0], tmp_path / "none", VOC2012)
+    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message.format(tmp_path / gt))}$"):
+        find_pairs(folders[0], tmp_path / gt)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "`split` must be a file, got '{path}'. Check its name."),
-        ("\n", "'{path}' must name at least one image, got none."),
+        (None, "`split` must be a file, got '{}'. Check its name."),
+        ("\n", "'{}' must name at least one image, got none."),
     ],
 )
 def test_split_without_names_is_refused(folders, tmp_path, text, message):
@@ -209,91 +212,7 @@ def test_split_without_names_is_refused(folders, tmp_path, text, message):
     if text is not None:
         path.write_text(text)
 
-    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message.format(path=path))}$"):
-        scored(folders, split=path)
-
-
-def command(folders, *words):
-    return main([
-        "score",
-        "--pred",
-        str(folders[0]),
-        "--gt",
-        str(folders[1]),
-        "--taxonomy",
-        "voc2012",
-        *words,
-    ])
-
-
-def test_command_prints_card_and_tables(folders, capsys):
-    code = command(folders)
-
-    lines = capsys.readouterr().out.splitlines()
-    assert code == 0
-    assert lines[0].startswith("voc2012 gt, 3 images, native size; void pixels left out of all")
-    assert [line for line in lines if line.startswith(("| background", "| tvmonitor"))]
-
-
-def test_command_prints_json_and_nothing_else(folders, capsys):
-    command(folders, "--json")
-
-    assert json.loads(capsys.readouterr().out) == scored(folders).to_dict()
-
-
-def test_command_writes_scores_counts_worst_images_and_report(folders, tmp_path):
-    images = tmp_path / "data" / "VOC2012" / "JPEGImages"
-
-    command(folders, "--out", str(tmp_path / "out"), "--images", str(images))
-
-    out = tmp_path / "out"
-    assert json.loads((out / "metrics.json").read_text()) == scored(folders).to_dict()
-    np.testing.assert_array_equal(ImageCounts.load(out / "counts.npz").total(), folders[2])
-    worst = sorted(path.name for path in (out / "worst").iterdir())
-    assert len(worst) == 3
-    assert worst[0].startswith("01_2009_000002_iou_")
-    assert "Worst images" in (out / "report.html").read_text(encoding="utf-8")
-
-
-def test_second_scoring_leaves_no_image_of_the_first(folders, tmp_path):
-    out = tmp_path / "out"
-    (out / "worst").mkdir(parents=True)
-    (out / "worst" / "01_old_iou_0.00.png").write_bytes(b"")
-
-    command(folders, "--out", str(out))
-
-    assert not (out / "worst" / "01_old_iou_0.00.png").exists()
-
-
-def test_command_takes_a_taxonomy_file(folders, tmp_path, capsys):
-    names = "".join(f"  - {name}\n" for name in VOC2012.names)
-    (tmp_path / "mine.yaml").write_text(f"names:\n{names}")
-
-    code = command(folders, "--json", "--taxonomy", str(tmp_path / "mine.yaml"))
-
-    metrics = json.loads(capsys.readouterr().out)
-    assert (code, metrics["card"]["dataset"]) == (0, "mine")
-    assert metrics["confusion"] == folders[2].tolist()
-
-
-def test_command_that_cannot_score_says_why_in_a_sentence(folders, capsys):
-    (folders[0] / "2009_000000.png").unlink()
-
-    code = command(folders)
-
-    assert code == 2
-    assert capsys.readouterr().err.startswith(
-        "error: `predictions` must be complete, got 1 missing"
-    )
-
-
-def test_command_suggests_the_taxonomy(folders, capsys):
-    code = main(["score", "--pred", "a", "--gt", "b", "--taxonomy", "voc2021"])
-
-    assert code == 2
-    assert capsys.readouterr().err == (
-        "error: `taxonomy` must be a known name, got 'voc2021'. Did you mean `voc2012`?\n"
-    )
+    refused(folders, DataNotFoundError, message.format(path), split=path)
 
 
 def write_wide(root, value):
@@ -324,3 +243,38 @@ def test_wrong_value_among_many_classes_is_named(tmp_path, value):
         match=re.escape(f"must hold classes 0..458, got {value} at row 0, column 1 (1 pixels in "),
     ):
         score_folders(pred, gt, PASCAL_CONTEXT459, progress=False)
+
+
+@pytest.fixture
+def squares(tmp_path):
+    """Two images with a square of cat, predicted two pixels to the right."""
+    for index, left in enumerate((5, 9)):
+        label, prediction = np.zeros((2, 24, 30), np.uint8)
+        label[6:16, left : left + 10] = 1
+        label[0, 0] = 255
+        prediction[6:16, left + 2 : left + 12] = 1
+        for folder, array in (("gt", label), ("pred", prediction)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(array).save(tmp_path / folder / f"{index}.png")
+    return find_pairs(tmp_path / "pred", tmp_path / "gt")
+
+
+def test_boundary_iou_is_that_of_erosions_summed_over_images(squares):
+    both = either = 0
+    for pair in squares.values():
+        masks = ((np.array(Image.open(path)) == 1).astype(np.uint8) for path in pair)
+        found, truth = (mask - cv2.erode(mask, np.ones((3, 3), np.uint8)) for mask in masks)
+        both += (found & truth).sum()
+        either += (found | truth).sum()
+
+    record = score_contours(squares, PETS)
+
+    assert record["boundary_iou"]["cat"] == pytest.approx(both / either)
+
+
+def test_trimap_rises_to_the_score_of_the_whole_images(squares):
+    curve = score_contours(squares, PETS)["trimap_mean_iou"]
+
+    whole = score_pairs(squares, PETS, "val", progress=False).scores.mean_iou
+    assert curve["32"] == pytest.approx(whole)
+    assert curve["1"] < curve["2"] < curve["8"]
