@@ -74,13 +74,13 @@ def _ultralytics(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
     return list(table(np.stack([_add_in_float32(part) for part in areas]))[:2])
 
 
-def _union(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, "..."]:
-    union: Float[np.ndarray, "..."] = areas[1] + areas[2] - areas[0]
+def _union(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, ...]:
+    union: Float[np.ndarray, ...] = areas[1] + areas[2] - areas[0]
     return union
 
 
-def _iou(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, "..."]:
-    iou: Float[np.ndarray, "..."] = areas[0] / _union(areas)
+def _iou(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, ...]:
+    iou: Float[np.ndarray, ...] = areas[0] / _union(areas)
     return iou
 
 

@@ -46,7 +46,10 @@ def test_counts_are_those_of_the_predictor(data, pair, tmp_path):
     truth = data.read(1).label
     expected = np.zeros((5, 5), np.int64)
     np.add.at(expected, (truth.ravel(), label.ravel()), 1)
-    assert side.images.subset([side.images.ids.index(data.ids[1])]).total().tolist() == expected.tolist()
+    assert (
+        side.images.subset([side.images.ids.index(data.ids[1])]).total().tolist()
+        == expected.tolist()
+    )
 
 
 def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
