@@ -50,6 +50,8 @@ _STYLE: dict[Any, Any] = {  # matplotlib types each of its keys
     "axes.axisbelow": True,
     "grid.color": "#dfe4e8",
     "legend.frameon": False,
+    "figure.constrained_layout.h_pad": 0.1,  # inches
+    "figure.constrained_layout.w_pad": 0.1,
 }
 
 Number = int | float
@@ -101,10 +103,11 @@ def line_chart(
             axes.axhline(value, alpha=0)
         axes.set_xlabel(x_label)
         for letter, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
-            axis.set_major_formatter(FuncFormatter(_write_tick))
             if letter in log:
-                values = np.concatenate([table[:, "xy".index(letter)] for table in tables.values()])
-                _scale(axes, letter, np.unique(values))
+                values = [table[:, "xy".index(letter)] for table in tables.values()]
+                log_scale(axes, letter, np.unique(np.concatenate(values)))
+            else:
+                axis.set_major_formatter(FuncFormatter(_write_tick))
         _add_names(figure, axes)
     return figure
 
@@ -236,6 +239,25 @@ def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, 
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def log_scale(axes: Axes, letter: str, values: np.ndarray) -> None:
+    """Make an axis logarithmic; a few values along x are marked where their labels have room.
+
+    Args:
+        axes: a panel.
+        letter: `x` or `y`.
+        values: all that lie on it, sorted.
+    """
+    axes.set(**{f"{letter}scale": "log"})
+    axis = axes.xaxis if letter == "x" else axes.yaxis
+    decades = log10(values[-1] / values[0])
+    axis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 2 else (1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
+    room = 0.8 * _WIDTH * np.diff(np.log10(values)) / max(decades, 1e-9)
+    if letter == "x" and (room >= 0.5).all():  # inches
+        axis.set_ticks(values)
+    axis.set_major_formatter(FuncFormatter(_write_tick))
+
+
 def style() -> AbstractContextManager[None]:
     """Set how charts look for the drawing within it."""
     return rc_context(_STYLE)
@@ -284,19 +306,6 @@ def _drawable(line: Line, log: str) -> np.ndarray:
     for column, letter in enumerate("xy"):
         table = table[table[:, column] > 0] if letter in log else table
     return table.astype(np.float64)
-
-
-def _scale(axes: Axes, letter: str, values: np.ndarray) -> None:
-    """Make an axis logarithmic; mark the values themselves along x where their labels have room."""
-    axes.set(**{f"{letter}scale": "log"})
-    axis = axes.xaxis if letter == "x" else axes.yaxis
-    decades = log10(values[-1] / values[0])
-    axis.set_major_locator(LogLocator(subs=(1.0,) if decades >= 2 else (1.0, 2.0, 5.0)))
-    axis.set_minor_locator(NullLocator())
-    room = 0.8 * _WIDTH * np.diff(np.log10(values)) / max(decades, 1e-9)
-    if letter == "x" and (room >= 0.5).all():  # inches
-        axis.set_ticks(values)
-    axis.set_major_formatter(FuncFormatter(_write_tick))
 
 
 def _write_tick(value: float, place: int) -> str:

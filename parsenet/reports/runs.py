@@ -121,6 +121,7 @@ def write_report(run_dir: Path) -> Path:
         protocol=protocol_sentence(metrics) if metrics else "",
         curves=[svg_element(chart) for chart in curves],
         classes=class_cells(metrics) if metrics else None,
+        is_open=len(metrics.get("classes", [])) <= MOST,
         bars=svg_element(bars) if bars else "",
         matrix=svg_element(matrix) if matrix else "",
         confusions=confusions(metrics) if metrics else [],
@@ -168,7 +169,7 @@ def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _draw(run: Run) -> tuple[list[Figure], Figure | None, Figure | None]:
-    """Draw the curves, the classes where they are too many for a table, and the confusions."""
+    """Draw the curves, the classes and the confusions."""
     charts = []
     for title, ends in (("Loss", ("loss", "loss_epoch")), ("Mean IoU", ("mIoU",))):
         lines = {name: Line(run.curves[name]) for name in sorted(run.curves) if name.endswith(ends)}
@@ -176,7 +177,7 @@ def _draw(run: Run) -> tuple[list[Figure], Figure | None, Figure | None]:
     curves = [chart for chart in charts if chart is not None]
     classes = run.metrics.get("classes", [])
     shares = {x["name"]: None if x["iou"] is None else 100 * x["iou"] for x in classes}
-    bars = bar_chart("IoU by class, %", shares, "") if len(shares) > MOST else None
+    bars = bar_chart("IoU by class, %", shares, "")
     counts = run.metrics.get("confusion")
     return curves, bars, matrix_chart("Confusion matrix", [*shares], counts) if counts else None
 

@@ -28,7 +28,7 @@ def test_scales_of_a_checkpoint_on_its_data(made, tmp_path, capsys):
 def test_receptive_field_of_a_trunk_needs_no_image_and_no_weights(capsys):
     assert run("receptive-field", "vgg16_largefov") == 0
 
-    assert "| fc7   |             412 |      8 |" in capsys.readouterr().out
+    assert "| fc7         |             412 |      8 |" in capsys.readouterr().out
 
 
 def test_receptive_field_on_images(tmp_path, capsys):
@@ -40,14 +40,14 @@ def test_receptive_field_on_images(tmp_path, capsys):
 
     before = (tmp_path / "a.png").read_bytes()
 
-    assert run(*words, "--out", tmp_path, "--at", 12, 16, "--stride", 8) == 0
+    assert run(*words, "--out", tmp_path, "--at", "12,16", "--stride", 8) == 0
 
     record = json.loads((tmp_path / "receptive_field.json").read_text())
     assert list(record["images"]) == ["a", "b"]
     assert record["probe"]["at"] == [12, 16]
     assert (tmp_path / "a_field.png").is_file()
     assert (tmp_path / "a.png").read_bytes() == before
-    assert "| fc7 |               62 |" in capsys.readouterr().out
+    assert "| fc7         |               62 |" in capsys.readouterr().out
 
 
 def test_context_of_two_checkpoints(made, tmp_path, capsys):
@@ -76,8 +76,9 @@ def test_context_of_two_checkpoints(made, tmp_path, capsys):
         ),
         (
             ["receptive-field", "tiny", "--count", "3"],
-            "`figures receptive-field` has no option `--count`. `--help` lists them.",
+            "`figures receptive-field` has no option `--count`. Did you mean `--out`?",
         ),
+        (["receptive-field", "tiny", "--at", "3"], "`at` must be ROW,COLUMN, got 1 numbers."),
         (
             ["scales", "tiny", "--data", "c.yaml", "--out", "x", "--count", "0"],
             "`--count` must be at least 1, got 0.",

@@ -12,8 +12,7 @@ from PIL import Image
 from parsenet.config import NetworkConfig
 from parsenet.data.shapes import Shapes
 from parsenet.errors import ConfigError
-from parsenet.figures.context import gains_of, score_side
-from parsenet.figures.context_report import write_context
+from parsenet.figures.context import gains_of, score_side, write_context
 from parsenet.inference.predictor import Predictor
 from parsenet.metrics.counting import ImageCounts
 from parsenet.models.build import build_model

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from parsenet.figures.fields import Field, receptive_fields
+from parsenet.figures.networks import Field, receptive_fields
 from parsenet.models.build import TRUNKS
 
 

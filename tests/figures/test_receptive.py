@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from parsenet.errors import ConfigError
-from parsenet.figures.receptive import Probe, draw_fields, mean_shares, probe_image, write_fields
+from parsenet.figures import Probe
+from parsenet.figures.receptive import draw_fields, mean_shares, probe_image, write_fields
 
 
 @pytest.fixture

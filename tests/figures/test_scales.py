@@ -20,8 +20,8 @@ def images():
     return [random.integers(0, 256, (16, side, 3), dtype=np.uint8) for side in (24, 40)]
 
 
-def by_key(counter):
-    return {(scale.feature, scale.normalized): scale for scale in counter.scales()}
+def by_key(scales):
+    return {(scale.feature, scale.normalized): scale for scale in scales}
 
 
 def test_scales_are_those_of_the_maps(make_subject, images):
@@ -67,9 +67,9 @@ def test_rescaled_tap_is_that_much_larger(make_subject, images):
 @pytest.mark.parametrize("options", [{"normalize": False}, {"features": FIVE}])
 def test_files_hold_every_feature_and_what_was_run(options, make_subject, images, tmp_path):
     subject = make_subject(**options)
-    counter = measure_scales(subject, images)
+    scales = measure_scales(subject, images)
 
-    png, table, data = write_scales(counter, subject, tmp_path, {"split": "val"})
+    png, table, data = write_scales(scales, subject, tmp_path, {"split": "val"})
 
     record = json.loads(data.read_text())
     rows = list(csv.DictReader(table.read_text().splitlines()))
