@@ -33,9 +33,10 @@ from torch import Tensor, nn
 from parsenet.config import NetworkConfig
 from parsenet.data.reading import read_image
 from parsenet.hardware import choose_device
-from parsenet.inference.folder import RunConfig, predict_all
+from parsenet.inference.inputs import find_inputs
+from parsenet.inference.job import Job, RunConfig
 from parsenet.inference.predictor import Predictor
-from parsenet.inference.sources import find_images
+from parsenet.inference.run import predict_all
 from parsenet.models.build import build_model
 from parsenet.models.parsenet import ParseNet
 from parsenet.taxonomy import VOC2012
@@ -85,12 +86,8 @@ def measure_ours(trunk: str, files: Sequence[Path], save: str) -> Cost:
                 network(image)
 
     def whole(group: Sequence[Path], out: Path) -> None:
-        from parsenet.inference.results import SaveConfig
-
-        found = find_images(group).found
-        report = predict_all(
-            predictor, found, out, SaveConfig(kinds), run=RunConfig(progress=False)
-        )
+        inputs = tuple(find_inputs(group).found)
+        report = predict_all(predictor, Job(inputs, out, RunConfig(kinds), progress=False))
         assert len(report.done) == len(group), report.failed
 
     return measure(files, bare, whole, lambda path: to_uint8(path, predictor.device))

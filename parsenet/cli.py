@@ -41,9 +41,9 @@ COMMANDS = {
         "train:main", "score it on `test_split`", "--config C.yaml --ckpt_path BEST.ckpt"
     ),
     "predict": Command(
-        "predict:main", "label images, videos", "photo.jpg photos/ --save label,overlay"
+        "predict:predict", "label images, videos", "photo.jpg photos/ --save label,overlay"
     ),
-    "submit": Command("submit:main", "pack VOC's test set", "model.safetensors --root VOC2012"),
+    "submit": Command("predict:submit", "pack VOC's test set", "model.safetensors --root VOC2012"),
     "export": Command("export:export", "for other runtimes", "model.safetensors --out model.onnx"),
     "serve": Command("serve:main", "a page to look at labels", "model.safetensors"),
     "score": Command("scores:score", "score label maps", "--pred DIR --gt DIR --taxonomy voc2012"),

@@ -1,28 +1,25 @@
-"""`parsenet predict`: label images, videos and whatever else has pixels."""
+"""`parsenet predict` and `parsenet submit`: label images, and those of VOC's test set."""
 
 from __future__ import annotations
 
-import argparse
+import hashlib
 import json
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError
+from parsenet.inference.inputs import Input, find_inputs, result_path
+from parsenet.inference.job import FAILED_NAME, Job, Report, RunConfig
+from parsenet.options import positional
+from parsenet.version import __version__
 
 if TYPE_CHECKING:
-    from parsenet.config import InferenceConfig
-    from parsenet.inference.devices import Loading
-    from parsenet.inference.folder import Job
     from parsenet.inference.predictor import Predictor
-    from parsenet.inference.report import Report
-    from parsenet.inference.sources import Sources
 
 MODEL_SUFFIXES = (".safetensors", ".ckpt", ".onnx", ".pt2")
 """Endings that make the first input the model: `predict model.safetensors photos/`."""
@@ -30,214 +27,141 @@ MODEL_SUFFIXES = (".safetensors", ".ckpt", ".onnx", ".pt2")
 _MOST_FAILURES = 20
 """Failures that are shown one by one; `failed.json` has all."""
 
-EXAMPLES = """\
-examples:
-  parsenet predict photo.jpg                             with the bundled model
-  parsenet predict photos/ --recursive --out labels
-  parsenet predict model.safetensors 'photos/*.jpg' --save label,overlay,areas
-  parsenet predict @list.txt --save coco --coco polygons --json
-  curl -s https://example.org/cat.jpg | parsenet predict - --overlay 0.6
-  parsenet predict https://example.org/cat.jpg clip.mp4 camera:0
 
-Results that exist are kept: the same command again goes on where it stopped.
-Exit codes: 0 all done, 1 some inputs failed (failed.json says why), 2 refused, 130 interrupted.
-"""
+@dataclass(frozen=True)
+class PredictOptions:
+    """Label images: by default a palette PNG of the same name and size for each.
+
+    Results that exist are kept: the same command again goes on where it stopped. Exit codes: 0 all
+    done, 1 some inputs failed (failed.json says why), 2 refused, 130 interrupted.
+    """
+
+    inputs: tuple[str, ...] = positional("+")
+    """Images, folders, globs, @list.txt, http(s) addresses, videos; a checkpoint or an exported
+    file in the first place is the model."""
+    out: Path = Path("predictions")
+    """Folder of the results."""
+    model: Path | None = None
+    """Checkpoint or exported file; without it the bundled model."""
+    device: str = "auto"
+    """Such as auto, cpu, cuda, cuda:1."""
+    devices: int = 1
+    """Share the work over so many GPUs, or processes on a CPU."""
+    precision: str = "auto"
+    """One of auto, 32-true, bf16-mixed."""
+    recursive: bool = False
+    """Look into folders of folders."""
+    run: RunConfig = RunConfig()
+    inference: InferenceConfig = InferenceConfig()
+    resume: bool = False
+    """Keep results that exist, as is the default."""
+    json: bool = False
+    """Print a summary as JSON."""
+    quiet: bool = False
+    """Print errors only."""
 
 
-def main(words: list[str]) -> int:
+@dataclass(frozen=True)
+class SubmitOptions:
+    """Pack label maps of PASCAL VOC 2012 for its test server, or check a packed archive.
+
+    The same command again goes on where it stopped. Exit codes: 0 the archive can be sent in, 1 it
+    cannot (or images failed), 2 refused, 130 interrupted.
+    """
+
+    model: Path | None = positional("?", None)
+    """Checkpoint; without it the bundled model."""
+    root: Path | None = None
+    """VOC's folder, with JPEGImages and ImageSets."""
+    split: str = "test"
+    """List of ids in ImageSets/Segmentation."""
+    out: Path = Path("submission")
+    """Folder of the label maps and their archive."""
+    check: Path | None = None
+    """Only check this archive (tar or zip)."""
+    device: str = "auto"
+    """Such as auto, cpu, cuda, cuda:1."""
+    precision: str = "auto"
+    """One of auto, 32-true, bf16-mixed."""
+    scales: tuple[float, ...] = (1.0,)
+    """Average over sizes."""
+    flip: bool = False
+    """Average with the mirrored image."""
+    overwrite: bool = False
+    """Replace label maps that exist."""
+    quiet: bool = False
+    """Print errors only."""
+
+
+def predict(options: PredictOptions) -> int:
     """Run the command; return its exit code."""
-    given = build_parser().parse_args(words[1:])
     start = time.monotonic()
-    model, inputs = _split_model(given.model, given.input)
+    model, words = _split_model(options)
+    if options.resume and options.run.overwrite:
+        raise ConfigError("`--resume` and `--overwrite` exclude each other. Leave one of them out.")
+    inputs = find_inputs(words, options.recursive, exclude=options.out)
 
-    from parsenet.inference.devices import Loading
-    from parsenet.inference.sources import find_images
+    from parsenet.inference.predictor import Predictor
+    from parsenet.inference.run import predict_all
 
-    loading = Loading(model, given.device, given.precision, _inference_config(given))
-    sources = find_images(inputs, given.recursive, exclude=given.out)
-    job = _plan(given, loading, sources)
-    predictor = loading.load()
-    _say(given, introduce(predictor, model))
-    with heeding_termination():
-        report = _run(given, loading, predictor, job)
-    show_failures(report, given.out)
-    summary = _summarise(report, job, predictor) | {"seconds": round(time.monotonic() - start, 3)}
-    if given.json:
+    settings = _settings(model, options.inference)
+    load = partial(Predictor.load, model, precision=options.precision, config=options.inference)
+    job = Job(
+        tuple(inputs.found), options.out, options.run, settings, inputs.wrong, not options.quiet
+    )
+    report = Report(failed=inputs.wrong)
+    if options.devices == 1:
+        predictor = load(device=options.device)
+        if not options.quiet:
+            introduce(predictor, model)
+        report = predict_all(predictor, job) if inputs.found else report
+    elif inputs.found:
+        from parsenet.inference.devices import predict_on_devices
+
+        report = predict_on_devices(load, job, options.device, options.devices)
+    show_failures(report, options.out)
+    summary = _summarise(report, job) | {"seconds": round(time.monotonic() - start, 3)}
+    if options.json:
         print(json.dumps(summary, indent=2))
-    elif not given.quiet:
+    elif not options.quiet:
         _show(summary)
     return 1 if report.failed else 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the options."""
-    parser = argparse.ArgumentParser(
-        "parsenet predict",
-        description="Label images: by default a palette PNG of the same name and size for each.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "input",
-        nargs="+",
-        metavar="INPUT",
-        help="images, folders, globs, @list.txt, - (standard input), http(s) addresses, videos, "
-        "camera:N; a checkpoint or an exported file in the first place is the model",
-    )
-    add = parser.add_argument_group("model").add_argument
-    add("--model", type=Path, metavar="FILE", help="checkpoint; without it the bundled model")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
-    add("--devices", type=int, default=1, metavar="N", help="share the work over N GPUs/processes")
-    add("--precision", default="auto", help="auto, 32-true or bf16-mixed")
-    add("--batch-size", type=_count_or_auto, default=None, metavar="N|auto",
-        help="images of equal size that run together (auto: 1 on a CPU)")  # fmt: skip
-    add = parser.add_argument_group("inputs").add_argument
-    add("--recursive", action="store_true", help="look into folders of folders")
-    add("--frames", choices=("first", "all"), default="first", help="of animated images")
-    add("--every", type=int, default=1, metavar="N", help="of videos take each N-th frame")
-    add("--max-frames", type=int, metavar="N", help="of videos and cameras take at most N frames")
-    add("--max-pixels", type=int, metavar="N", help="refuse larger images (178956970)")
-    add("--max-bytes", type=int, metavar="N", help="refuse larger downloads (67108864)")
-    add("--timeout", type=float, default=20.0, metavar="S", help="seconds a server may be silent")
-    _add_results(parser)
-    _add_sizes(parser)
-    return parser
-
-
-def _add_results(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("results").add_argument
-    add("--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder (predictions)")
-    add("--save", type=_words, metavar="KIND,...",
-        help="any of label, overlay, probabilities, probability-maps, entropy, areas, coco, sheet, "
-        "video; default label, and video for videos")  # fmt: skip
-    add("--overlay", type=float, metavar="OPACITY", help="add overlays of this opacity in [0, 1]")
-    add("--no-legend", action="store_true", help="overlays as large as their images")
-    add("--coco", choices=("rle", "polygons"), default="rle", help="form of regions in coco.json")
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument("--resume", action="store_true", help="keep results that exist (default)")
-    group.add_argument("--overwrite", action="store_true", help="replace results that exist")
-    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
-
-
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("sizes and test-time augmentation").add_argument
-    add("--memory", type=float, default=2.0, metavar="GIB",
-        help="for activations; larger images are cut into windows (2)")  # fmt: skip
-    add("--window", type=int, metavar="N", help="side of windows in pixels")
-    add("--overlap", type=int, metavar="N", help="pixels that windows share")
-    add("--context", choices=("whole", "window"), default="whole", help="global context of windows")
-    add("--scales", type=numbers, default=(1.0,), metavar="S,...", help="average over sizes")
-    add("--flip", action="store_true", help="average with the mirrored image")
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    """Read `0.75,1,1.25`."""
-    try:
-        return tuple(float(word) for word in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be like 0.75,1,1.25, got '{text}'") from None
-
-
-def _count_or_auto(text: str) -> int | None:
-    if text == "auto" or text.isdecimal():
-        return None if text == "auto" else int(text)
-    raise argparse.ArgumentTypeError(f"must be auto or a number, got '{text}'")
-
-
-def _split_model(model: Path | None, inputs: list[str]) -> tuple[Path | None, list[str]]:
+def _split_model(options: PredictOptions) -> tuple[Path | None, tuple[str, ...]]:
     """Take a checkpoint in the first place as the model."""
-    if not inputs[0].lower().endswith(MODEL_SUFFIXES):
-        return model, inputs
-    if model is not None:
+    first, *others = options.inputs
+    if not first.lower().endswith(MODEL_SUFFIXES):
+        return options.model, options.inputs
+    if options.model is not None:
         raise ConfigError(
-            f"`--model` must be given once, got '{model}' and '{inputs[0]}'. Leave one of them out."
+            f"`--model` must be given once, got '{options.model}' and '{first}'. Leave one of them "
+            "out."
         )
-    if len(inputs) == 1:
-        raise ConfigError(f"`INPUT` must name images, got only the model '{inputs[0]}'. Add some.")
-    return Path(inputs[0]), inputs[1:]
+    if not others:
+        raise ConfigError(f"`INPUTS` must name images, got only the model '{first}'. Add some.")
+    return Path(first), tuple(others)
 
 
-def _inference_config(given: argparse.Namespace) -> InferenceConfig:
-    from parsenet.config import InferenceConfig
-
-    overlap = InferenceConfig.overlap if given.overlap is None else given.overlap
-    return InferenceConfig(
-        memory=given.memory,
-        window=given.window,
-        overlap=overlap,
-        context=given.context,
-        scales=given.scales,
-        flip=given.flip,
-    )
-
-
-def _plan(given: argparse.Namespace, loading: Loading, sources: Sources) -> Job:
-    """Gather what is to be done."""
-    from parsenet.inference.folder import Job, RunConfig
-    from parsenet.inference.frames import ReadConfig
-    from parsenet.inference.results import SaveConfig
-
-    saving = SaveConfig(legend=not given.no_legend, coco_form=given.coco)
-    if given.save is not None:
-        saving = replace(saving, kinds=given.save, stream_kinds=given.save)
-    if given.overlay is not None:
-        kinds = tuple(dict.fromkeys((*saving.kinds, "overlay")))
-        saving = replace(saving, kinds=kinds, opacity=given.overlay)
-    reading = ReadConfig(
-        frames=given.frames, every=given.every, max_frames=given.max_frames, timeout=given.timeout
-    )
-    for name in ("max_pixels", "max_bytes"):
-        if getattr(given, name) is not None:
-            reading = replace(reading, **{name: getattr(given, name)})
-    run = RunConfig(
-        overwrite=given.overwrite,
-        batch_size=given.batch_size,
-        progress=not given.quiet,
-        settings=loading.settings(),
-    )
-    return Job(tuple(sources.found), given.out, saving, reading, run, sources.wrong)
+def _settings(model: Path | None, config: InferenceConfig) -> dict[str, Any]:
+    """Say what decides about the labels; a folder holds results of one such choice."""
+    settings = {"scales": list(config.scales), "flip": config.flip, "context": config.context}
+    settings |= {"window": config.window, "overlap": config.overlap}
+    if model is None:
+        return {"model": f"bundled with {__version__}"} | settings
+    if not model.is_file():
+        return settings  # loading says so in a moment
+    with model.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"model": f"{model.name} ({digest[:12]})"} | settings
 
 
-def introduce(predictor: Predictor, model: Path | None) -> str:
+def introduce(predictor: Predictor, model: Path | None) -> None:
     """Say which network labels the images."""
-    taxonomy = predictor.taxonomy
     name = "the bundled model" if model is None else str(model)
-    return (
-        f"Model: {name}, {taxonomy.num_classes} classes of '{taxonomy.name}', on "
-        f"{predictor.device}."
-    )
-
-
-def _run(given: argparse.Namespace, loading: Loading, predictor: Predictor, job: Job) -> Report:
-    from parsenet.inference.devices import predict_on_devices
-    from parsenet.inference.report import Report
-
-    if given.devices < 1:
-        raise ConfigError(f"`devices` must be at least 1, got {given.devices}.")
-    if not job.sources:
-        return Report(failed=dict(job.wrong))
-    if given.devices > 1:
-        return predict_on_devices(loading, job, predictor.taxonomy, given.devices)
-    return job.execute(predictor)
-
-
-@contextmanager
-def heeding_termination() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send, end a run as Ctrl-C does: with whole files."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    taxonomy = predictor.taxonomy
+    classes = f"{taxonomy.num_classes} classes of '{taxonomy.name}'"
+    print(f"Model: {name}, {classes}, on {predictor.device}.", file=sys.stderr)
 
 
 def show_failures(report: Report, out: Path) -> None:
@@ -246,27 +170,29 @@ def show_failures(report: Report, out: Path) -> None:
         print(f"failed: {reason}", file=sys.stderr)
     more = len(report.failed) - _MOST_FAILURES
     if more > 0:
-        print(f"failed: {more} more, see '{out / 'failed.json'}'.", file=sys.stderr)
+        print(f"failed: {more} more, see '{out / FAILED_NAME}'.", file=sys.stderr)
 
 
-def _summarise(report: Report, job: Job, predictor: Predictor) -> dict[str, Any]:
-    """Return what happened, as `--json` prints it."""
-    from parsenet.inference.areas import describe_areas
-    from parsenet.inference.journal import read_entry
-
+def _summarise(report: Report, job: Job) -> dict[str, Any]:
+    """Return what happened, as `--json` prints it; of a single image its areas too."""
     summary = {
-        "model": str(job.run.settings.get("model")),
-        "classes": list(predictor.taxonomy.names),
+        "model": str(job.settings.get("model")),
+        "classes": list(report.taxonomy.names) if report.taxonomy else [],
         "out": str(job.out_dir),
         "labelled": len(report.done),
         "skipped": len(report.skipped),
         "failed": report.failed,
     }
-    if len(job.sources) == 1 and not job.sources[0].is_stream:
-        entry = read_entry(job.out_dir, job.sources[0].name)
-        if entry is not None:
-            summary["size"] = entry["size"]
-            summary["areas"] = describe_areas(entry, predictor.taxonomy)
+    paths = [result_path(job.out_dir, "label", one.name) for one in job.inputs]
+    if report.taxonomy and len(paths) == 1 and paths[0].is_file():
+        import numpy as np
+        from PIL import Image
+
+        from parsenet.inference.writers import describe_areas
+
+        label = np.asarray(Image.open(paths[0]))
+        summary["size"] = list(label.shape)
+        summary["areas"] = describe_areas(label, report.taxonomy)
     return summary
 
 
@@ -282,6 +208,59 @@ def _show(summary: dict[str, Any]) -> None:
     print(f"{counts}, {len(summary['failed'])} failed{where}.")
 
 
-def _say(given: argparse.Namespace, sentence: str) -> None:
-    if not given.quiet:
-        print(sentence, file=sys.stderr)
+def submit(options: SubmitOptions) -> int:
+    """Run the command; return its exit code."""
+    if options.check is not None:
+        return _check(options, options.check)
+    if options.root is None:
+        raise ConfigError("`--root` must name VOC's folder, got nothing. Add it.")
+
+    from parsenet.inference.predictor import Predictor
+    from parsenet.inference.run import predict_all
+    from parsenet.submission import check_archive, find_split, pack, require_voc, results_folder
+
+    images = find_split(options.root, options.split)
+    config = InferenceConfig(scales=options.scales, flip=options.flip)
+    predictor = Predictor.load(options.model, options.device, options.precision, config)
+    require_voc(predictor.taxonomy)
+    if not options.quiet:
+        introduce(predictor, options.model)
+    folder = results_folder(options.split)
+    report = predict_all(
+        predictor,
+        Job(
+            tuple(Input(path, f"{folder}/{name}") for name, path in images.items()),
+            options.out,
+            RunConfig(overwrite=options.overwrite),
+            _settings(options.model, config),
+            progress=not options.quiet,
+        ),
+    )
+    show_failures(report, options.out)
+    if report.failed:
+        return 1
+    archive = options.out / "results.tgz"
+    pack(options.out, list(images), options.split, archive)
+    if faults := check_archive(archive, options.split, images):
+        archive.unlink()
+        print(*faults, sep="\n")
+        way_out = "No archive was written. Run the same command again with `--overwrite`."
+        print(f"error: {way_out}", file=sys.stderr)
+        return 1
+    if not options.quiet:
+        print(f"{len(images)} label maps are in '{archive}', as the server wants it.")
+    return 0
+
+
+def _check(options: SubmitOptions, archive: Path) -> int:
+    from parsenet.submission import check_archive, find_split
+
+    images = None if options.root is None else find_split(options.root, options.split)
+    faults = check_archive(archive, options.split, images)
+    for sentence in faults:
+        print(sentence)
+    if images is None:
+        print("Ids and sizes were not compared. Add `--root VOCdevkit/VOC2012`.", file=sys.stderr)
+    if not faults and not options.quiet:
+        print(f"'{archive}' is as the server wants it.")
+    return 1 if faults else 0

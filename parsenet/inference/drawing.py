@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from parsenet.data.labels import LabelMap
 from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
-from parsenet.taxonomy import VOID_COLOUR, Taxonomy
+from parsenet.reports import sheets
+from parsenet.taxonomy import VOID_COLOUR, Colour, Taxonomy
 
 TEXT = (30, 32, 36)
 PAPER = (255, 255, 255)
@@ -127,17 +128,30 @@ def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy)
         taxonomy: gives names and colours.
     """
     total = max(1, sum(areas.values()))
-    entries = {
-        index: f"{name_of(index, taxonomy)} {_per_cent(pixels / total)}"
-        for index, pixels in areas.items()
+    colours = {
+        f"{name} {_per_cent(areas[value] / total)}": colour
+        for value, (name, colour) in zip(areas, legend_of(areas, taxonomy).items(), strict=True)
     }
     width = max(image.width, _MIN_LEGEND)
     # As large on a screen that shows the whole image, however many pixels that has.
-    below = draw_legend(entries, taxonomy, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
-    sheet = Image.new("RGB", (width, image.height + below.height), PAPER)
+    below = sheets.draw_legend(colours, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
+    sheet = Image.new("RGB", (width, image.height + len(below)), "white")
     sheet.paste(image)
-    sheet.paste(below, (0, image.height))
+    sheet.paste(Image.fromarray(below), (0, image.height))
     return sheet
+
+
+def legend_of(values: Iterable[int], taxonomy: Taxonomy) -> dict[str, Colour]:
+    """Return names and colours of classes, and of void.
+
+    Args:
+        values: class indices, or void, in the order of the legend.
+        taxonomy: gives names and colours.
+    """
+    return {
+        name_of(value, taxonomy): VOID_COLOUR if value == taxonomy.void else taxonomy.palette[value]
+        for value in values
+    }
 
 
 def draw_sample(
@@ -163,22 +177,13 @@ def draw_sample(
     else:
         panels = {"image": image}
         panels |= {title: blend(image, x, taxonomy, 0.75) for title, x in labels.items()}
+    legend = legend_of(np.union1d(truth, shown).tolist(), taxonomy)
     # Native size where the longer side is of a handy length.
-    longer = max(truth.shape)
-    factor = min(max(longer, _MIN_PANEL), _MAX_PANEL) / longer
-    size = (max(1, round(truth.shape[1] * factor)), max(1, round(truth.shape[0] * factor)))
-    present = [int(value) for value in np.union1d(truth, shown)]
-    width = len(panels) * (size[0] + GAP) + GAP
-    legend = draw_legend({value: name_of(value, taxonomy) for value in present}, taxonomy, width)
-    bottom = LINE + size[1] + GAP
-    sheet = Image.new("RGB", (width, bottom + legend.height + GAP), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for index, (title, pixels) in enumerate(panels.items()):
-        left = GAP + index * (size[0] + GAP)
-        draw.text((left, 4), title, TEXT, font())
-        sheet.paste(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS), (left, LINE))
-    sheet.paste(legend, (0, bottom))
-    return sheet
+    tile = min(max(*truth.shape, _MIN_PANEL), _MAX_PANEL)
+    captions = [[""] * len(panels)]
+    return Image.fromarray(
+        sheets.contact_sheet([list(panels.values())], captions, list(panels), tile, legend)
+    )
 
 
 def write_worst(
@@ -202,10 +207,16 @@ def write_worst(
         write_image(path, draw_sample(*read(name), taxonomy))
 
 
-def write_image(path: Path, image: Image.Image) -> None:
-    """Write an image as PNG, atomically."""
+def write_image(path: Path, image: Image.Image, **options: int | str) -> None:
+    """Write an image as PNG or JPEG, by the file's name, atomically.
+
+    Args:
+        path: file to write, ending in `.png` or `.jpg`.
+        image: what to write.
+        options: of Pillow's encoder.
+    """
     content = io.BytesIO()
-    image.save(content, "PNG")
+    image.save(content, "JPEG" if path.suffix == ".jpg" else "PNG", **options)
     write_bytes_atomically(path, content.getvalue())
 
 

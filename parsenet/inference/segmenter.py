@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from parsenet.hardware import prefers_channels_last
+from parsenet.hardware import choose_device, choose_precision, prefers_channels_last
 from parsenet.models.heads import SkipHead
 from parsenet.models.parsenet import ParseNet
 from parsenet.taxonomy import Taxonomy
@@ -89,24 +90,27 @@ class NetworkSegmenter(Segmenter):
     Args:
         network: what scores the pixels; it is moved to the device and put in evaluation mode.
         taxonomy: what the class indices mean.
-        device: where to run.
-        precision: `32-true` or `bf16-mixed`.
+        device: where to run, `auto` to choose.
+        precision: `32-true`, `bf16-mixed`, or `auto` to choose.
         record: what its checkpoint says about it.
+
+    Raises:
+        ConfigError: the device is not there, or the precision unknown.
     """
 
     def __init__(
         self,
         network: ParseNet,
         taxonomy: Taxonomy,
-        device: torch.device,
-        precision: str,
-        record: dict[str, Any],
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        record: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.taxonomy, self.device, self.precision, self.record = (
-            taxonomy, device, precision, record,
-        )  # fmt: skip
-        self.network = network.eval().to(device)
-        if prefers_channels_last(device):
+        self.taxonomy, self.record = taxonomy, dict(record)
+        self.device = choose_device(str(device))
+        self.precision = choose_precision(self.device, precision)
+        self.network = network.eval().to(self.device)
+        if prefers_channels_last(self.device):
             self.network = self.network.to(memory_format=torch.channels_last)
         self.stride = max(feature.stride for feature in network.trunk.feature_maps.values())
         self.bytes_per_pixel = network.trunk.bytes_per_pixel

@@ -1,4 +1,4 @@
-"""Frames out of videos and cameras, and pairs of images into a video; OpenCV does the coding."""
+"""Frames out of videos, and images into a video; OpenCV does the coding."""
 
 from __future__ import annotations
 
@@ -18,53 +18,50 @@ _MAX_WIDTH = 3840
 
 
 class FrameReader:
-    """The frames of a video or camera, as RGB, in their order.
+    """The frames of a video as RGB, in their order.
 
     Args:
-        source: a file, or `camera:N`.
+        path: the file.
         every: give each n-th frame only.
-        limit: give at most so many frames, None for all (of a camera: until interrupted).
+        limit: give at most so many frames, None for all.
 
     Raises:
         ConfigError: OpenCV is not installed.
-        ImageError: the video or camera cannot be opened, or gives no frame at all.
+        ImageError: the video cannot be opened, or gives no frame at all.
     """
 
-    def __init__(self, source: Path | str, every: int = 1, limit: int | None = None) -> None:
+    def __init__(self, path: Path | str, every: int = 1, limit: int | None = None) -> None:
         cv2 = import_cv2()
-        self._source = source
-        self._every = every
-        self._limit = limit
-        is_camera = str(source).startswith("camera:")
-        given = int(str(source).partition(":")[2]) if is_camera else str(source)
-        self._capture = cv2.VideoCapture(given)
+        self._path, self._every, self._limit = path, every, limit
+        self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
-            way_out = "Check the number." if is_camera else "Convert it to MP4 (H.264)."
-            raise ImageError(f"'{source}' must be a video that OpenCV can open. {way_out}")
+            raise ImageError(
+                f"'{path}' must be a video that OpenCV can open. Convert it to MP4 (H.264)."
+            )
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = (rate if 0 < rate < 1000 else _DEFAULT_RATE) / every
-        stated = 0 if is_camera else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.count = _expected(stated, every, limit)
+        """Frames per second."""
+        stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        count = -(-int(stated) // every) if 0 < stated < 2**40 else limit
+        self.count = count if limit is None or count is None else min(count, limit)
+        """How many frames there are said to be; None where the file does not say."""
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Yield the frames; the video is closed when they end."""
         index = given = 0
         try:
-            while self._limit is None or given < self._limit:
-                wanted = index % self._every == 0
-                index += 1
-                if not self._capture.grab():
-                    break
-                if wanted:
+            while (self._limit is None or given < self._limit) and self._capture.grab():
+                if index % self._every == 0:
                     is_there, pixels = self._capture.retrieve()
                     if not is_there:
                         break
                     given += 1
                     yield np.ascontiguousarray(pixels[..., ::-1])  # OpenCV's order is BGR
+                index += 1
         finally:
             self._capture.release()
         if not given:
-            raise ImageError(f"'{self._source}' must hold a frame, got none. Convert it to MP4.")
+            raise ImageError(f"'{self._path}' must hold a frame, got none. Convert it to MP4.")
 
 
 class VideoWriter:
@@ -76,8 +73,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, rate: float) -> None:
-        self._path = path
-        self._rate = rate
+        self._path, self._rate = path, rate
         self._part = path.with_name(f".{uuid.uuid4().hex}.part.mp4")
         self._writer: object = None
         self._size = (0, 0)
@@ -104,12 +100,12 @@ class VideoWriter:
         """
         cv2 = import_cv2()
         if self._writer is None:
-            self._open(cv2, image.shape[1], image.shape[0])
+            self._writer = self._open(cv2, image.shape[1], image.shape[0])
         if (image.shape[1], image.shape[0]) != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
         self._writer.write(np.ascontiguousarray(image[..., ::-1]))  # type: ignore[attr-defined]
 
-    def _open(self, cv2: ModuleType, width: int, height: int) -> None:
+    def _open(self, cv2: ModuleType, width: int, height: int) -> object:
         factor = min(1.0, _MAX_WIDTH / width)
         # The codec halves the colour's resolution and wants even sides.
         self._size = (max(2, int(width * factor) // 2 * 2), max(2, int(height * factor) // 2 * 2))
@@ -122,7 +118,7 @@ class VideoWriter:
                 f"OpenCV must be able to write '{self._path}', got a refusal. Save `overlay` and "
                 "join the frames with ffmpeg."
             )
-        self._writer = writer
+        return writer
 
 
 def import_cv2() -> ModuleType:
@@ -135,16 +131,7 @@ def import_cv2() -> ModuleType:
         import cv2
     except ImportError as error:
         raise ConfigError(
-            "Videos and cameras need OpenCV, which is not installed. Run "
-            "`pip install 'parsenet[video]'`."
+            "Videos need OpenCV, which is not installed. Run `pip install 'parsenet[video]'`."
         ) from error
     module: ModuleType = cv2
     return module
-
-
-def _expected(stated: float, every: int, limit: int | None) -> int | None:
-    """Return how many frames will come, None where the file does not say."""
-    if not 0 < stated < 2**40:
-        return limit
-    count = -(-int(stated) // every)
-    return count if limit is None else min(count, limit)

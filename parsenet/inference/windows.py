@@ -1,14 +1,104 @@
-"""Overlapping windows: where they lie, and how their probabilities become one map."""
+"""How an image is looked at: in several sizes and mirrored, and in windows with one context."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
 from torch import Tensor
+
+from parsenet.config import InferenceConfig
+from parsenet.inference.segmenter import Box, Segmenter
+
+_WINDOW_SHARE = 0.125
+"""Part of the budget that a window takes. Larger ones are hardly faster, and where windows are
+needed the image and its label want memory too."""
+
+
+class View(NamedTuple):
+    """A way to look at an image."""
+
+    scale: float = 1.0
+    """Size, 1 for the image's own."""
+    flip: bool = False
+    """Mirrored, left for right."""
+
+
+def views_of(config: InferenceConfig) -> tuple[View, ...]:
+    """List the views that a config averages."""
+    flips = (False, True) if config.flip else (False,)
+    return tuple(View(scale, flip) for scale in config.scales for flip in flips)
+
+
+def look(images: UInt8[Tensor, "n 3 h w"], view: View) -> UInt8[Tensor, "n 3 H W"]:
+    """Scale (bilinear, with a wider kernel to shrink) and mirror images.
+
+    Args:
+        images: RGB in [0, 255].
+        view: how to look at them.
+    """
+    if view.scale != 1:
+        size = [max(1, round(view.scale * length)) for length in images.shape[2:]]
+        larger = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
+        images = larger.round().clamp(0, 255).byte()
+    return images.flip(3) if view.flip else images
+
+
+def look_at_part(
+    rows: tuple[float, float], columns: tuple[float, float], size: tuple[int, int], view: View
+) -> Box:
+    """Find where a part of an image is in a view of it.
+
+    Args:
+        rows: its upper and lower edge in the image, in pixels; may be infinite.
+        columns: its left and right edge.
+        size: (height, width) of the image.
+        view: how it is looked at.
+    """
+    height, width = (max(1, round(view.scale * length)) for length in size)
+    top, bottom = (edge * height / size[0] for edge in rows)
+    left, right = (edge * width / size[1] for edge in columns)
+    return (
+        Box(top, bottom, width - right, width - left)
+        if view.flip
+        else Box(top, bottom, left, right)
+    )
+
+
+def average(
+    segmenter: Segmenter,
+    images: UInt8[Tensor, "n 3 h w"],
+    contexts: Mapping[View, Float[Tensor, "n c 1 1"] | None],
+) -> Iterator[Float[Tensor, "n k _ w"]]:
+    """Average the probabilities of some views, each brought back to the images' own pixels.
+
+    Args:
+        segmenter: what scores the views.
+        images: RGB in [0, 255].
+        contexts: the views, each with the global context to use or None for the view's own.
+
+    Returns:
+        bands from top to bottom; several for a single view at its own size, else one.
+    """
+    if list(contexts) == [View()]:
+        for band in segmenter.bands(images, contexts[View()]):
+            yield band.softmax(1)
+        return
+    total: Tensor | None = None
+    for view, pool6 in contexts.items():
+        bands = [band.softmax(1) for band in segmenter.bands(look(images, view), pool6)]
+        seen = torch.cat(bands, 2)
+        del bands
+        if seen.shape[2:] != images.shape[2:]:
+            seen = F.interpolate(seen, images.shape[2:], mode="bilinear", align_corners=False)
+        seen = seen.flip(3) if view.flip else seen
+        total = seen if total is None else total.add_(seen)
+    assert total is not None
+    yield total.div_(len(contexts))
 
 
 class Span(NamedTuple):
@@ -38,12 +128,82 @@ class Span(NamedTuple):
         return first, self.length - self.tail / 2 if self.tail else math.inf
 
 
+ReadWindow = Callable[[Span, Span], UInt8[Tensor, "1 3 h w"]]
+"""Gives the pixels of a window, RGB in [0, 255]."""
+
+
 class Patch(NamedTuple):
     """A part of the finished map."""
 
     top: int
     left: int
     probabilities: Float[Tensor, "1 k rows columns"]
+
+
+def count_pixels(segmenter: Segmenter, config: InferenceConfig) -> int:
+    """Count the pixels, one at least, that the memory budget lets through at once.
+
+    Averaged views cost more: the largest one's activations, and in float32 the probabilities of
+    all classes twice in its size and twice in the image's.
+    """
+    area = max(config.scales) ** 2
+    cost = segmenter.bytes_per_pixel * max(1.0, area)
+    if views_of(config) != (View(),):
+        cost += 8 * segmenter.taxonomy.num_classes * (1 + area)
+    return max(1, int(config.memory * 2**30 / cost))
+
+
+def place_windows(
+    segmenter: Segmenter, config: InferenceConfig, size: tuple[int, int]
+) -> tuple[list[Span], list[Span], int]:
+    """Cut an image into windows: one, when it fits into the memory budget.
+
+    Args:
+        segmenter: what will score them.
+        config: gives the budget, or the windows' side.
+        size: (height, width) of the image in pixels.
+
+    Returns:
+        windows from top to bottom, windows from left to right, and how many images of that size
+        the budget lets through at once.
+    """
+    num_pixels = count_pixels(segmenter, config)
+    # A row of one pixel costs as much as a row of cells.
+    height, width = (-(-length // segmenter.stride) * segmenter.stride for length in size)
+    side = config.window
+    if side is None:
+        fits = height * width <= num_pixels
+        side = max(size) if fits else max(1, math.isqrt(int(num_pixels * _WINDOW_SHARE)))
+    rows, columns = (split(length, side, config.overlap, segmenter.stride) for length in size)
+    return rows, columns, max(1, num_pixels // (height * width))
+
+
+def share_context(
+    segmenter: Segmenter,
+    read: ReadWindow,
+    windows: tuple[Sequence[Span], Sequence[Span]],
+    view: View,
+    tick: Callable[[], None],
+) -> Float[Tensor, "1 c 1 1"]:
+    """Pool the whole image, window by window: every cell once, from where it lies deepest.
+
+    Args:
+        segmenter: what pools.
+        read: gives the pixels of a window.
+        windows: windows from top to bottom, and from left to right.
+        view: how the image is looked at.
+        tick: called after each window.
+    """
+    sums, num_cells = [], 0
+    for row in windows[0]:
+        for column in windows[1]:
+            size = (row.length, column.length)
+            box = look_at_part(row.own, column.own, size, view)
+            part, number = segmenter.pool6_sum(look(read(row, column), view), box)
+            sums.append(part.cpu().double())
+            num_cells += number
+            tick()
+    return (sum(sums[1:], sums[0]) / max(1, num_cells)).float().to(segmenter.device)
 
 
 def split(length: int, window: int, overlap: int, stride: int) -> list[Span]:

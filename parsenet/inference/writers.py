@@ -1,103 +1,281 @@
-"""Predictions as files: palette PNGs of class indices, overlays, probabilities, uncertainty."""
+"""Predictions as files: each kind of result of an image, and the tables of a whole folder."""
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import zlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Float16, UInt8
 from PIL import Image
 
 from parsenet.data.labels import LabelMap
-from parsenet.files import write_bytes_atomically
-from parsenet.inference.drawing import add_legend, blend, measure_areas
+from parsenet.files import natural_key, write_bytes_atomically
+from parsenet.inference.drawing import (
+    add_legend,
+    blend,
+    legend_of,
+    measure_areas,
+    name_of,
+    write_image,
+)
+from parsenet.inference.inputs import Frame, result_path
+from parsenet.inference.job import RunConfig
+from parsenet.inference.predictor import Prediction
+from parsenet.reports.sheets import contact_sheet
 from parsenet.taxonomy import Taxonomy
 
+_COLUMNS, _PAGE, _TILE = 5, 30, 240
+"""Of a contact sheet: images in a row and in all, pixels of a thumbnail's longer side."""
 _JPEG_QUALITY = 90
 _PNG_LEVEL = 3
+
+Writer: TypeAlias = Callable[[Path, Frame, Prediction, Taxonomy, RunConfig], None]
 
 
 def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
     """Write a label map as a palette PNG: pixel values are class indices, shown in their colours.
 
-    This is the form of PASCAL VOC's own label files; the file appears whole or not at all. With
-    more than 255 classes it is a grey PNG of 16 bits.
+    This is the form of PASCAL VOC's own label files. With more than 255 classes it is a grey PNG
+    of 16 bits.
 
     Args:
-        path: file to write, by custom ending in `.png`.
+        path: file to write, ending in `.png`.
         label: class indices.
         taxonomy: gives the palette.
     """
     image = Image.fromarray(label.astype(taxonomy.label_type, copy=False))
     if taxonomy.label_type == "uint8":  # a palette has no more than 256 colours
         image.putpalette(taxonomy.pillow_palette())
-    content = io.BytesIO()
     # Labels are runs of equal values: looking only for runs takes less than half of the time of
     # zlib's default, and files are a fifth larger.
-    image.save(content, "PNG", compress_type=zlib.Z_RLE)
+    write_image(path, image, compress_type=zlib.Z_RLE)
+
+
+def write_result(
+    kind: str, path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy,
+    config: RunConfig,
+) -> None:  # fmt: skip
+    """Write one kind of result of an image, atomically.
+
+    Args:
+        kind: one of `inputs.PLACES` but `video`.
+        path: file to write.
+        frame: the image.
+        prediction: what the network says of it.
+        taxonomy: gives names and colours.
+        config: says how overlays look.
+    """
+    if kind == "label":
+        write_label(path, prediction.label, taxonomy)
+    else:
+        _WRITERS[kind](path, frame, prediction, taxonomy, config)
+
+
+def _write_overlay(
+    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, config: RunConfig
+) -> None:
+    drawn = Image.fromarray(blend(frame.image, prediction.label, taxonomy, config.opacity))
+    if not config.no_legend:
+        drawn = add_legend(drawn, measure_areas(prediction.label), taxonomy)
+    write_image(path, drawn, quality=_JPEG_QUALITY)
+
+
+def _write_probabilities(
+    path: Path, _: Frame, prediction: Prediction, taxonomy: Taxonomy, __: RunConfig
+) -> None:
+    """Store them as they are: packing takes a second for a VOC image and saves little."""
+    assert prediction.probabilities is not None
+    content, names = io.BytesIO(), np.array(taxonomy.names)
+    np.savez(content, probabilities=prediction.probabilities, classes=names)
     write_bytes_atomically(path, content.getvalue())
 
 
-def write_overlay(
-    path: Path,
-    image: UInt8[np.ndarray, "h w 3"],
-    label: LabelMap,
-    taxonomy: Taxonomy,
-    opacity: float = 0.5,
-    legend: bool = False,
+def _write_entropy(path: Path, _: Frame, prediction: Prediction, *__: object) -> None:
+    assert prediction.entropy is not None
+    grey = (prediction.entropy * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    write_image(path, Image.fromarray(grey), compress_level=_PNG_LEVEL)
+
+
+def _write_areas(
+    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, _: RunConfig
 ) -> None:
-    """Write an image with its label map's colours over it, as PNG or JPEG by the file's name.
+    height, width = prediction.label.shape
+    record: dict[str, Any] = {"image": frame.name, "source": str(frame.source.path)}
+    record |= {"height": height, "width": width}
+    record |= {"classes": describe_areas(prediction.label, taxonomy)}
+    write_bytes_atomically(path, json.dumps(record).encode("ascii"))
+
+
+def _write_regions(
+    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, _: RunConfig
+) -> None:
+    """Encode every class but the background; its score is its pixels' mean probability, or 1."""
+    from pycocotools import mask as coco
+
+    label, probabilities = prediction.label, prediction.probabilities
+    regions = []
+    for index in sorted(_categories(taxonomy).keys() & set(np.unique(label).tolist())):
+        mask = label == index
+        packed = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+        score = 1.0 if probabilities is None else float(probabilities[index][mask].mean(dtype="f4"))
+        runs = {"size": list(label.shape), "counts": packed["counts"].decode("ascii")}
+        regions.append({"category_id": index, "score": round(score, 4), "segmentation": runs})
+    record: dict[str, Any] = {"name": frame.name, "file_name": Path(frame.source.path).name}
+    record |= {"height": label.shape[0], "width": label.shape[1], "regions": regions}
+    write_bytes_atomically(path, json.dumps(record).encode("ascii"))
+
+
+def _write_thumbnail(
+    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, config: RunConfig
+) -> None:
+    """Write an image under its labels, small; pages are made of them at the end of a run."""
+    label = prediction.label
+    factor = min(1.0, _TILE / max(label.shape))
+    height, width = (max(1, round(side * factor)) for side in label.shape)
+    rows = np.arange(height) * label.shape[0] // height
+    columns = np.arange(width) * label.shape[1] // width
+    small = Image.fromarray(frame.image).resize((width, height), Image.Resampling.BILINEAR)
+    drawn = blend(np.asarray(small), label[rows[:, None], columns], taxonomy, config.opacity)
+    present = json.dumps(np.unique(label).tolist())  # for the legend of its page
+    write_image(path, Image.fromarray(drawn), quality=_JPEG_QUALITY, comment=present)
+
+
+_WRITERS: dict[str, Writer] = {
+    "overlay": _write_overlay,
+    "probabilities": _write_probabilities,
+    "entropy": _write_entropy,
+    "areas": _write_areas,
+    "coco": _write_regions,
+    "sheet": _write_thumbnail,
+}
+
+
+def write_areas(out_dir: Path, names: Iterable[str]) -> None:
+    """Write `areas.csv`, a line per image and class in it, and the same as `areas.json`.
 
     Args:
-        path: file to write, ending in `.png`, `.jpg` or `.jpeg`.
-        image: RGB in [0, 255].
-        label: class indices.
-        taxonomy: gives the colours.
-        opacity: 0 shows the image alone, 1 the colours alone.
-        legend: add the names of the classes in the image and their areas below it.
+        out_dir: folder of the results.
+        names: images and videos whose areas are told, where they were measured.
     """
-    is_jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
-    blended = Image.fromarray(blend(image, label, taxonomy, opacity))
-    if legend:
-        blended = add_legend(blended, measure_areas(label), taxonomy)
-    write_bytes_atomically(path, _encode(blended, "JPEG" if is_jpeg else "PNG"))
+    records = [json.loads(path.read_bytes()) for _, path in _parts(out_dir, "areas", names)]
+    table = io.StringIO()
+    lines = csv.writer(table, lineterminator="\n")
+    lines.writerow(["image", "index", "class", "pixels", "share"])
+    for record in records:
+        lines.writerows([record["image"], *area.values()] for area in record["classes"])
+    listed = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    for name, text in (("areas.csv", table.getvalue()), ("areas.json", f"[\n{listed}\n]\n")):
+        # File names that are no Unicode become escapes.
+        write_bytes_atomically(out_dir / name, text.encode(errors="backslashreplace"))
 
 
-def write_probabilities(
-    path: Path, probabilities: Float16[np.ndarray, "k h w"], taxonomy: Taxonomy
-) -> None:
-    """Write probabilities as `.npz`: `probabilities` (float16), and `classes`, the names.
+def write_coco(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> None:
+    """Write `coco.json`, the results, and `coco_images.json`, the images and classes they name.
 
-    Stored as it is: packing takes a second for a VOC image and saves little.
+    `COCO("coco_images.json").loadRes("coco.json")` reads both. A label map has no instances, so
+    all pixels of a class in an image are one entry, as in COCO-Stuff.
 
     Args:
-        path: file to write, ending in `.npz`.
-        probabilities: of every class.
+        out_dir: folder of the results.
+        names: images and videos whose regions are told, where they were encoded.
+        taxonomy: gives the categories.
+    """
+    parts = _parts(out_dir, "coco", names)
+    images, results = [], []
+    for number, (_, path) in zip(number_images([x for x, _ in parts]), parts, strict=True):
+        record = json.loads(path.read_bytes())
+        # As text, an entry takes a tenth of the memory of its lists of numbers.
+        results += [json.dumps({"image_id": number} | x) for x in record.pop("regions")]
+        del record["name"]
+        images.append({"id": number} | record)
+    categories = [{"id": index, "name": name} for index, name in _categories(taxonomy).items()]
+    skeleton = {"info": {}, "images": images, "categories": categories, "annotations": []}
+    # COCO reads its files in the machine's own encoding: plain ASCII suits every one.
+    listed = ",\n".join(results)
+    write_bytes_atomically(out_dir / "coco.json", f"[{listed}]\n".encode("ascii"))
+    write_bytes_atomically(out_dir / "coco_images.json", json.dumps(skeleton).encode("ascii"))
+
+
+def write_sheets(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> None:
+    """Lay thumbnails out on pages of thirty, `sheet/01.png` and so on; older pages are removed.
+
+    Args:
+        out_dir: folder of the results.
+        names: images and videos to show, where they have thumbnails.
+        taxonomy: gives names and colours to the legend of the classes that occur.
+    """
+    for old in (out_dir / "sheet").glob("*.png"):
+        old.unlink()
+    parts = _parts(out_dir, "sheet", names)
+    digits = max(2, len(str(-(-len(parts) // _PAGE))))
+    for number, first in enumerate(range(0, len(parts), _PAGE), start=1):
+        present: set[int] = set()
+        images, captions = [], []
+        for name, path in parts[first : first + _PAGE]:
+            with Image.open(path) as thumbnail:
+                present.update(json.loads(thumbnail.info["comment"]))
+                images.append(np.asarray(thumbnail.convert("RGB")))
+            captions.append(name)
+        starts = range(0, len(images), _COLUMNS)
+        sheet = contact_sheet(
+            [images[at : at + _COLUMNS] for at in starts],
+            [captions[at : at + _COLUMNS] for at in starts],
+            tile=_TILE,
+            legend=legend_of(sorted(present), taxonomy),
+        )
+        write_image(out_dir / "sheet" / f"{number:0{digits}d}.png", Image.fromarray(sheet))
+
+
+def describe_areas(label: LabelMap, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """Say for every class of a label map its name, pixels and share, the largest first.
+
+    Args:
+        label: class indices.
         taxonomy: gives the names.
     """
-    content = io.BytesIO()
-    np.savez(content, probabilities=probabilities, classes=np.array(taxonomy.names))
-    write_bytes_atomically(path, content.getvalue())
+    return [
+        {
+            "index": index,
+            "class": name_of(index, taxonomy),
+            "pixels": pixels,
+            "share": round(pixels / label.size, 6),
+        }
+        for index, pixels in measure_areas(label).items()
+    ]
 
 
-def write_share(path: Path, values: Float[np.ndarray, "h w"]) -> None:
-    """Write numbers in [0, 1], a probability or an uncertainty, as a grey PNG; 255 is 1.
+def number_images(names: Sequence[str]) -> list[int]:
+    """Give every image the id that COCO's own files have: the number that its name is.
+
+    Where a name is no number, or two are the same number, all are counted from 1.
 
     Args:
-        path: file to write, ending in `.png`.
-        values: numbers in [0, 1].
+        names: of the results, in order.
     """
-    # Float16 cannot tell all of 0..255 apart once a half is added.
-    grey = (values.astype(np.float32) * 255 + 0.5).clip(0, 255).astype(np.uint8)
-    write_bytes_atomically(path, _encode(Image.fromarray(grey), "PNG"))
+    stems = [name.rpartition("/")[2] for name in names]
+    if all(stem.isascii() and stem.isdigit() for stem in stems):
+        numbers = [int(stem) for stem in stems]
+        if len(set(numbers)) == len(numbers):
+            return numbers
+    return list(range(1, len(names) + 1))
 
 
-def _encode(image: Image.Image, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    if kind == "JPEG":
-        image.save(buffer, kind, quality=_JPEG_QUALITY)
-    else:
-        image.save(buffer, kind, compress_level=_PNG_LEVEL)
-    return buffer.getvalue()
+def _parts(out_dir: Path, kind: str, names: Iterable[str]) -> list[tuple[str, Path]]:
+    """List names and files of a kind of result, of videos those of their frames."""
+    found: dict[str, Path] = {}
+    for name in names:
+        path = result_path(out_dir, kind, name)
+        found |= {name: path} if path.is_file() else {}
+        frames = path.parent / Path(name).name
+        found |= {f"{name}/{frame.stem}": frame for frame in frames.glob("[0-9]*.*")}
+    return sorted(found.items(), key=lambda part: natural_key(Path(part[0])))
+
+
+def _categories(taxonomy: Taxonomy) -> dict[int, str]:
+    """Return the classes that are things to find; a class 0 called background is not."""
+    return {i: name for i, name in enumerate(taxonomy.names) if i or name != "background"}

@@ -1,6 +1,5 @@
 """The command `predict`: what it takes, says and leaves, and its exit codes."""
 
-import io
 import json
 import os
 import signal
@@ -64,21 +63,6 @@ def test_image_is_labelled_into_predictions(predict, photo, tmp_path):
         assert (image.mode, image.size) == ("P", (32, 24))
 
 
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("--scales", "argument --scales: must be like 0.75,1,1.25, got 'x'"),
-        ("--batch-size", "argument --batch-size: must be auto or a number, got 'x'"),
-    ],
-)
-def test_word_for_a_number_is_told(predict, photo, capsys, option, message):
-    with pytest.raises(SystemExit) as end:
-        predict(photo, option, "x")
-
-    assert end.value.code == 2
-    assert capsys.readouterr().err.endswith(f"{message}\n")
-
-
 def test_single_image_gets_its_areas_printed(predict, photo, capsys):
     predict(photo)
 
@@ -119,7 +103,7 @@ def test_two_models_are_refused(predict, photo, model, capsys):
 def test_model_without_images_is_refused(model, capsys):
     message = refused(capsys, main(["predict", str(model)]))
 
-    assert message == f"`INPUT` must name images, got only the model '{model}'. Add some."
+    assert message == f"`INPUTS` must name images, got only the model '{model}'. Add some."
 
 
 def test_summary_is_json_alone(predict, photo, capsys):
@@ -161,19 +145,17 @@ def test_quiet_run_says_nothing(predict, photo, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_every_input_at_once(predict, photo, tmp_path, monkeypatch):
+def test_every_input_at_once(predict, photo, tmp_path):
     (tmp_path / "sub").mkdir()
     Image.fromarray(gradient()).save(tmp_path / "sub" / "a.jpg")
     (tmp_path / "list.txt").write_text(f"{photo}\n")
-    content = io.BytesIO(photo.read_bytes())
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
 
-    assert predict("sub", "@list.txt", "-", write_video(tmp_path / "clip.mp4")) == 0
+    assert predict("sub", "@list.txt", write_video(tmp_path / "clip.mp4")) == 0
 
     assert sorted(
         x.relative_to(tmp_path / "predictions").as_posix()
         for x in (tmp_path / "predictions").rglob("*.*")
-    ) == ["a.png", "journal.jsonl", "photo.png", "stdin.png", "video/clip.mp4"]
+    ) == ["a.png", "photo.png", "predictions.json", "video/clip.mp4"]
 
 
 def test_overlay_is_added_to_the_label(predict, photo, tmp_path):
@@ -187,7 +169,7 @@ def test_overlay_of_a_video_is_its_opacity(predict, tmp_path):
     predict(write_video(tmp_path / "clip.mp4"), "--overlay", "0.6")
 
     made = sorted(path.name for path in (tmp_path / "predictions").iterdir())
-    assert made == ["journal.jsonl", "video"]
+    assert made == ["predictions.json", "video"]
 
 
 def test_results_of_other_settings_are_not_mixed(predict, photo, capsys):
@@ -212,6 +194,12 @@ def test_pixel_limit_can_be_raised_as_the_refusal_says(predict, photo, tmp_path,
     ("words", "message"),
     [
         (["--devices", "0"], "`devices` must be at least 1, got 0."),
+        (["--scales", "x"], "`--scales` must be numbers with commas between them, got 'x'."),
+        (["--batch-size", "x"], "`batch_size` must be a whole number, got 'x'."),
+        (
+            ["--resume", "--overwrite"],
+            "`--resume` and `--overwrite` exclude each other. Leave one of them out.",
+        ),
         (["--batch-size", "0"], "`batch_size` must be at least 1, got 0."),
         (["--overlay", "3"], "`overlay` must be in [0, 1], got 3.0. Half and half is 0.5."),
         (["--save", "lable"], "`save` must name known results, got 'lable'. Did you mean `label`?"),
@@ -220,19 +208,6 @@ def test_pixel_limit_can_be_raised_as_the_refusal_says(predict, photo, tmp_path,
 )
 def test_option_out_of_range_is_refused(predict, photo, capsys, words, message):
     assert refused(capsys, predict(photo, *words)) == message
-
-
-def test_resume_and_overwrite_exclude_each_other(predict, photo, capsys):
-    with pytest.raises(SystemExit, match=r"^2$"):
-        predict(photo, "--resume", "--overwrite")
-
-    assert "not allowed with argument" in capsys.readouterr().err
-
-
-def test_standard_input_cannot_be_shared(predict, capsys):
-    message = refused(capsys, predict("-", "--devices", "2"))
-
-    assert message == "`-` must be read by one process. Leave out `--devices`."
 
 
 def start(tmp_path, *words):
@@ -304,7 +279,7 @@ def test_two_processes_make_what_one_makes(model, tmp_path):
         {
             path.relative_to(tmp_path / f"out{devices}").as_posix(): path.read_bytes()
             for path in (tmp_path / f"out{devices}").rglob("*")
-            if path.is_file() and path.name != "journal.jsonl"
+            if path.is_file()
         }
         for devices in (1, 2)
     ]

@@ -1,12 +1,20 @@
+import itertools
+import re
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from parsenet.config import NetworkConfig
+from parsenet.errors import ConfigError
+from parsenet.inference.inputs import find_inputs
+from parsenet.inference.job import Job, RunConfig
 from parsenet.inference.predictor import Predictor
+from parsenet.inference.run import predict_all
 from parsenet.models.build import build_model
 from parsenet.taxonomy import SHAPES
+from tests.fakes.red import red_predictor
 
 NETWORK = NetworkConfig(trunk="squeezenet", features=("pool6", "fc7", "conv3"), norm_scale=30.0)
 
@@ -30,3 +38,38 @@ def write_image(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that predicts inputs, by default `tmp_path`/in, into `tmp_path`/out."""
+
+    def predict(*words, settings=(), **options):
+        found = find_inputs(words or [tmp_path / "in"], recursive=True).found
+        config = RunConfig(**options)
+        job = Job(tuple(found), tmp_path / "out", config, dict(settings), progress=False)
+        return predict_all(red_predictor(), job)
+
+    return predict
+
+
+@pytest.fixture
+def interrupt_third(monkeypatch):
+    """Make the third image or frame of a run stop it, as Ctrl-C does."""
+    call, count = Predictor.predict, itertools.count()
+
+    def predict(self, *arguments, **options):
+        if next(count) == 2:
+            raise KeyboardInterrupt
+        return call(self, *arguments, **options)
+
+    monkeypatch.setattr(Predictor, "predict", predict)
+
+
+def listed(folder):
+    names = (x.relative_to(folder).as_posix() for x in folder.rglob("*") if x.is_file())
+    return sorted(name for name in names if name != "predictions.json")
+
+
+def refused(message):
+    return pytest.raises(ConfigError, match=f"^{re.escape(message)}$")

@@ -1,80 +1,108 @@
+import re
+
 import numpy as np
 import pytest
 
-from parsenet.inference.drawing import draw_sample
+from parsenet.errors import ConfigError
+from parsenet.inference.drawing import blend, draw_sample, measure_areas
 from parsenet.taxonomy import SHAPES, VOC2012, VOID_COLOUR
 
 IMAGE = np.full((200, 300, 3), 120, np.uint8)
+LABEL = (np.arange(200 * 300) % 5).astype(np.uint8).reshape(200, 300)
 
 
 def labelled(value, shape=(200, 300)):
     return np.full(shape, value, np.uint8)
 
 
-def pixels(truth, prediction, image=IMAGE, taxonomy=SHAPES):
-    return np.array(draw_sample(image, truth, prediction, taxonomy))
+def panels(truth, prediction, image=IMAGE):
+    """The three panels of a sheet, cut out where they lie below the margin and their heads."""
+    sheet = np.array(draw_sample(image, truth, prediction, SHAPES))
+    return [sheet[32:232, 8 + i * 308 : 308 + i * 308] for i in range(3)]
 
 
-def legend(sheet):
-    """The part below the panels of a 200-pixel image, as a set of colours."""
-    return {tuple(colour) for colour in sheet[230:].reshape(-1, 3).tolist()}
+def legend(truth, prediction, taxonomy=SHAPES):
+    """The part below the panels, as a set of colours."""
+    sheet = np.array(draw_sample(IMAGE, truth, prediction, taxonomy))
+    return {tuple(colour) for colour in sheet[240:].reshape(-1, 3).tolist()}
 
 
-def test_image_is_shown_as_it_is():
-    sheet = pixels(labelled(1), labelled(1))
+def test_areas_count_pixels_largest_first():
+    label = np.array([[0, 2, 2, 2], [0, 2, 2, 2]], np.uint8)
 
-    np.testing.assert_array_equal(sheet[22:222, 8:308], IMAGE)
-
-
-def test_right_prediction_looks_like_the_truth():
-    sheet = pixels(labelled(1), labelled(1))
-
-    np.testing.assert_array_equal(sheet[22:222, 316:616], sheet[22:222, 624:924])
+    assert list(measure_areas(label).items()) == [(2, 6), (0, 2)]
 
 
-def test_wrong_prediction_looks_different():
-    sheet = pixels(labelled(1), labelled(2))
+def test_areas_of_a_large_label_are_counted_in_bands():
+    label = np.random.default_rng(0).integers(0, 5, (1500, 1500)).astype(np.uint8)
 
-    assert (sheet[22:222, 316:616] != sheet[22:222, 624:924]).all(axis=-1).all()
-
-
-def test_void_pixels_are_drawn_as_void_in_the_prediction():
-    sheet = pixels(labelled(255), labelled(2))
-
-    np.testing.assert_array_equal(sheet[22:222, 316:616], sheet[22:222, 624:924])
+    assert measure_areas(label) == dict(
+        sorted(enumerate(np.bincount(label.ravel()).tolist()), key=lambda pair: -pair[1])
+    )
 
 
-def test_legend_shows_classes_of_truth_and_prediction():
-    colours = legend(pixels(labelled(1), labelled(2)))
+def test_areas_of_classes_above_255_are_counted():
+    assert measure_areas(np.array([[300, 458, 458]], np.uint16)) == {458: 2, 300: 1}
+
+
+def test_overlay_without_opacity_is_the_image():
+    np.testing.assert_array_equal(blend(IMAGE, LABEL, SHAPES, 0.0), IMAGE)
+
+
+def test_full_overlay_shows_the_colours_of_classes_and_the_image_where_they_are_black():
+    mixed = blend(IMAGE, LABEL, SHAPES, 1.0)
+
+    np.testing.assert_array_equal(mixed[LABEL > 0], SHAPES.colourise(LABEL)[LABEL > 0])
+    np.testing.assert_array_equal(mixed[LABEL == 0], IMAGE[LABEL == 0])
+
+
+def test_half_an_overlay_lies_half_way():
+    mixed = blend(np.full((1, 1, 3), 100, np.uint8), np.ones((1, 1), np.uint8), SHAPES, 0.5)
+
+    assert mixed.tolist() == [[[165, 90, 80]]]
+
+
+@pytest.mark.parametrize("opacity", [-0.1, 1.5])
+def test_opacity_out_of_range_is_refused(opacity):
+    message = f"`opacity` must be in [0, 1], got {opacity}. Half and half is 0.5."
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        blend(IMAGE, LABEL, SHAPES, opacity)
+
+
+def test_image_is_shown_as_it_is_and_a_right_prediction_as_the_ground_truth():
+    image, truth, prediction = panels(labelled(1), labelled(1))
+
+    np.testing.assert_array_equal(image, IMAGE)
+    np.testing.assert_array_equal(truth, prediction)
+
+
+def test_wrong_prediction_looks_different_unless_the_ground_truth_is_void():
+    _, truth, wrong = panels(labelled(1), labelled(2))
+    _, void, ignored = panels(labelled(255), labelled(2))
+
+    assert (truth != wrong).any(axis=-1).all()
+    np.testing.assert_array_equal(void, ignored)
+
+
+def test_legend_shows_the_classes_that_occur_and_void():
+    colours = legend(labelled(1), labelled(2))
 
     assert {SHAPES.palette[1], SHAPES.palette[2]} <= colours
-
-
-def test_legend_leaves_out_classes_that_do_not_occur():
-    colours = legend(pixels(labelled(1), labelled(2)))
-
     assert {SHAPES.palette[3], SHAPES.palette[4]} & colours == set()
-
-
-def test_legend_names_void():
-    assert VOID_COLOUR in legend(pixels(labelled(255), labelled(2)))
+    assert VOID_COLOUR in legend(labelled(255), labelled(2))
 
 
 def test_legend_of_many_classes_breaks_into_rows():
     every = (np.arange(200 * 300) % 21).astype(np.uint8).reshape(200, 300)
 
-    sheet = pixels(every, every, taxonomy=VOC2012)
-
-    assert set(VOC2012.palette) <= legend(sheet)
+    assert set(VOC2012.palette) <= legend(every, every, VOC2012)
 
 
-@pytest.mark.parametrize(
-    ("shape", "panel"), [((1, 1), (160, 160)), ((1000, 500), (240, 480)), ((3, 4000), (480, 1))]
-)
-def test_panels_have_a_handy_size(shape, panel):
+@pytest.mark.parametrize(("shape", "tile"), [((1, 1), 160), ((1000, 500), 480), ((3, 4000), 480)])
+def test_panels_have_a_handy_size(shape, tile):
     image = np.zeros((*shape, 3), np.uint8)
 
     sheet = draw_sample(image, labelled(1, shape), labelled(1, shape), SHAPES)
 
-    assert (sheet.width - 8) // 3 - 8 == panel[0]
-    assert sheet.height == 22 + panel[1] + 8 + 22 + 8
+    assert (sheet.width - 8) // 3 - 8 == tile

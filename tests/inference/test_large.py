@@ -5,11 +5,16 @@ import pytest
 import torch
 
 from parsenet.config import InferenceConfig, NetworkConfig
-from parsenet.inference.large import count_pixels, place_windows, share_context
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.segmenter import NetworkSegmenter
-from parsenet.inference.tta import View, look_at_part
-from parsenet.inference.windows import split
+from parsenet.inference.windows import (
+    View,
+    count_pixels,
+    look_at_part,
+    place_windows,
+    share_context,
+    split,
+)
 from parsenet.models.build import build_model
 from parsenet.taxonomy import SHAPES
 from tests.fakes.segmenter import COLOURS, ColourSegmenter
@@ -182,13 +187,13 @@ def test_windows_of_every_view_are_averaged_where_they_belong():
 def test_image_within_the_budget_is_not_cut():
     config = InferenceConfig(memory=1000 * 32 * 32 / 2**30)  # 1000 bytes per pixel
 
-    assert [len(x) for x in place_windows(ColourSegmenter(), config, (30, 30))] == [1, 1]
+    assert [len(x) for x in place_windows(ColourSegmenter(), config, (30, 30))[:2]] == [1, 1]
 
 
 def test_image_of_one_row_counts_as_a_row_of_cells():
     config = InferenceConfig(memory=1000 * 4000 / 2**30, overlap=8)
 
-    rows, columns = place_windows(ColourSegmenter(), config, (1, 2000))
+    rows, columns, _ = place_windows(ColourSegmenter(), config, (1, 2000))
 
     assert (len(rows), len(columns) > 1) == (1, True)
 
@@ -196,7 +201,7 @@ def test_image_of_one_row_counts_as_a_row_of_cells():
 def test_image_beyond_the_budget_is_cut_into_windows_of_an_eighth():
     config = InferenceConfig(memory=1000 * 8 * 32 * 32 / 2**30, overlap=8)
 
-    rows, columns = place_windows(ColourSegmenter(), config, (91, 91))
+    rows, columns, _ = place_windows(ColourSegmenter(), config, (91, 91))
 
     assert all(span.length <= 32 for span in (*rows, *columns))
     assert min(len(rows), len(columns)) > 1
@@ -205,7 +210,7 @@ def test_image_beyond_the_budget_is_cut_into_windows_of_an_eighth():
 def test_thin_image_beyond_the_budget_is_cut_along_its_length():
     config = InferenceConfig(memory=1000 * 64 * 64 / 2**30, overlap=8)
 
-    rows, columns = place_windows(ColourSegmenter(), config, (2, 5000))
+    rows, columns, _ = place_windows(ColourSegmenter(), config, (2, 5000))
 
     assert (len(rows), columns[-1].stop) == (1, 5000)
 

@@ -5,7 +5,7 @@ import torch
 from parsenet.config import InferenceConfig, NetworkConfig
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.segmenter import Box
-from parsenet.inference.tta import View, look, look_at_part, views_of
+from parsenet.inference.windows import View, look, look_at_part, views_of
 from parsenet.models.build import build_model
 from parsenet.taxonomy import SHAPES
 from tests.fakes.segmenter import COLOURS, ColourSegmenter

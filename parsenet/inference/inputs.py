@@ -1,0 +1,233 @@
+"""From what was typed to the list of things to label, each with a name for its results.
+
+Files, folders, globs, list files, addresses and videos, in natural order. Whatever is wrong is
+collected as a sentence; finding the inputs never raises, and opens no image.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import itertools
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
+
+import numpy as np
+from jaxtyping import UInt8
+
+from parsenet.data.reading import IMAGE_SUFFIXES, is_image
+from parsenet.files import natural_key
+
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+"""Endings, in lower case, that make a named file a video; folders give images only."""
+
+PLACES = {
+    "label": "{}.png",
+    "overlay": "overlay/{}.jpg",
+    "probabilities": "probabilities/{}.npz",
+    "entropy": "entropy/{}.png",
+    "areas": "areas/{}.json",
+    "coco": "coco/{}.json",
+    "sheet": "thumbnails/{}.jpg",
+    "video": "video/{}.mp4",
+}
+"""Where each kind of result of an input lies. At the end of a run three of them are put together:
+`areas.csv` and `areas.json`, `coco.json`, pages in `sheet`."""
+
+RESULT_FOLDERS = frozenset(place.partition("/")[0] for place in PLACES.values()) | {"sheet"}
+"""Folders beside the label maps; no image's results may take their names."""
+
+
+class Input(NamedTuple):
+    """Something to label and the name that its results get."""
+
+    path: Path | str
+    """The file, or the address."""
+    name: str
+    """Name of the results without ending: the file's stem, behind its subfolders if any."""
+    kind: Literal["image", "video", "address"] = "image"
+    """What has to be opened."""
+
+    @property
+    def file(self) -> str:
+        """What it is, however it was spelt: the absolute path of a file."""
+        return os.path.abspath(self.path) if isinstance(self.path, Path) else self.path  # noqa: PTH100 - links stay
+
+
+class Frame(NamedTuple):
+    """An image to label: an input, or one of the frames of a video or animation."""
+
+    source: Input
+    name: str
+    """Name of its results without ending."""
+    image: UInt8[np.ndarray, "h w 3"]
+    """RGB in [0, 255]."""
+
+    @property
+    def title(self) -> str:
+        """What to call it in messages and reports."""
+        path = str(self.source.path)
+        return path if self.name == self.source.name else f"{path} ({self.name})"
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return int(self.image.shape[0] * self.image.shape[1])
+
+
+@dataclass
+class Inputs:
+    """What the words of a command came to."""
+
+    found: list[Input] = field(default_factory=list)
+    """What to label, each once, in the order given and in natural order in a folder or glob."""
+    wrong: dict[str, str] = field(default_factory=dict)
+    """What cannot be used: what was given, and a sentence that says why."""
+
+
+def find_inputs(
+    words: Iterable[str | Path], recursive: bool = False, exclude: Path | None = None
+) -> Inputs:
+    """Expand files, folders, globs and lists, and name the results.
+
+    Besides those a word can be `@FILE` (a list of words, one per line; `@-` reads it from standard
+    input), `http://` or `https://`, or a video file. Results are named after the file's stem,
+    behind subfolders that were looked into. Where two would share a name the later one gets its
+    folder in front (`b_x`), or its ending behind (`x_png`), or a number. A file that is named
+    twice is labelled once.
+
+    Args:
+        words: what the user typed.
+        recursive: take images of subfolders too.
+        exclude: folder whose files are no inputs: the one that results are written to.
+    """
+    inputs = Inputs()
+    names: set[str] = set()
+    files: set[str] = set()
+    for word in words:
+        is_list = str(word).startswith("@") and not Path(word).exists()
+        for entry in _read_list(str(word), inputs) if is_list else [str(word)]:
+            try:
+                found = _expand(entry, recursive, exclude)
+                if not found:
+                    inputs.wrong[entry] = _explain_nothing(entry, recursive, exclude)
+            except OSError as error:
+                found = []
+                inputs.wrong[entry] = (
+                    f"'{entry}' must be readable, got '{error.strerror}'. Check its name and "
+                    "rights."
+                )
+            for one in found:
+                if one.file not in files:
+                    files.add(one.file)
+                    name = next(x for x in _names(one) if os.path.normcase(x) not in names)
+                    names.add(os.path.normcase(name))
+                    inputs.found.append(one._replace(name=name))
+    return inputs
+
+
+def result_path(out_dir: Path, kind: str, name: str) -> Path:
+    """Return the file of one kind of result.
+
+    Args:
+        out_dir: folder of all results.
+        kind: one of `PLACES`.
+        name: of the input, or of a frame of it.
+    """
+    return out_dir / PLACES[kind].format(name)
+
+
+def _read_list(word: str, inputs: Inputs) -> list[str]:
+    """Return the lines of the file in `@FILE`; blank ones and those after # are left out."""
+    path = Path(word[1:])
+    try:
+        text = sys.stdin.read() if word == "@-" else path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        inputs.wrong[word] = (
+            f"'{word}' must name a text file with one input per line, got "
+            f"'{getattr(error, 'strerror', None) or error}'. Check its path."
+        )
+        return []
+    lines = [line.strip() for line in text.splitlines()]
+    entries = [line for line in lines if line and not line.startswith("#")]
+    if not entries:
+        inputs.wrong[word] = f"'{word}' must list inputs, one per line, got none."
+    return [_beside(entry, path) for entry in entries]
+
+
+def _beside(entry: str, list_path: Path) -> str:
+    """Take a name as it stands, or, where there is nothing, as relative to the list's folder."""
+    try:
+        beside = list_path.parent / entry
+        return str(beside) if not Path(entry).exists() and beside.exists() else entry
+    except OSError:
+        return entry
+
+
+def _names(one: Input) -> Iterator[str]:
+    """Yield the names that an input's results can have, the best first."""
+    folders, slash, stem = one.name.rpartition("/")
+    first, *others = folders.split("/")
+    folders = "/".join([f"{first}_" if first in RESULT_FOLDERS else first, *others])
+    whole = f"{folders}{slash}{stem}"
+    yield whole
+    if isinstance(one.path, Path):
+        parent = one.path.absolute().parent.name
+        if parent and not folders:
+            yield f"{parent}_{stem}"
+        if one.path.suffix:
+            yield f"{whole}_{one.path.suffix[1:]}"
+    yield from (f"{whole}_{number}" for number in itertools.count(2))
+
+
+def _expand(word: str, recursive: bool, exclude: Path | None) -> list[Input]:
+    if re.match(r"https?://", word, re.IGNORECASE):
+        path = re.sub(r"https?://[^/?#]*|[?#].*", "", word, flags=re.IGNORECASE)
+        stem = re.sub(r"[^\w.-]+", "_", Path(unquote(path)).stem).strip(".")
+        return [Input(word, stem or "image", "address")]
+    root = Path(word)
+    if not root.is_dir():
+        matches = [root] if root.is_file() else map(Path, glob.glob(word, recursive=True))  # noqa: PTH207 - Path.glob wants a root
+        return [
+            Input(x, x.stem, "video" if x.suffix.lower() in VIDEO_SUFFIXES else "image")
+            for x in sorted(matches, key=natural_key)
+            if x.is_file()
+        ]
+    inner = _inside(exclude, root)
+    return [
+        Input(path, path.relative_to(root).with_name(path.stem).as_posix())
+        for path in sorted(root.glob("**/*" if recursive else "*"), key=natural_key)
+        if is_image(path) and path.is_file() and not (inner and path.is_relative_to(inner))
+    ]
+
+
+def _inside(exclude: Path | None, root: Path) -> Path | None:
+    """Write `exclude` as a path below `root`, or None where it is not inside."""
+    if exclude is None:
+        return None
+    inner, outer = exclude.resolve(), root.resolve()
+    return root / inner.relative_to(outer) if outer in inner.parents else None
+
+
+def _explain_nothing(word: str, recursive: bool, exclude: Path | None) -> str:
+    root = Path(word)
+    if scheme := re.match(r"([a-z][a-z0-9+.-]+)://", word, re.IGNORECASE):
+        return f"'{word}' must start with http:// or https://, got '{scheme[1]}'. Download it."
+    if root.is_dir():
+        deeper = [] if recursive else _expand(word, recursive=True, exclude=exclude)
+        way_out = "Put some there, or name another folder."
+        if deeper:
+            way_out = f"Add `--recursive` for the {len(deeper):,} in its subfolders."
+        return f"'{word}' must hold images ({', '.join(IMAGE_SUFFIXES)}), got none. {way_out}"
+    if glob.has_magic(word):
+        return f"'{word}' must match a file, got none. Check the pattern."
+    siblings = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
+    close = difflib.get_close_matches(root.name, siblings, n=1)
+    way_out = f"Did you mean '{root.with_name(close[0])}'?" if close else "Check the spelling."
+    return f"'{word}' must be an image, a folder or a pattern, got nothing there. {way_out}"

@@ -1,0 +1,347 @@
+"""Label many images into a folder: threads read ahead of the network, threads write behind it.
+
+Results that exist are kept, one bad image never ends a run, every file appears atomically. Threads
+hold a bounded number of pixels between them, so that memory stays flat.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import chain, islice, repeat, takewhile
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from parsenet.data.reading import lift_pillow_limit, read_frames, read_size
+from parsenet.errors import ConfigError, ParseNetError
+from parsenet.files import write_bytes_atomically
+from parsenet.inference.addresses import fetch_image
+from parsenet.inference.drawing import blend
+from parsenet.inference.inputs import Frame, Input, result_path
+from parsenet.inference.job import FAILED_NAME, Job, Report
+from parsenet.inference.predictor import Prediction, Predictor
+from parsenet.inference.video import FrameReader, VideoWriter
+from parsenet.inference.writers import write_areas, write_coco, write_result, write_sheets
+
+HELD_PIXELS = 2**26
+"""Pixels that wait for the network, for others of their size, or to be written (192 MiB of colours
+each); a single larger image is let through alone."""
+
+_THREADS = 2
+"""Threads that read, and as many that write."""
+_AHEAD = 6
+"""Images that are read ahead, and as many that wait to be written."""
+_AUTO_PIXELS, _AUTO_MOST = 2**23, 32
+"""Pixels and images of a batch on a GPU."""
+_BATCHES_AHEAD = 4
+"""Batches' worth of images that may wait for others of their size."""
+_LINE_EVERY = 30.0
+"""Seconds between lines where there is no terminal, such as in the log of a batch system."""
+_HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Errors of a file system that the next image would meet as well."""
+
+T = TypeVar("T")
+Labelled: TypeAlias = tuple[Frame, Prediction]
+
+_log = logging.getLogger(__name__)
+
+
+def predict_all(predictor: Predictor, job: Job) -> Report:
+    """Write the results of every input into a folder.
+
+    An interrupted run (Ctrl-C) goes on where it stopped when it is started again.
+
+    Args:
+        predictor: labels the images.
+        job: what there is to do.
+
+    Raises:
+        ConfigError: as `Job.prepare`; or there is no room for results.
+    """
+    report = job.prepare()
+    try:
+        Run(predictor, job, report).label()
+    finally:
+        finish(job, report)
+    return report
+
+
+def finish(job: Job, report: Report) -> None:
+    """Write what is one file for all images, of all that the folder holds.
+
+    Args:
+        job: what there was to do.
+        report: what became of it.
+    """
+    if report.failed:
+        text = json.dumps(report.failed, indent=2, ensure_ascii=False)
+        # File names that are no Unicode become JSON escapes.
+        content = text.encode(errors="backslashreplace")
+        write_bytes_atomically(job.out_dir / FAILED_NAME, content)
+    kinds = {*job.config.kinds(), *job.config.kinds(is_video=True)}
+    if "areas" in kinds:
+        write_areas(job.out_dir, report.names)
+    if "coco" in kinds and report.taxonomy is not None:
+        write_coco(job.out_dir, report.names, report.taxonomy)
+    if "sheet" in kinds and report.taxonomy is not None:
+        write_sheets(job.out_dir, report.names, report.taxonomy)
+
+
+def form_batches(
+    frames: Iterable[Frame], size: int | Literal["auto"], device_type: str
+) -> Iterator[list[Frame]]:
+    """Group images by size; a group goes when it is full, or when it has waited too long.
+
+    Which images go together depends on their order alone, never on how fast they were read: on
+    some hardware an image's scores differ in the last digit with its company, and a run must
+    give the same labels twice.
+
+    Args:
+        frames: images, all of them.
+        size: images in a batch; `auto` takes one on a CPU, where more gain nothing, else as many
+            as make 8 megapixels, up to 32.
+        device_type: where the network runs, such as `cpu`.
+    """
+    groups: dict[tuple[int, ...], list[Frame]] = {}
+    count = pixels = 0
+    for frame in frames:
+        fitting = 1 if device_type == "cpu" else min(_AUTO_MOST, _AUTO_PIXELS // frame.pixels)
+        most = max(1, fitting) if size == "auto" else size
+        group = groups.setdefault(frame.image.shape, [])
+        group.append(frame)
+        count, pixels = count + 1, pixels + frame.pixels
+        is_full = len(group) >= most
+        while groups and (is_full or count > _BATCHES_AHEAD * most or pixels > HELD_PIXELS):
+            # A full group goes first, otherwise the one that has waited longest.
+            batch = groups.pop(frame.image.shape if is_full else next(iter(groups)))
+            count, pixels = count - len(batch), pixels - sum(x.pixels for x in batch)
+            is_full = False
+            yield batch
+    yield from groups.values()
+
+
+def _ahead(calls: Iterable[tuple[int, Callable[[], T]]], threads: int) -> Generator[T]:
+    """Call functions in threads, a few ahead, and yield what they return in their order.
+
+    Each comes with the pixels that it holds: together they hold a bounded number.
+    """
+    waiting: deque[tuple[int, Future[T]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for pixels, call in calls:
+                while len(waiting) >= _AHEAD or (
+                    waiting and pixels + sum(x for x, _ in waiting) > HELD_PIXELS
+                ):
+                    yield waiting.popleft()[1].result()
+                waiting.append((pixels, pool.submit(call)))
+            while waiting:
+                yield waiting.popleft()[1].result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+class Run:
+    """One process's work: reading, labelling, writing, and what becomes of every input."""
+
+    def __init__(self, predictor: Predictor, job: Job, report: Report) -> None:
+        self._predictor, self._job, self._report = predictor, job, report
+        self._config, report.taxonomy = job.config, predictor.taxonomy
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Progress(
+            *columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            console=console, disable=not (job.progress and console.is_terminal),
+        )  # fmt: skip
+        self._task = self._bar.add_task("Predicting", total=0, note="")
+        self._speaks = job.progress and not console.is_terminal
+        self._start = self._spoke = time.monotonic()
+
+    def label(self) -> None:
+        """Label what is missing: images first, then one video or animation after another."""
+        images: list[Input] = []
+        streams: list[Input] = []
+        for one in self._job.inputs:
+            is_stream = one.kind == "video" or self._config.frames == "all"
+            # What frames a stream has is known only when they are read.
+            is_open = is_stream and self._config.kinds(one.kind == "video") != ("video",)
+            if str(one.path) in self._report.failed:
+                continue
+            if is_open or self._missing(one, one.name):
+                (streams if is_stream else images).append(one)
+            else:
+                self._report.skipped.append(str(one.path))
+        self._bar.update(self._task, total=len(images) + len(streams))
+        with lift_pillow_limit(), self._bar:
+            reads = ((self._weigh(one), partial(self._read, one)) for one in images)
+            with closing(_ahead(reads, _THREADS)) as frames:
+                self._write_all(self._predict(frame for frame in frames if frame))
+            for one in streams:
+                self._label_stream(one)
+
+    def _missing(self, one: Input, name: str) -> list[str]:
+        """Return the kinds of results that an input or frame still lacks."""
+        kinds = self._config.kinds(one.kind == "video")
+        return [
+            kind
+            for kind in kinds
+            if (kind != "video" or name == one.name)
+            and (self._config.overwrite or not result_path(self._job.out_dir, kind, name).exists())
+        ]
+
+    def _weigh(self, one: Input) -> int:
+        """Return the pixels of an image; of an address a guess, of what cannot be read 0."""
+        try:
+            height, width = read_size(one.path)
+            return height * width
+        except Exception:
+            return HELD_PIXELS // 4 if one.kind == "address" else 0
+
+    def _read(self, one: Input) -> Frame | None:
+        try:
+            return Frame(one, one.name, next(self._images(one)))
+        # Anything an image can cause, running out of memory among them, costs that image only.
+        except Exception as error:
+            self._fail(str(one.path), error)
+            return None
+
+    def _images(self, one: Input) -> Iterator[np.ndarray]:
+        """Open an image."""
+        config, stream = self._config, None
+        if one.kind == "address":
+            stream = io.BytesIO(fetch_image(str(one.path), config.max_bytes, config.timeout))
+        return read_frames(one.path, stream, config.max_pixels)
+
+    def _label_stream(self, one: Input) -> None:
+        """Label the frames of a video or animation in their order, and record them."""
+        video = None
+        try:
+            if one.kind == "video":
+                video = FrameReader(one.path, self._config.every, self._config.max_frames)
+                self._expect((video.count or 1) - 1)
+        except ParseNetError as error:
+            self._fail(str(one.path), error)
+            return
+        read = partial(next, self._read_stream(one, video), None)
+        with ExitStack() as stack:
+            reads = stack.enter_context(closing(_ahead(repeat((self._weigh(one), read)), 1)))
+            frames = takewhile(bool, reads)
+            if video is None or "video" not in self._missing(one, one.name):
+                self._write_all(self._predict(filter(self._is_wanted, frames)))
+                return
+            path = result_path(self._job.out_dir, "video", one.name)
+            writer = stack.enter_context(VideoWriter(path, video.rate))
+            records = (
+                (frame.pixels, partial(self._record, writer, frame, prediction))
+                for frame, prediction in self._predict(frames)
+            )
+            self._write_all(stack.enter_context(closing(_ahead(records, 1))))
+
+    def _read_stream(self, one: Input, video: FrameReader | None) -> Iterator[Frame]:
+        """Read one frame after another; an image that has one only keeps its plain name."""
+        count = 0
+        try:
+            images = iter(video or self._images(one))
+            first = list(islice(images, 2))
+            is_single = video is None and len(first) == 1
+            for image in islice(chain(first, images), self._config.max_frames):
+                count += 1
+                yield Frame(one, one.name if is_single else f"{one.name}/{count:06d}", image)
+        except Exception as error:
+            self._fail(f"{one.path} ({one.name}/{count + 1:06d})", error)
+
+    def _is_wanted(self, frame: Frame) -> bool:
+        """Tell whether a frame lacks results; those that do not are reported."""
+        if self._missing(frame.source, frame.name):
+            return True
+        self._report.skipped.append(frame.title)
+        self._expect(-1)
+        return False
+
+    def _predict(self, frames: Iterable[Frame]) -> Iterator[Labelled]:
+        """Label frames in batches of equal size; when one fails, its images are tried singly."""
+        kinds = {*self._config.kinds(), *self._config.kinds(is_video=True)}
+        device_type = self._predictor.device.type
+        for batch in form_batches(frames, self._config.batch_size, device_type):
+            try:
+                predictions = self._predictor.predict(
+                    [frame.image for frame in batch],
+                    probabilities="probabilities" in kinds,
+                    entropy="entropy" in kinds,
+                    progress=self._note,
+                )
+            except Exception as error:
+                if len(batch) == 1:
+                    self._fail(batch[0].title, error)
+                for frame in batch if len(batch) > 1 else ():
+                    yield from self._predict([frame])
+            else:
+                yield from zip(batch, predictions, strict=True)
+
+    def _record(self, writer: VideoWriter, frame: Frame, prediction: Prediction) -> Labelled:
+        """Append a frame beside its overlay."""
+        opacity = self._config.opacity
+        drawn = blend(frame.image, prediction.label, self._predictor.taxonomy, opacity)
+        writer.add(np.concatenate([frame.image, drawn], axis=1))
+        return frame, prediction
+
+    def _write_all(self, labelled: Iterable[Labelled]) -> None:
+        """Write results as they come; probabilities weigh two bytes each, beside six a pixel."""
+        writes = (
+            (frame.pixels * prediction.weight, partial(self._write, frame, prediction))
+            for frame, prediction in labelled
+        )
+        for _ in _ahead(writes, _THREADS):
+            self._show()
+
+    def _write(self, frame: Frame, prediction: Prediction) -> None:
+        out_dir, taxonomy = self._job.out_dir, self._predictor.taxonomy
+        try:
+            for kind in self._missing(frame.source, frame.name):
+                path = result_path(out_dir, kind, frame.name)
+                write_result(kind, path, frame, prediction, taxonomy, self._config)
+            self._report.done.append(frame.title)
+        except Exception as error:
+            self._fail(frame.title, error)
+            if isinstance(error, OSError) and error.errno in _HOPELESS:
+                raise ConfigError(
+                    f"`out` must have room for results, got '{error.strerror}' in '{out_dir}'. "
+                    "Make room and run the same command again: it goes on where it stopped."
+                ) from error
+
+    def _fail(self, title: str, error: Exception) -> None:
+        is_known = isinstance(error, ParseNetError)
+        sentence = f"'{title}' failed with {type(error).__name__}: {error}"
+        self._report.failed[title] = str(error) if is_known else sentence
+        self._expect(-1)
+
+    def _expect(self, more: int) -> None:
+        """Count on more frames, or on fewer."""
+        self._bar.update(self._task, total=(self._bar.tasks[0].total or 0) + more)
+
+    def _note(self, done: int, total: int) -> None:
+        """Show how far the image is that is cut into windows."""
+        self._bar.update(self._task, note="" if done >= total else f"window {done} of {total}")
+
+    def _show(self) -> None:
+        """Show how far the run is."""
+        done, total = len(self._report.done), int(self._bar.tasks[0].total or 0)
+        self._bar.update(self._task, completed=done)
+        now = time.monotonic()
+        if self._speaks and now - self._spoke >= _LINE_EVERY:
+            self._spoke = now
+            seconds = (now - self._start) / max(1, done) * (total - done)
+            hours, minutes = divmod(round(seconds / 60), 60)
+            left = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+            _log.info("Predicting: %d of %d done, %s left.", done, total, left)
