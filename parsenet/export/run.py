@@ -24,7 +24,7 @@ from parsenet.export.formats import quantize, save_onnx, save_program, trace
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.segmenter import NetworkSegmenter
-from parsenet.models.checkpoint import LoadedNetwork, load_network, portable_record, save_network
+from parsenet.models.checkpoint import LoadedNetwork, describe, load_network, save_network
 from parsenet.models.parsenet import PREPROCESS
 from parsenet.pretrained import bundled_path
 from parsenet.reports.tables import markdown_table
@@ -164,7 +164,7 @@ def _calibration(
 def _describe(source: Path, loaded: LoadedNetwork, config: ExportConfig) -> dict[str, Any]:
     """Return the record of the file, less its interface."""
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    return portable_record(loaded.network, loaded.config, loaded.taxonomy) | {
+    return describe(loaded.network, loaded.config, loaded.taxonomy, portable=True) | {
         "checkpoint": source.name,
         "checkpoint_sha256": digest,
         "command": config.to_command(),

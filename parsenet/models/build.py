@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from parsenet.config import NetworkConfig
 from parsenet.errors import ConfigError, suggest
-from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
+from parsenet.models.heads import EarlyFusionHead, Head, LateFusionHead, SkipHead
 from parsenet.models.parsenet import ParseNet, Preprocess
 from parsenet.models.squeezenet import SqueezeNet
 from parsenet.models.tiny import Tiny
 from parsenet.models.trunk import FeatureMap, Trunk
-from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
+from parsenet.models.upsample import BilinearUpsample, LearnedUpsample, Upsample
 from parsenet.models.vgg import VGG16
 from parsenet.models.weights import preprocess_of
 
@@ -19,10 +19,6 @@ TRUNKS: dict[str, Callable[[float], Trunk]] = {
     "vgg16_fcn_reduced": lambda dropout: VGG16("fcn", 1024, dropout),
     "squeezenet": SqueezeNet,
     "tiny": Tiny,
-}
-_FUSIONS: dict[str, type[EarlyFusionHead] | type[LateFusionHead]] = {
-    "early": EarlyFusionHead,
-    "late": LateFusionHead,
 }
 
 
@@ -48,17 +44,13 @@ def build_model(config: NetworkConfig, num_classes: int) -> ParseNet:
         )
     trunk = TRUNKS[config.trunk](config.dropout)
     head = _build_head(config, trunk.feature_maps, num_classes)
-    upsample: LearnedUpsample | BilinearUpsample
+    upsample: Upsample = BilinearUpsample(head.stride)
     if config.upsample == "learned":
         upsample = LearnedUpsample(num_classes, head.stride)
-    else:
-        upsample = BilinearUpsample(head.stride)
     return ParseNet(Preprocess(preprocess_of(config, trunk)), trunk, head, upsample)
 
 
-def _build_head(
-    config: NetworkConfig, maps: dict[str, FeatureMap], num_classes: int
-) -> EarlyFusionHead | LateFusionHead | SkipHead:
+def _build_head(config: NetworkConfig, maps: dict[str, FeatureMap], num_classes: int) -> Head:
     if config.head.startswith("fcn"):
         if maps["fc7"].stride != 32 or "pool3" not in maps:
             raise ConfigError(
@@ -69,4 +61,5 @@ def _build_head(
     maps = {"pool6": maps["fc7"], **maps}  # 1x1, spread over fc7's map
     fused = {name: maps[name] for name in config.features}
     scale = config.norm_scale if config.normalize else None
-    return _FUSIONS[config.head](fused, num_classes, scale, config.context_dropout)
+    kind = EarlyFusionHead if config.head == "early" else LateFusionHead
+    return kind(fused, num_classes, scale, config.context_dropout)

@@ -25,20 +25,21 @@ class LoadedNetwork(NamedTuple):
     record: dict[str, Any]
 
 
-def describe(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
-    """Return the record that travels with weights: plain lists, numbers and strings."""
+def describe(
+    network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy, portable: bool = False
+) -> dict[str, Any]:
+    """Return the record that travels with weights: plain lists, numbers and strings.
+
+    That of a file to give away is `portable`: it names no folder of this machine.
+    """
+    if portable and config.weights:
+        config = replace(config, weights=Path(config.weights).name)
     return {
         "version": __version__,
         "network": asdict(config) | {"features": list(config.features)},
         "preprocess": network.preprocess.name,
         "taxonomy": taxonomy.to_dict(),
     }
-
-
-def portable_record(network: ParseNet, config: NetworkConfig, taxonomy: Taxonomy) -> dict[str, Any]:
-    """Return the record of a file to give away: it names no folder of this machine."""
-    name = config.weights and Path(config.weights).name
-    return describe(network, replace(config, weights=name), taxonomy)
 
 
 def save_network(
@@ -66,7 +67,7 @@ def save_network(
         name: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-    record = portable_record(network, config, taxonomy) | dict(remarks or {})
+    record = describe(network, config, taxonomy, portable=True) | dict(remarks or {})
     write_bytes_atomically(path, save(state, {METADATA_KEY: json.dumps(record)}))
 
 

@@ -82,14 +82,7 @@ class EarlyFusionHead(nn.Module):
 class LateFusionHead(nn.Module):
     """A classifier per feature, scores summed: the head of the released VOC model.
 
-    Args:
-        feature_maps: what to fuse; `pool6` is 1x1 and spread over the map.
-        num_classes: score maps to make.
-        scale: L2Norm's starting scale; None fuses raw features.
-        context_dropout: dropout on pool6, after its normalization.
-
-    Shape:
-        output (N, K, h, w) at the stride of the finest feature.
+    It takes and gives what `EarlyFusionHead` does.
 
     Source: `fc7_norm_score21`, `pool6_1x1_norm_score21` and `score21` of the authors' prototxt.
     """
@@ -124,10 +117,7 @@ class SkipHead(nn.Module):
     Args:
         feature_maps: those of the trunk; fc7 at stride 32.
         num_classes: score maps to make.
-        stride: 32, 16 or 8.
-
-    Shape:
-        output (N, K, ceil(H / stride), ceil(W / stride)).
+        stride: of these, 32, 16 or 8.
 
     Source: voc-fcn{32,16,8}s/net.py of shelhamer/fcn.berkeleyvision.org.
     """
@@ -140,12 +130,10 @@ class SkipHead(nn.Module):
         self.upscore = nn.ModuleDict()
         for name in self.skips:
             self.score[name] = _score_layer(feature_maps[name].channels, num_classes, start=0.0)
-            double = nn.ConvTranspose2d(
-                num_classes, num_classes, 4, 2, 1, groups=num_classes, bias=False
-            )
+            k = num_classes
+            self.upscore[name] = double = nn.ConvTranspose2d(k, k, 4, 2, 1, groups=k, bias=False)
             with torch.no_grad():
                 double.weight.copy_(bilinear_kernel(4).expand_as(double.weight))
-            self.upscore[name] = double
 
     def forward(self, features: Features) -> Float[Tensor, "n k h w"]:
         """Score the map of the finest skip."""
@@ -154,6 +142,9 @@ class SkipHead(nn.Module):
             finer = self.score[name](features[name])
             scores = self.upscore[name](scores)[:, :, : finer.shape[2], : finer.shape[3]] + finer
         return scores
+
+
+Head = EarlyFusionHead | LateFusionHead | SkipHead
 
 
 def _score_layer(num_channels: int, num_classes: int, start: float = 1.0) -> nn.Conv2d:

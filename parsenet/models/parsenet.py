@@ -8,16 +8,16 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from parsenet.errors import ConfigError, suggest
-from parsenet.models.heads import EarlyFusionHead, LateFusionHead, SkipHead
+from parsenet.models.heads import Head
 from parsenet.models.trunk import Trunk
-from parsenet.models.upsample import BilinearUpsample, LearnedUpsample
+from parsenet.models.upsample import Upsample
 
 BAND_BYTES = 2**24
 """Size of a band of class scores: small beside any network's activations."""
 
 
 class Constants(NamedTuple):
-    """Channel order and the numbers of (x - mean) / std, in that order, for x in [0, 255]."""
+    """Channel order and, in that order, the numbers of (x - mean) / std for x in [0, 255]."""
 
     order: str
     mean: tuple[float, float, float]
@@ -35,16 +35,12 @@ PREPROCESS = {
 
 
 class Preprocess(nn.Module):
-    """Turn RGB images in [0, 255] into what a trunk's weights were trained on.
+    """Turn RGB images in [0, 255], uint8 or float, into what a trunk's weights were trained on.
 
-    Part of the network, so that it travels with the weights, and images reach the device as
-    uint8.
+    Part of the network: it travels with the weights, and images reach the device as uint8.
 
     Args:
         name: key of `PREPROCESS`.
-
-    Shape:
-        input (N, 3, H, W), RGB, uint8 or float in [0, 255]; output the same in float.
 
     Raises:
         ConfigError: the name is not known.
@@ -103,11 +99,7 @@ class ParseNet(nn.Module):
     """
 
     def __init__(
-        self,
-        preprocess: Preprocess,
-        trunk: Trunk,
-        head: EarlyFusionHead | LateFusionHead | SkipHead,
-        upsample: LearnedUpsample | BilinearUpsample,
+        self, preprocess: Preprocess, trunk: Trunk, head: Head, upsample: Upsample
     ) -> None:
         super().__init__()
         self.preprocess = preprocess

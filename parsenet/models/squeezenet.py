@@ -8,24 +8,19 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
+from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk, start_as_he
 
 FC6_CHANNELS = 128
 FC7_CHANNELS = 256
 
-_FIRES = {3: "fire2", 4: "fire3", 5: "fire4", 7: "fire5", 8: "fire6", 9: "fire7"} | {
-    10: "fire8", 12: "fire9"
-}  # fmt: skip
+_FIRES = {index: f"fire{i}" for i, index in enumerate((3, 4, 5, 7, 8, 9, 10, 12), start=2)}
 _CAFFE = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"} | {
     "squeeze1x1": "squeeze", "expand1x1": "expand1x1", "expand3x3": "expand3x3"
 }  # fmt: skip
 
 
 class Fire(nn.Module):
-    """Squeeze to few channels, expand by a 1x1 and a 3x3 convolution side by side.
-
-    Shape:
-        input (N, channels_in, H, W), output (N, 2 * expand, H, W).
+    """Squeeze to few channels, expand by a 1x1 and a 3x3 convolution side by side, to 2 * expand.
 
     Source: SqueezeNet, arXiv:1602.07360, section 3.2.
     """
@@ -85,10 +80,7 @@ class SqueezeNet(Trunk):
         self.fire9 = Fire(512, 64, 256, dilation=2)
         self.fc6 = nn.Conv2d(512, FC6_CHANNELS, 1)
         self.fc7 = nn.Conv2d(FC6_CHANNELS, FC7_CHANNELS, 3, padding=6, dilation=6)
-        for layer in (self.fc6, self.fc7):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        start_as_he(self.fc6, self.fc7)
         self.dropout = nn.Dropout(dropout)
         self.feature_maps = {
             "conv3": FeatureMap(128, 4), "conv4": FeatureMap(256, 8), "conv5": FeatureMap(512, 8),

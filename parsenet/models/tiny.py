@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, Trunk
+from parsenet.models.trunk import Between, FeatureMap, Trunk, start_as_he
 
 
 class Tiny(Trunk):
@@ -35,11 +35,7 @@ class Tiny(Trunk):
         self.conv4 = nn.Conv2d(32, 48, 4, stride=2)
         self.conv5 = nn.Conv2d(48, 48, 3, padding=1)
         self.fc7 = nn.Conv2d(48, 64, 3, padding=1)
-        for module in self.children():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        start_as_he(*self.children())
         self.dropout = nn.Dropout(dropout)
         self.feature_maps = {
             "conv3": FeatureMap(32, 4), "conv4": FeatureMap(48, 8), "conv5": FeatureMap(48, 8),

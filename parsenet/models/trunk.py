@@ -36,12 +36,12 @@ class TorchvisionWeights(NamedTuple):
 
 
 class Between(NamedTuple):
-    """The layers on either side of a feature map, for `rescale_features`."""
+    """The convolutions on either side of a feature map, for `rescale_features`."""
 
     made_by: tuple[str, ...]
-    """Convolutions whose outputs, after a ReLU and at most pools, are the map."""
+    """Their outputs, after a ReLU and at most pools, are the map."""
     read_by: tuple[str, ...]
-    """Convolutions of the trunk that read the map, and nothing else."""
+    """They read the map, and nothing else."""
 
 
 class Trunk(nn.Module, ABC):
@@ -87,6 +87,15 @@ class Trunk(nn.Module, ABC):
         return self
 
 
+def start_as_he(*layers: nn.Module) -> None:
+    """Draw new convolutions as He et al. propose for ReLUs, with biases of zero."""
+    for layer in layers:
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+
+
 def rescale_features(trunk: Trunk, factors: Mapping[str, float]) -> None:
     """Make feature maps larger or smaller, in place, and leave everything behind them as it is.
 
@@ -96,7 +105,7 @@ def rescale_features(trunk: Trunk, factors: Mapping[str, float]) -> None:
 
     Args:
         trunk: the trunk to change.
-        factors: feature map to positive factor; any of conv3, conv4, conv5.
+        factors: positive, by feature map; any of conv3, conv4, conv5.
 
     Raises:
         ConfigError: a map cannot be rescaled in this trunk, or a factor is not positive.

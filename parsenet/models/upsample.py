@@ -11,34 +11,36 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+Maps = Float[Tensor, "n k _ _"]
+Size = tuple[int, int]
+"""(height, width) in pixels."""
 
-def enlarge(
-    x: Float[Tensor, "n c h w"], factor: int, size: tuple[int, int]
-) -> Float[Tensor, "n c H W"]:
-    """Enlarge bilinearly by a whole factor and keep the top left `size` (height, width)."""
+
+def enlarge(x: Maps, factor: int, size: Size) -> Maps:
+    """Enlarge bilinearly by a whole factor and keep the top left `size`."""
     if factor > 1:
         x = F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)
     return x[:, :, : size[0], : size[1]]
 
 
 class Upsample(nn.Module, ABC):
-    """Abstract base: scores to pixels, all at once or a few rows at a time."""
+    """Abstract base: scores to pixels, all at once or a few rows at a time.
+
+    Shape:
+        input (N, K, h, w), output (N, K, H, W) for the `size` asked for.
+    """
 
     stride: int
     """Factor of enlargement."""
 
     @abstractmethod
-    def forward(
-        self, scores: Float[Tensor, "n k h w"], size: tuple[int, int]
-    ) -> Float[Tensor, "n k H W"]:
-        """Enlarge to `size` (height, width)."""
+    def forward(self, scores: Maps, size: Size) -> Maps:
+        """Enlarge to `size`."""
 
-    def rows(
-        self, scores: Float[Tensor, "n k h w"], size: tuple[int, int], start: int, stop: int
-    ) -> Float[Tensor, "n k rows W"]:
+    def rows(self, scores: Maps, size: Size, start: int, stop: int) -> Maps:
         """Enlarge only to the pixels over rows `start` to `stop` (not included) of the cells.
 
-        The result is `forward(scores, size)[:, :, start * stride : stop * stride]`: a pixel hangs
+        The result is `forward(scores, size)[:, :, start * stride : stop * stride]`: a pixel depends
         on the row of cells that it lies in and on one of the two beside it. To the bit, where
         torch runs the same kernel for both: it has another for outputs whose rows and columns are
         128 together or fewer.
@@ -51,20 +53,14 @@ class Upsample(nn.Module, ABC):
 
 
 class BilinearUpsample(Upsample):
-    """Fixed bilinear enlargement by the stride of the scores.
-
-    Shape:
-        input (N, K, h, w), output (N, K, H, W) for the `size` asked for.
-    """
+    """Fixed bilinear enlargement by the stride of the scores."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
-    def forward(
-        self, scores: Float[Tensor, "n k h w"], size: tuple[int, int]
-    ) -> Float[Tensor, "n k H W"]:
-        """Enlarge to `size` (height, width)."""
+    def forward(self, scores: Maps, size: Size) -> Maps:
+        """Enlarge to `size`."""
         return enlarge(scores, self.stride, size)
 
 
@@ -75,16 +71,13 @@ class LearnedUpsample(Upsample):
     comes out at offset 0. At the start it equals `BilinearUpsample` but for the outer s/2 pixels,
     where zeros flow in from outside.
 
-    It is computed as what it is: a pixel is a weighted sum of 2x2 cells, with weights that hang on
-    where in its cell it lies. So s * s small convolutions, interleaved. On a CPU that takes a
+    It is computed as what it is: a pixel is a weighted sum of 2x2 cells, with weights that depend
+    on where in its cell it lies. So s * s small convolutions, interleaved. On a CPU that takes a
     seventh of the time of torch's grouped transposed convolution, which sums the same products.
 
     Args:
         num_classes: score maps.
         stride: factor of enlargement, even.
-
-    Shape:
-        input (N, K, h, w), output (N, K, H, W) for the `size` asked for.
 
     Source: `upscore21` of the authors' prototxt; bilinear filler of Caffe's filler.hpp.
     """
@@ -100,10 +93,8 @@ class LearnedUpsample(Upsample):
             assert self.deconv.bias is not None
             self.deconv.bias.zero_()
 
-    def forward(
-        self, scores: Float[Tensor, "n k h w"], size: tuple[int, int]
-    ) -> Float[Tensor, "n k H W"]:
-        """Enlarge to `size` (height, width)."""
+    def forward(self, scores: Maps, size: Size) -> Maps:
+        """Enlarge to `size`."""
         s = self.stride
         # (K, 1, 2s, 2s) to s * s kernels of 2x2 per class; a further cell has earlier weights.
         weights = self.deconv.weight.view(-1, 2, s, 2, s).flip(1, 3).permute(0, 2, 4, 1, 3)

@@ -7,7 +7,6 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.errors import ConfigError
 from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
 
 _TORCHVISION = {"0": "1_1", "2": "1_2", "5": "2_1", "7": "2_2", "10": "3_1", "12": "3_2"} | {
@@ -29,9 +28,6 @@ class VGG16(Trunk):
         fc_channels: channels of fc6 and fc7; 1024 (3x3 fc6) or, for `fcn`, 4096 (7x7 fc6).
         dropout: dropout after fc6 and fc7.
 
-    Raises:
-        ConfigError: shape and channels do not go together.
-
     Source: the authors' VOC2012 prototxt (gist weiliu89/45e9e8de2c13af6476ca) and
     VGG_ILSVRC_16_layers_fc_reduced deploy (gist weiliu89/2ed6e13bfd5b57cf81d6); FCN-32s of
     shelhamer/fcn.berkeleyvision.org, without its 100-pixel pad.
@@ -52,12 +48,8 @@ class VGG16(Trunk):
 
     def __init__(self, shape: str, fc_channels: int, dropout: float) -> None:
         super().__init__()
-        if (shape, fc_channels) not in (("largefov", 1024), ("fcn", 1024), ("fcn", 4096)):
-            raise ConfigError(
-                "`shape` and `fc_channels` must be largefov with 1024 or fcn with 1024 or 4096, "
-                f"got {shape} with {fc_channels}."
-            )
         large = shape == "largefov"
+        last = 8 if large else 16  # stride of pool4 and conv5
         self.conv1 = _block(3, 64, 2)
         self.conv2 = _block(64, 128, 2)
         self.conv3 = _block(128, 256, 3)
@@ -75,8 +67,7 @@ class VGG16(Trunk):
         self.dropout = nn.Dropout(dropout)
         self.feature_maps = {
             "conv3": FeatureMap(256, 4), "pool3": FeatureMap(256, 8), "conv4": FeatureMap(512, 8),
-            "pool4": FeatureMap(512, 8 if large else 16),
-            "conv5": FeatureMap(512, 8 if large else 16),
+            "pool4": FeatureMap(512, last), "conv5": FeatureMap(512, last),
             "fc7": FeatureMap(fc_channels, 8 if large else 32),
         }  # fmt: skip
 

@@ -63,7 +63,7 @@ def preprocess_of(config: NetworkConfig, trunk: Trunk) -> str:
         return trunk.sources[config.weights].preprocess
     if config.weights.endswith(".npz"):
         return "caffe"
-    path = _find_file(trunk, config.weights)
+    path = _find(trunk, config)
     record = read_weights(path).record
     if record is None:
         raise ConfigError(
@@ -81,12 +81,7 @@ def load_weights(trunk: Trunk, config: NetworkConfig) -> LoadReport:
         WeightsError: the source is missing, damaged, has a shape that does not fit, or fills
             nothing.
     """
-    assert config.weights is not None
-    if config.weights in trunk.sources:
-        path = _find_torchvision(trunk, config.weights, config.download)
-    else:
-        path = _find_file(trunk, config.weights)
-    return fill(trunk, read_weights(path).tensors, config.weights)
+    return fill(trunk, read_weights(_find(trunk, config)).tensors, str(config.weights))
 
 
 def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
@@ -174,36 +169,35 @@ def read_weights(path: Path) -> WeightsFile:
     )
 
 
-def _find_torchvision(trunk: Trunk, weights: str, download: bool) -> Path:
-    """Return the path of torchvision's file in torch's cache; fetch it there where allowed."""
+def _find(trunk: Trunk, config: NetworkConfig) -> Path:
+    """Return the path of the config's weights, fetched into torch's cache where that is allowed."""
+    weights = str(config.weights)
+    if weights not in trunk.sources:
+        if not Path(weights).is_file():
+            remedy = suggest(weights, trunk.sources) if trunk.sources else "Check the path."
+            raise WeightsError(
+                f"`weights` must be a file that exists or a known name, got '{weights}'. {remedy}"
+            )
+        return Path(weights)
     from torchvision.models import get_weight  # two seconds, only when it is needed
 
-    url: str = get_weight(trunk.sources[weights].name).url
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not cached.is_file():
-        if not download:
-            raise WeightsError(
-                f"`weights` '{weights}' must be in torch's cache, got no '{cached}'. Add "
-                f"`--model.network.download true` (`parsenet figures`: `--download`) to fetch "
-                f"{url}, or copy that file there."
-            )
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # The name ends in the start of the file's hash.
-            torch.hub.download_url_to_file(url, str(cached), cached.stem.rpartition("-")[2])
-        except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: another hash
-            raise WeightsError(
-                f"`weights` '{weights}' could not be downloaded from {url}: {error}. "
-                f"Fetch it on a machine with a connection and copy it to '{cached}'."
-            ) from error
-    return cached
-
-
-def _find_file(trunk: Trunk, weights: str) -> Path:
-    """Return the path of a local file; a name that is neither it nor a source is refused."""
-    if not Path(weights).is_file():
-        remedy = suggest(weights, trunk.sources) if trunk.sources else "Check the path."
+    url = get_weight(trunk.sources[weights].name).url
+    cached = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    if cached.is_file():
+        return cached
+    if not config.download:
         raise WeightsError(
-            f"`weights` must be a file that exists or a known name, got '{weights}'. {remedy}"
+            f"`weights` '{weights}' must be in torch's cache, got no '{cached}'. Add "
+            f"`--model.network.download true` (`parsenet figures`: `--download`) to fetch "
+            f"{url}, or copy that file there."
         )
-    return Path(weights)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # The name ends in the start of the file's hash.
+        torch.hub.download_url_to_file(url, str(cached), cached.stem.rpartition("-")[2])
+    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: another hash
+        raise WeightsError(
+            f"`weights` '{weights}' could not be downloaded from {url}: {error}. "
+            f"Fetch it on a machine with a connection and copy it to '{cached}'."
+        ) from error
+    return cached

@@ -32,16 +32,6 @@ def test_three_four_becomes_six_eight():
     assert L2Norm(2)(x).flatten().tolist() == pytest.approx([6, 8])
 
 
-def test_every_channel_has_its_own_scale():
-    layer = L2Norm(2)
-    with torch.no_grad():
-        layer.scale.copy_(torch.tensor([10.0, 20.0]))
-
-    y = layer(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1))
-
-    assert y.flatten().tolist() == pytest.approx([6, 16])
-
-
 def test_norm_across_spatial_counts_all_pixels_of_a_image():
     x = torch.tensor([[[[1.0, 3.0]], [[1.0, 5.0]]], [[[2.0, 0.0]], [[0.0, 0.0]]]])  # 6 and 2 long
 
@@ -58,34 +48,11 @@ def test_epsilon_is_inside_the_root():
     assert y.item() == pytest.approx(0.5**0.5, rel=1e-12)
 
 
-def test_scale_starts_at_ten_per_channel():
-    assert L2Norm(3).scale.tolist() == [10, 10, 10]
-
-
-def test_scale_starts_where_it_is_told():
-    assert L2Norm(3, scale=20.0).scale.tolist() == [20, 20, 20]
-
-
-def test_shared_scale_is_one_number():
-    assert L2Norm(3, channel_shared=True).scale.tolist() == [10]
-
-
 def test_fixed_scale_is_not_learned_but_saved():
-    layer = L2Norm(3, fix_scale=True)
+    layer = L2Norm(3, scale=20.0, fix_scale=True)
 
-    assert (layer.scale.requires_grad, list(layer.state_dict())) == (False, ["scale"])
-
-
-def test_every_pixel_has_the_length_of_the_scale():
-    y = L2Norm(7, scale=13.0).double()(draw((2, 7, 3, 5)))
-
-    torch.testing.assert_close(y.norm(dim=1), torch.full((2, 3, 5), 13.0, dtype=torch.float64))
-
-
-def test_length_of_the_input_does_not_matter():
-    x = draw((1, 5, 2, 3))
-
-    torch.testing.assert_close(L2Norm(5).double()(1000 * x), L2Norm(5).double()(x))
+    assert (layer.scale.requires_grad, layer.state_dict()["scale"].tolist()) == (False, [20] * 3)
+    assert L2Norm(3, channel_shared=True).scale.tolist() == [10]
 
 
 @GRID
@@ -128,16 +95,6 @@ def test_input_gradient_is_the_papers():
         torch.testing.assert_close(x.grad[n, :, row, column], expected, rtol=1e-7, atol=1e-9)
 
 
-def test_scale_gradient_is_the_papers():
-    """dl/dgamma_i = the sum over positions of dl/dy_i xhat_i."""
-    x, dy, layer = draw((2, 5, 3, 4)), draw((2, 5, 3, 4), 1), layer_with_unequal_scales(5)
-
-    layer(x).backward(dy)
-
-    unit = x / x.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(layer.scale.grad, (dy * unit).sum((0, 2, 3)))
-
-
 def caffe_gradient(x, dy, scale):
     """normalize_layer.cpp: the inner product is taken before the scale is applied."""
     length = (x.square().sum(1, keepdim=True) + 1e-10).sqrt()
@@ -175,18 +132,6 @@ def test_zero_vector_has_a_finite_gradient(options):
         torch.testing.assert_close(x.grad, torch.full_like(x, 10 / EPS**0.5))
 
 
-def test_zero_pixel_leaves_its_neighbours_gradients_alone():
-    x = draw((1, 3, 1, 2))
-    x[..., 0] = 0
-    alone, both = x[..., 1:].clone().requires_grad_(), x.clone().requires_grad_()
-    layer = L2Norm(3).double()
-
-    layer(alone)[:, 0].sum().backward()
-    layer(both)[:, 0].sum().backward()
-
-    torch.testing.assert_close(both.grad[..., 1:], alone.grad)
-
-
 HALVES = pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float16, 1e-3), (torch.bfloat16, 8e-3)]
 )
@@ -203,18 +148,6 @@ def test_half_precision_does_not_overflow(dtype, tolerance, across_spatial):
 
     assert y.dtype == dtype
     torch.testing.assert_close(y.float(), layer(x), rtol=2 * tolerance, atol=tolerance / 10)
-
-
-@HALVES
-def test_half_precision_gradient_is_close_to_float32(dtype, tolerance):
-    x, dy = 50 * draw((1, 512, 3, 4)).float(), draw((1, 512, 3, 4), 1).float()
-    half, single = x.to(dtype).requires_grad_(), x.to(dtype).float().requires_grad_()
-    layer = L2Norm(512)
-
-    layer(half).backward(dy.to(dtype))
-    layer(single).backward(dy.to(dtype).float())
-
-    torch.testing.assert_close(half.grad.float(), single.grad, rtol=4 * tolerance, atol=1e-5)
 
 
 @HALVES

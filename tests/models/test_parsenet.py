@@ -1,17 +1,18 @@
 """What every network promises, run over every trunk under every head."""
 
 from dataclasses import replace
-from itertools import combinations
 from typing import get_args, get_type_hints
 
 import pytest
 import torch
+from torch.autograd import gradcheck
+from torchvision.models import SqueezeNet1_0_Weights, VGG16_Weights
 
 from parsenet.config import FEATURES, NetworkConfig
 from parsenet.errors import ConfigError
 from parsenet.models.build import TRUNKS, build_model
 from parsenet.models.checkpoint import load_network, save_network
-from parsenet.models.parsenet import ParseNet
+from parsenet.models.parsenet import GlobalContext, ParseNet, Preprocess
 from parsenet.taxonomy import SHAPES
 
 FUSIONS = ("early", "late")
@@ -98,14 +99,6 @@ def test_every_parameter_learns(config, build):
 
 
 @ONCE
-def test_evaluation_is_deterministic(config, build):
-    network, image = build(config, 2).eval(), draw_image(20, 30)
-
-    with torch.no_grad():
-        assert torch.equal(network(image), network(image))
-
-
-@ONCE
 @pytest.mark.parametrize("upsample", ["learned", "bilinear"])
 def test_bands_are_the_plain_forward(config, upsample, build):
     network = build(replace(config, upsample=upsample), 3).eval()
@@ -117,16 +110,6 @@ def test_bands_are_the_plain_forward(config, upsample, build):
             bands = list(network.bands(image, max_bytes=1))
             assert len(bands) == -(-size[0] // network.head.stride)
             assert torch.equal(torch.cat(bands, 2), network(image))
-
-
-def test_bands_of_a_batch_give_the_labels_of_the_plain_forward():
-    network, images = build_model(SMALL, 5).eval(), draw_image(66, 50, num=3)
-
-    with torch.no_grad():
-        whole, bands = network(images), torch.cat(list(network.bands(images, max_bytes=1)), 2)
-
-    torch.testing.assert_close(bands, whole, rtol=1e-5, atol=1e-5)
-    assert torch.equal(bands.max(1).indices, whole.max(1).indices)
 
 
 def test_band_is_as_large_as_allowed():
@@ -151,17 +134,6 @@ def test_given_context_takes_the_place_of_the_images_own(head):
     assert (foreign - plain).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("head", FUSIONS)
-def test_seed_decides_the_random_start(head):
-    def draw():
-        torch.manual_seed(7)
-        return build_model(replace(SMALL, head=head), 4).state_dict()
-
-    first, second = draw(), draw()
-
-    assert all(torch.equal(value, second[name]) for name, value in first.items())
-
-
 @ONCE
 def test_saved_and_loaded_network_scores_equal(config, build, make_trunk, tmp_path):
     network, image = build(config, SHAPES.num_classes).eval(), draw_image(24, 31)
@@ -176,45 +148,13 @@ def test_saved_and_loaded_network_scores_equal(config, build, make_trunk, tmp_pa
         assert torch.equal(loaded.network(image), network(image))
 
 
-@pytest.mark.parametrize("num_classes", [1, 255])
+@pytest.mark.parametrize("num_classes", [1, 459])
 @pytest.mark.parametrize("head", FUSIONS)
 @pytest.mark.parametrize("upsample", ["learned", "bilinear"])
 def test_any_number_of_classes_is_scored(num_classes, head, upsample):
     network = build_model(replace(SMALL, head=head, upsample=upsample), num_classes)
 
     assert network(draw_image(9, 12)).shape == (1, num_classes, 9, 12)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("trunk", ["vgg16_largefov", "vgg16_fcn_reduced", "squeezenet"])
-@pytest.mark.parametrize("head", FUSIONS)
-def test_every_subset_of_features_builds_and_scores(trunk, head):
-    """On the three grids of strides that the trunks have."""
-    for n in range(1, len(FEATURES) + 1):
-        for subset in combinations(FEATURES, n):
-            with torch.device("meta"):
-                network = build_model(NetworkConfig(trunk=trunk, head=head, features=subset), 21)
-
-            scores = network.scores(torch.empty(1, 3, 65, 99, device="meta"))
-
-            stride = network.head.stride
-            assert scores.shape == (1, 21, -(-65 // stride), -(-99 // stride))
-
-
-@pytest.mark.parametrize("upsample", ["learned", "bilinear"])
-@pytest.mark.parametrize("features", [("pool6",), ("conv3",), ("fc7", "conv4")])
-def test_subset_runs_up_to_the_pixels(features, upsample):
-    network = build_model(replace(SMALL, features=features, upsample=upsample), 5)
-
-    assert network(draw_image(17, 22)).shape == (1, 5, 17, 22)
-
-
-def test_pool6_alone_scores_all_pixels_alike():
-    network = build_model(NetworkConfig(trunk="squeezenet", features=("pool6",)), 4).eval()
-
-    scores = network.scores(draw_image(30, 40))
-
-    assert torch.equal(scores, scores[:, :, :1, :1].expand_as(scores))
 
 
 def test_pool6_is_the_mean_of_fc7_after_its_dropout():
@@ -225,30 +165,6 @@ def test_pool6_is_the_mean_of_fc7_after_its_dropout():
 
     torch.testing.assert_close(seen["pool6"], seen["fc7"].mean((2, 3), keepdim=True))
     assert (seen["fc7"] == 0).any()
-
-
-def test_float_images_score_as_uint8_ones():
-    network, image = build_model(SMALL, 4).eval(), draw_image(20, 20)
-
-    assert torch.equal(network(image.float()), network(image))
-
-
-def test_learned_and_bilinear_start_equal_in_the_interior():
-    learned = build_model(replace(SMALL, upsample="learned"), 3).eval()
-    bilinear = build_model(replace(SMALL, upsample="bilinear"), 3).eval()
-    bilinear.load_state_dict({
-        n: v for n, v in learned.state_dict().items() if not n.startswith("upsample")
-    })
-    image = draw_image(40, 48)
-
-    inside = (..., slice(2, -2), slice(2, -2))  # stride 4
-    torch.testing.assert_close(learned(image)[inside], bilinear(image)[inside])
-
-
-def test_float64_network_scores_in_float64():
-    network = build_model(SMALL, 3).double().eval()
-
-    assert network(draw_image(20, 28)).dtype == torch.float64
 
 
 def test_scores_under_bfloat16_autocast_are_enlarged_in_float32():
@@ -300,50 +216,80 @@ def test_new_layers_prefixes_take_all_score_layers_and_no_scale(config):
     assert all(n.startswith("head.score") for n in fast)
 
 
-def test_dropouts_are_the_configs():
-    config = NetworkConfig(trunk="squeezenet", dropout=0.2, context_dropout=0.1)
-    network = build_model(config, 2)
+def test_numbers_of_the_config_arrive():
+    config = replace(SMALL, dropout=0.2, context_dropout=0.1, norm_scale=20.0)
+    network, raw = build_model(config, 2), build_model(replace(config, normalize=False), 2)
 
     assert (network.trunk.dropout.p, network.head.prepare.dropout.p) == (0.2, 0.1)
-
-
-def test_scale_starts_at_the_configs():
-    network = build_model(NetworkConfig(trunk="squeezenet", norm_scale=20.0), 2)
-
     assert {m.scale.unique().item() for m in network.head.prepare.norm.values()} == {20.0}
+    assert [name for name, _ in raw.named_parameters() if "scale" in name] == []
 
 
-def test_no_normalization_leaves_no_scale():
-    network = build_model(NetworkConfig(trunk="squeezenet", normalize=False), 2)
-
-    assert [name for name, _ in network.named_parameters() if "scale" in name] == []
-
-
-def test_no_class_is_refused():
+@pytest.mark.parametrize(
+    ("options", "num_classes", "message"),
+    [
+        ({}, 0, "`num_classes` must be at least 1, got 0."),
+        (
+            {"trunk": "squeezent"},
+            2,
+            "`trunk` must be a known name, got 'squeezent'. Did you mean `squeezenet`?",
+        ),
+        (
+            {"head": "fcn8s"},
+            2,
+            "`head` 'fcn8s' must sit on a trunk of stride 32 with pool3 and pool4, got `trunk` "
+            "'squeezenet'. Use `trunk: vgg16_fcn`, or `head: late`.",
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_refused(options, num_classes, message):
     with pytest.raises(ConfigError) as error:
-        build_model(NetworkConfig(), 0)
+        build_model(replace(SMALL, **options), num_classes)
 
-    assert str(error.value) == "`num_classes` must be at least 1, got 0."
-
-
-def test_unknown_trunk_is_refused():
-    with pytest.raises(ConfigError) as error:
-        build_model(NetworkConfig(trunk="squeezent"), 2)
-
-    assert str(error.value) == (
-        "`trunk` must be a known name, got 'squeezent'. Did you mean `squeezenet`?"
-    )
+    assert str(error.value) == message
 
 
-@pytest.mark.parametrize("trunk", ["vgg16_largefov", "squeezenet"])
-def test_skip_head_on_a_trunk_of_stride_8_is_refused(trunk):
-    with torch.device("meta"), pytest.raises(ConfigError) as error:
-        build_model(NetworkConfig(trunk=trunk, head="fcn8s"), 2)
+def test_unknown_preprocessing_is_refused():
+    with pytest.raises(
+        ConfigError,
+        match=r"^`preprocess` must be a known name, got 'cafe'\. Did you mean `caffe`\?$",
+    ):
+        Preprocess("cafe")
 
-    assert str(error.value) == (
-        "`head` 'fcn8s' must sit on a trunk of stride 32 with pool3 and pool4, got `trunk` "
-        f"'{trunk}'. Use `trunk: vgg16_fcn`, or `head: late`."
-    )
+
+PIXEL = torch.tensor([255, 100, 0], dtype=torch.uint8).view(1, 3, 1, 1)  # R, G, B
+
+
+def test_caffes_input_is_blue_first_minus_the_authors_mean():
+    x = Preprocess("caffe")(PIXEL)
+
+    assert x.flatten().tolist() == pytest.approx([-104.00699, 100 - 116.66877, 255 - 122.67892])
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("torchvision", VGG16_Weights.IMAGENET1K_V1),
+        ("torchvision", SqueezeNet1_0_Weights.IMAGENET1K_V1),
+        ("torchvision_features", VGG16_Weights.IMAGENET1K_FEATURES),
+    ],
+)
+def test_torchvisions_input_is_the_transform_of_its_weights(name, weights):
+    image = draw_image(224, 224)
+    theirs = weights.transforms(crop_size=224, resize_size=224)(image)
+
+    torch.testing.assert_close(Preprocess(name)(image), theirs, rtol=1e-6, atol=3e-5)
+    assert torch.equal(Preprocess(name)(PIXEL.float()), Preprocess(name)(PIXEL))
+    assert Preprocess(name).state_dict() == {}
+
+
+def test_context_is_every_channels_mean():
+    x = torch.tensor([[[[1.0, 2.0, 6.0]], [[-1.0, 0.0, 4.0]]]])
+    large = torch.full((1, 1, 64, 64), 1000.0, dtype=torch.float16)  # sums to 4 million
+
+    assert GlobalContext()(x).tolist() == [[[[3.0]], [[1.0]]]]
+    assert GlobalContext()(large).item() == 1000
+    assert gradcheck(GlobalContext(), torch.randn(2, 3, 2, 4, dtype=torch.float64).requires_grad_())
 
 
 @pytest.mark.gpu

@@ -35,20 +35,6 @@ def test_fire_equals_torchvisions():
     assert torch.equal(fire(x), theirs(x))
 
 
-def test_dilated_fire_sees_two_cells_far():
-    fire = Fire(3, 4, 5, dilation=2)
-
-    assert (fire.expand3x3.dilation, fire.expand3x3.padding) == ((2, 2), (2, 2))
-
-
-def test_every_torchvision_parameter_but_the_classifier_is_used(theirs):
-    report = fill(SqueezeNet(0.5), dict(theirs.state_dict()), "torchvision")
-
-    assert len(report.loaded) == 50
-    assert report.missing == ("fc6.weight", "fc6.bias", "fc7.weight", "fc7.bias")
-    assert report.unused == ("classifier.1.weight", "classifier.1.bias")
-
-
 @pytest.fixture(scope="module")
 def maps(theirs, ours):
     """Both networks' maps of one image; torchvision's windows are moved onto ours.
@@ -95,19 +81,11 @@ def test_new_layers_start_as_he_proposes(layer, fan_in):
     assert weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.02)
 
 
-@pytest.mark.parametrize("layer", ["fc6", "fc7"])
-def test_biases_of_new_layers_start_at_zero(layer):
-    assert SqueezeNet(0.5).get_submodule(layer).bias.count_nonzero() == 0
-
-
-def test_feature_maps_are_fire3_fire5_fire9_and_fc7():
+def test_feature_maps_are_fire3_fire5_fire9_and_a_new_fc7():
+    assert SqueezeNet.new_layers == ("fc6", "fc7")
     assert SqueezeNet(0.5).feature_maps == {
         "conv3": (128, 4), "conv4": (256, 8), "conv5": (512, 8), "fc7": (256, 8),
     }  # fmt: skip
-
-
-def test_only_fc6_and_fc7_are_new():
-    assert SqueezeNet.new_layers == ("fc6", "fc7")
 
 
 @pytest.mark.parametrize(
