@@ -65,7 +65,7 @@ def fetch_image(
     end = time.monotonic() + deadline
     try:
         request = urllib.request.Request(address, headers=headers)
-        with _opener().open(request, timeout=timeout) as answer:
+        with urllib.request.build_opener(_Redirects).open(request, timeout=timeout) as answer:
             return _read(answer, address, max_bytes, end)
     except urllib.error.HTTPError as error:
         error.close()
@@ -78,21 +78,6 @@ def fetch_image(
         raise ImageError(
             f"'{address}' must be reachable, got '{reason}'. Check the address and the network."
         ) from None
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Return urllib's opener without file: and ftp:, which an address must never lead to."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _Redirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
 
 
 def _read(answer: HTTPResponse, address: str, max_bytes: int, end: float) -> bytes:

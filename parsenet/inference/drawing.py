@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from parsenet.data.labels import LabelMap
 from parsenet.errors import ConfigError
@@ -17,14 +17,6 @@ from parsenet.files import write_bytes_atomically
 from parsenet.reports import sheets
 from parsenet.taxonomy import VOID_COLOUR, Colour, Taxonomy
 
-TEXT = (30, 32, 36)
-PAPER = (255, 255, 255)
-GAP = 8
-LINE = 22
-"""Pixels of a legend's row at scale 1."""
-
-_FRAME = (160, 160, 160)
-_FONT_SIZE = 14
 _MIN_LEGEND = 160
 _LEGEND_SCALE = 900
 """Pixels of an image's longer side for which the letters of its legend have 14."""
@@ -83,40 +75,6 @@ def blend(
 def name_of(value: int, taxonomy: Taxonomy) -> str:
     """Name a class, or void."""
     return "void" if value == taxonomy.void else taxonomy.names[value]
-
-
-def draw_legend(
-    entries: Mapping[int, str], taxonomy: Taxonomy, width: int, scale: float = 1.0
-) -> Image.Image:
-    """Draw swatches and words on white, row by row.
-
-    Args:
-        entries: words by class index (or void), in the order in which they are shown.
-        taxonomy: gives the colours.
-        width: of the legend in pixels; entries that do not fit begin a new row.
-        scale: size of the letters, 1 for 14 pixels.
-    """
-    left, row, line = GAP * scale, 0, round(LINE * scale)
-    placed = []
-    for value, text in entries.items():
-        needed = (LINE + 2 * GAP) * scale + font(scale).getlength(text)
-        if left > GAP * scale and left + needed > width:
-            left, row = GAP * scale, row + 1
-        placed.append((left, row * line, value, text))
-        left += needed
-    sheet = Image.new("RGB", (width, line * (row + 1)), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for left, top, value, text in placed:
-        colour = VOID_COLOUR if value == taxonomy.void else taxonomy.palette[value]
-        box = (left, top + 3 * scale, left + 15 * scale, top + 18 * scale)
-        draw.rectangle(box, colour, outline=_FRAME)
-        draw.text((left + LINE * scale, top + 2 * scale), text, TEXT, font(scale))
-    return sheet
-
-
-def font(scale: float = 1.0) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Return the font of legends and titles."""
-    return ImageFont.load_default(_FONT_SIZE * scale)
 
 
 def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy) -> Image.Image:

@@ -59,11 +59,6 @@ class Prediction:
     entropy: Float32[np.ndarray, "h w"] | None = None
     """Uncertainty in [0, 1], where asked for: 0 is sure, 1 knows nothing (entropy / log K)."""
 
-    @property
-    def weight(self) -> int:
-        """Memory of a pixel and its image's: 1 without probabilities, which take two bytes each."""
-        return 1 if self.probabilities is None else 1 + len(self.probabilities) // 2
-
 
 class Predictor:
     """Labels images of any size, at their native size.
@@ -244,8 +239,8 @@ class Predictor:
             yield from average(self.segmenter, read(row, column), contexts)
             tick()
 
-        for patch in merge(score, rows, columns):
-            maps.put(patch.top, patch.left, patch.probabilities, is_probability=True)
+        for top, left, patch in merge(score, rows, columns):
+            maps.put(top, left, patch, is_probability=True)
 
     def _upload(self, images: Sequence[np.ndarray]) -> Tensor:
         """Bring images of one size to the device: (N, 3, H, W), channels last in memory."""

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain, islice, repeat, takewhile
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -27,12 +27,11 @@ from parsenet.data.reading import lift_pillow_limit, read_frames, read_size
 from parsenet.errors import ConfigError, ParseNetError
 from parsenet.files import write_bytes_atomically
 from parsenet.inference.addresses import fetch_image
-from parsenet.inference.drawing import blend
 from parsenet.inference.inputs import Frame, Input, result_path
 from parsenet.inference.job import FAILED_NAME, Job, Report
-from parsenet.inference.predictor import Prediction, Predictor
+from parsenet.inference.predictor import Predictor
 from parsenet.inference.video import FrameReader, VideoWriter
-from parsenet.inference.writers import write_areas, write_coco, write_result, write_sheets
+from parsenet.inference.writers import Result, write_areas, write_coco, write_result, write_sheets
 
 HELD_PIXELS = 2**26
 """Pixels that wait for the network, for others of their size, or to be written (192 MiB of colours
@@ -52,7 +51,6 @@ _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Errors of a file system that the next image would meet as well."""
 
 T = TypeVar("T")
-Labelled: TypeAlias = tuple[Frame, Prediction]
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +150,12 @@ def _ahead(calls: Iterable[tuple[int, Callable[[], T]]], threads: int) -> Genera
                 future.cancel()
 
 
+def _record(writer: VideoWriter, result: Result) -> Result:
+    """Append a frame beside its overlay to a video."""
+    writer.add(np.concatenate([result.frame.image, result.draw()], axis=1))
+    return result
+
+
 class Run:
     """One process's work: reading, labelling, writing, and what becomes of every input."""
 
@@ -242,10 +246,7 @@ class Run:
                 return
             path = result_path(self._job.out_dir, "video", one.name)
             writer = stack.enter_context(VideoWriter(path, video.rate))
-            records = (
-                (frame.pixels, partial(self._record, writer, frame, prediction))
-                for frame, prediction in self._predict(frames)
-            )
+            records = ((x.weight, partial(_record, writer, x)) for x in self._predict(frames))
             self._write_all(stack.enter_context(closing(_ahead(records, 1))))
 
     def _read_stream(self, one: Input, video: FrameReader | None) -> Iterator[Frame]:
@@ -269,10 +270,10 @@ class Run:
         self._expect(-1)
         return False
 
-    def _predict(self, frames: Iterable[Frame]) -> Iterator[Labelled]:
+    def _predict(self, frames: Iterable[Frame]) -> Iterator[Result]:
         """Label frames in batches of equal size; when one fails, its images are tried singly."""
         kinds = {*self._config.kinds(), *self._config.kinds(is_video=True)}
-        device_type = self._predictor.device.type
+        taxonomy, device_type = self._predictor.taxonomy, self._predictor.device.type
         for batch in form_batches(frames, self._config.batch_size, device_type):
             try:
                 predictions = self._predictor.predict(
@@ -287,30 +288,19 @@ class Run:
                 for frame in batch if len(batch) > 1 else ():
                     yield from self._predict([frame])
             else:
-                yield from zip(batch, predictions, strict=True)
+                for frame, prediction in zip(batch, predictions, strict=True):
+                    yield Result(frame, prediction, taxonomy, self._config)
 
-    def _record(self, writer: VideoWriter, frame: Frame, prediction: Prediction) -> Labelled:
-        """Append a frame beside its overlay."""
-        opacity = self._config.opacity
-        drawn = blend(frame.image, prediction.label, self._predictor.taxonomy, opacity)
-        writer.add(np.concatenate([frame.image, drawn], axis=1))
-        return frame, prediction
-
-    def _write_all(self, labelled: Iterable[Labelled]) -> None:
-        """Write results as they come; probabilities weigh two bytes each, beside six a pixel."""
-        writes = (
-            (frame.pixels * prediction.weight, partial(self._write, frame, prediction))
-            for frame, prediction in labelled
-        )
-        for _ in _ahead(writes, _THREADS):
+    def _write_all(self, results: Iterable[Result]) -> None:
+        """Write results as they come."""
+        for _ in _ahead(((x.weight, partial(self._write, x)) for x in results), _THREADS):
             self._show()
 
-    def _write(self, frame: Frame, prediction: Prediction) -> None:
-        out_dir, taxonomy = self._job.out_dir, self._predictor.taxonomy
+    def _write(self, result: Result) -> None:
+        frame, out_dir = result.frame, self._job.out_dir
         try:
             for kind in self._missing(frame.source, frame.name):
-                path = result_path(out_dir, kind, frame.name)
-                write_result(kind, path, frame, prediction, taxonomy, self._config)
+                write_result(kind, result_path(out_dir, kind, frame.name), result)
             self._report.done.append(frame.title)
         except Exception as error:
             self._fail(frame.title, error)

@@ -131,13 +131,8 @@ class Span(NamedTuple):
 ReadWindow = Callable[[Span, Span], UInt8[Tensor, "1 3 h w"]]
 """Gives the pixels of a window, RGB in [0, 255]."""
 
-
-class Patch(NamedTuple):
-    """A part of the finished map."""
-
-    top: int
-    left: int
-    probabilities: Float[Tensor, "1 k rows columns"]
+Patch = tuple[int, int, Float[Tensor, "1 k rows columns"]]
+"""A part of the finished map: its first row and column, and its probabilities."""
 
 
 def count_pixels(segmenter: Segmenter, config: InferenceConfig) -> int:
@@ -315,4 +310,4 @@ def _settle(band: Tensor, row: Span, column: Span, below: Tensor | None, top: in
             below[:, :, first : first + kept, across] = band[:, :, finished:]
     if not finished:
         return None
-    return Patch(row.start + top, column.start, band[:, :, :finished])
+    return row.start + top, column.start, band[:, :, :finished]

@@ -8,9 +8,10 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from parsenet.data.labels import LabelMap
@@ -34,7 +35,30 @@ _COLUMNS, _PAGE, _TILE = 5, 30, 240
 _JPEG_QUALITY = 90
 _PNG_LEVEL = 3
 
-Writer: TypeAlias = Callable[[Path, Frame, Prediction, Taxonomy, RunConfig], None]
+
+class Result(NamedTuple):
+    """An image and what a network says about it."""
+
+    frame: Frame
+    prediction: Prediction
+    taxonomy: Taxonomy
+    config: RunConfig
+    """How overlays look."""
+
+    @property
+    def label(self) -> LabelMap:
+        """Class indices."""
+        return self.prediction.label
+
+    @property
+    def weight(self) -> int:
+        """Pixels, counted more than once where probabilities take two bytes each beside them."""
+        probabilities = self.prediction.probabilities
+        return self.label.size * (1 if probabilities is None else 1 + len(probabilities) // 2)
+
+    def draw(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Draw the image under its labels' colours."""
+        return blend(self.frame.image, self.label, self.taxonomy, self.config.opacity)
 
 
 def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
@@ -56,96 +80,81 @@ def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
     write_image(path, image, compress_type=zlib.Z_RLE)
 
 
-def write_result(
-    kind: str, path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy,
-    config: RunConfig,
-) -> None:  # fmt: skip
+def write_result(kind: str, path: Path, result: Result) -> None:
     """Write one kind of result of an image, atomically.
 
     Args:
         kind: one of `inputs.PLACES` but `video`.
         path: file to write.
-        frame: the image.
-        prediction: what the network says of it.
-        taxonomy: gives names and colours.
-        config: says how overlays look.
+        result: what there is to write.
     """
     if kind == "label":
-        write_label(path, prediction.label, taxonomy)
+        write_label(path, result.label, result.taxonomy)
     else:
-        _WRITERS[kind](path, frame, prediction, taxonomy, config)
+        _WRITERS[kind](path, result)
 
 
-def _write_overlay(
-    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, config: RunConfig
-) -> None:
-    drawn = Image.fromarray(blend(frame.image, prediction.label, taxonomy, config.opacity))
-    if not config.no_legend:
-        drawn = add_legend(drawn, measure_areas(prediction.label), taxonomy)
+def _write_overlay(path: Path, result: Result) -> None:
+    drawn = Image.fromarray(result.draw())
+    if not result.config.no_legend:
+        drawn = add_legend(drawn, measure_areas(result.label), result.taxonomy)
     write_image(path, drawn, quality=_JPEG_QUALITY)
 
 
-def _write_probabilities(
-    path: Path, _: Frame, prediction: Prediction, taxonomy: Taxonomy, __: RunConfig
-) -> None:
+def _write_probabilities(path: Path, result: Result) -> None:
     """Store them as they are: packing takes a second for a VOC image and saves little."""
-    assert prediction.probabilities is not None
-    content, names = io.BytesIO(), np.array(taxonomy.names)
-    np.savez(content, probabilities=prediction.probabilities, classes=names)
+    assert result.prediction.probabilities is not None
+    content, names = io.BytesIO(), np.array(result.taxonomy.names)
+    np.savez(content, probabilities=result.prediction.probabilities, classes=names)
     write_bytes_atomically(path, content.getvalue())
 
 
-def _write_entropy(path: Path, _: Frame, prediction: Prediction, *__: object) -> None:
-    assert prediction.entropy is not None
-    grey = (prediction.entropy * 255 + 0.5).clip(0, 255).astype(np.uint8)
+def _write_entropy(path: Path, result: Result) -> None:
+    assert result.prediction.entropy is not None
+    grey = (result.prediction.entropy * 255 + 0.5).clip(0, 255).astype(np.uint8)
     write_image(path, Image.fromarray(grey), compress_level=_PNG_LEVEL)
 
 
-def _write_areas(
-    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, _: RunConfig
-) -> None:
-    height, width = prediction.label.shape
-    record: dict[str, Any] = {"image": frame.name, "source": str(frame.source.path)}
+def _write_areas(path: Path, result: Result) -> None:
+    height, width = result.label.shape
+    record: dict[str, Any] = {"image": result.frame.name, "source": str(result.frame.source.path)}
     record |= {"height": height, "width": width}
-    record |= {"classes": describe_areas(prediction.label, taxonomy)}
+    record |= {"classes": describe_areas(result.label, result.taxonomy)}
     write_bytes_atomically(path, json.dumps(record).encode("ascii"))
 
 
-def _write_regions(
-    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, _: RunConfig
-) -> None:
+def _write_regions(path: Path, result: Result) -> None:
     """Encode every class but the background; its score is its pixels' mean probability, or 1."""
     from pycocotools import mask as coco
 
-    label, probabilities = prediction.label, prediction.probabilities
+    label, probabilities = result.label, result.prediction.probabilities
     regions = []
-    for index in sorted(_categories(taxonomy).keys() & set(np.unique(label).tolist())):
+    for index in sorted(_categories(result.taxonomy).keys() & set(np.unique(label).tolist())):
         mask = label == index
         packed = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
         score = 1.0 if probabilities is None else float(probabilities[index][mask].mean(dtype="f4"))
         runs = {"size": list(label.shape), "counts": packed["counts"].decode("ascii")}
         regions.append({"category_id": index, "score": round(score, 4), "segmentation": runs})
-    record: dict[str, Any] = {"name": frame.name, "file_name": Path(frame.source.path).name}
+    record: dict[str, Any] = {"file_name": Path(result.frame.source.path).name}
     record |= {"height": label.shape[0], "width": label.shape[1], "regions": regions}
     write_bytes_atomically(path, json.dumps(record).encode("ascii"))
 
 
-def _write_thumbnail(
-    path: Path, frame: Frame, prediction: Prediction, taxonomy: Taxonomy, config: RunConfig
-) -> None:
+def _write_thumbnail(path: Path, result: Result) -> None:
     """Write an image under its labels, small; pages are made of them at the end of a run."""
-    label = prediction.label
-    factor = min(1.0, _TILE / max(label.shape))
-    height, width = (max(1, round(side * factor)) for side in label.shape)
-    rows = np.arange(height) * label.shape[0] // height
-    columns = np.arange(width) * label.shape[1] // width
-    small = Image.fromarray(frame.image).resize((width, height), Image.Resampling.BILINEAR)
-    drawn = blend(np.asarray(small), label[rows[:, None], columns], taxonomy, config.opacity)
-    present = json.dumps(np.unique(label).tolist())  # for the legend of its page
+    image, label = Image.fromarray(result.frame.image), result.label
+    image.thumbnail((_TILE, _TILE), Image.Resampling.BILINEAR)
+    rows, columns = (
+        np.arange(small) * large // small
+        for small, large in zip((image.height, image.width), label.shape, strict=True)
+    )
+    label = label[rows[:, None], columns]
+    drawn = blend(np.asarray(image), label, result.taxonomy, result.config.opacity)
+    present = json.dumps(np.unique(result.label).tolist())  # for the legend of its page
     write_image(path, Image.fromarray(drawn), quality=_JPEG_QUALITY, comment=present)
 
 
-_WRITERS: dict[str, Writer] = {
+_WRITERS: dict[str, Callable[[Path, Result], None]] = {
     "overlay": _write_overlay,
     "probabilities": _write_probabilities,
     "entropy": _write_entropy,
@@ -191,7 +200,6 @@ def write_coco(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> None:
         record = json.loads(path.read_bytes())
         # As text, an entry takes a tenth of the memory of its lists of numbers.
         results += [json.dumps({"image_id": number} | x) for x in record.pop("regions")]
-        del record["name"]
         images.append({"id": number} | record)
     categories = [{"id": index, "name": name} for index, name in _categories(taxonomy).items()]
     skeleton = {"info": {}, "images": images, "categories": categories, "annotations": []}

@@ -14,6 +14,7 @@ from parsenet.data.reading import read_mask
 from parsenet.inference.inputs import PLACES, Frame, Input, result_path
 from parsenet.inference.job import RunConfig
 from parsenet.inference.writers import (
+    Result,
     number_images,
     write_areas,
     write_coco,
@@ -37,7 +38,7 @@ def write(folder, kind, image=IMAGE, taxonomy=SHAPES, name="a", **options):
     prediction = red_predictor(taxonomy).predict([image], probabilities=True, entropy=True)[0]
     path, config = result_path(folder, kind, name), RunConfig(**options)
     frame = Frame(Input(f"in/{name}.jpg", name), name, image)
-    write_result(kind, path, frame, prediction, taxonomy, config)
+    write_result(kind, path, Result(frame, prediction, taxonomy, config))
     return path, prediction.label
 
 
