@@ -11,14 +11,8 @@ from parsenet.check.survey import LabelFacts, Survey
 from parsenet.data.folder import FolderDataset
 from parsenet.taxonomy import Taxonomy
 
-HIGH_VOID = 0.5
-"""Share of void in all pixels that deserves a look."""
-
-MOSTLY_VOID = 0.9
-"""Share of void in one label."""
-
-FEW_IMAGES = 10
-"""Training images of a class below which it is hardly learnt."""
+HIGH_VOID, MOSTLY_VOID, FEW_IMAGES = 0.5, 0.9, 10
+"""Share of void in a split and in a label that deserves a look; training images of a rare class."""
 
 _SMEARED = 40
 """Unknown values in one label from which on they come from blending, not from classes."""
@@ -36,17 +30,16 @@ def check_files(split: Survey) -> Iterator[Finding]:
             Case(str(pair.image), f"expected '{pair.label}'") for pair in split.dataset.lone_images
         ]
         cases["label-without-image"] = [Case(str(path)) for path in split.dataset.lone_labels]
+    images = list(enumerate(split.images))
     cases["unreadable-image"] = [
-        split.image_case(index, image.error)
-        for index, image in enumerate(split.images)
-        if image.error
+        split.case(n, x.error, of_image=True) for n, x in images if x.error
     ]
     cases["unreadable-label"] = split.label_cases(lambda label: label.code == "unreadable-label")
     cases["refused-label"] = split.label_cases(lambda label: label.code == "refused-label")
     cases["size-mismatch"] = [
-        split.label_case(index, detail)
+        split.case(index, _compare_sizes(image.size, label.size))
         for index, (image, label) in enumerate(zip(split.images, split.labels, strict=True))
-        if image.size and label.size and (detail := _compare_sizes(image.size, label.size))
+        if image.size and label.size and image.size != label.size
     ]
     for code, found in cases.items():
         if found:
@@ -54,11 +47,9 @@ def check_files(split: Survey) -> Iterator[Finding]:
 
 
 def _compare_sizes(image: tuple[int, int], label: tuple[int, int]) -> str:
-    """Tell how two sizes differ; '' for not at all."""
+    """Tell how two sizes differ."""
     (height, width), (rows, columns) = image, label
     sizes = f"image {height} x {width}, label {rows} x {columns} (height x width)"
-    if image == label:
-        return ""
     if image == (columns, rows):
         return f"{sizes}: one of them lies on its side"
     if rows * width == columns * height:
@@ -117,7 +108,7 @@ def _check_range(split: Survey, hint: str) -> Iterator[Finding]:
     worst_first = sorted(wrong, key=lambda index: -wrong[index])
     yield find(
         "value-out-of-range",
-        [split.label_case(index, _places(split.labels[index])) for index in worst_first],
+        [split.case(index, _places(split.labels[index])) for index in worst_first],
         split=split.name,
         void=split.taxonomy.void,
         listed=", ".join(listed) + more,
@@ -162,12 +153,10 @@ def _places(label: LabelFacts) -> str:
 def _check_void(split: Survey) -> Iterator[Finding]:
     """Look for labels that are void or show nothing but the first class."""
     void = split.taxonomy.void
-
-    def is_mostly_void(label: LabelFacts) -> bool:
-        return MOSTLY_VOID < label.counts.get(void, 0) / max(1, sum(label.counts.values())) < 1
-
     empty = split.label_cases(lambda label: set(label.counts) == {void})
-    mostly = split.label_cases(is_mostly_void)
+    mostly = split.label_cases(
+        lambda x: MOSTLY_VOID < x.counts.get(void, 0) / max(1, sum(x.counts.values())) < 1
+    )
     zero = split.label_cases(lambda label: set(label.counts) - {void} == {0})
     if len(zero) < len(split.labels) - len(empty):
         zero = []

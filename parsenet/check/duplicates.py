@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -22,58 +21,52 @@ def check_duplicates(splits: Sequence[Survey]) -> Iterator[Finding]:
     """Yield images that are in two splits, then those that are in one split twice."""
     for position, split in enumerate(splits):
         for other in splits[:position]:
-            yield from _check_leak(split, other)
+            yield from _check_pair(split, other, "leak", "similar-leak")
     for split in splits:
-        yield from _check_within(split)
+        yield from _check_pair(split, split, "duplicate", "similar")
 
 
-def _check_leak(split: Survey, other: Survey) -> Iterator[Finding]:
-    ours, theirs = _places(split), _places(other)
-    same = {index: theirs[x][0] for x in ours if x in theirs for index in ours[x]}
-    for code, found in (
-        ("leak", {index: (first, "") for index, first in sorted(same.items())}),
-        ("similar-leak", _similar(split, other, same)),
-    ):
-        if found:
-            cases = [_case(split, index, other, *like) for index, like in found.items()]
+def _check_pair(split: Survey, other: Survey, same: str, alike: str) -> Iterator[Finding]:
+    copies = _copies(split, other)
+    found = {same: copies, alike: _similar(split, other, copies)}
+    if split is other:
+        labels = [label.digest for label in split.labels]
+        found["conflicting-labels"] = {
+            n: (first, ", their labels differ")
+            for n, (first, _) in copies.items()
+            if labels[n] != labels[first]
+        }
+    for code, pairs in found.items():
+        if pairs:
+            cases = [_case(split, index, other, *pair) for index, pair in pairs.items()]
             yield find(code, cases, split=split.name, other=other.name)
 
 
-def _check_within(split: Survey) -> Iterator[Finding]:
-    copies = {index: group[0] for group in _places(split).values() for index in group[1:]}
-    digests = [label.digest for label in split.labels]
-    conflicts = [index for index, first in copies.items() if digests[index] != digests[first]]
-    for code, found in (
-        ("duplicate", {index: (first, "") for index, first in sorted(copies.items())}),
-        ("conflicting-labels", {n: (copies[n], "their labels differ") for n in sorted(conflicts)}),
-        ("similar", _similar(split, split, copies)),
-    ):
-        if found:
-            cases = [_case(split, index, split, *like) for index, like in found.items()]
-            yield find(code, cases, split=split.name)
+def _copies(split: Survey, other: Survey) -> dict[int, tuple[int, str]]:
+    """Find the images of a split whose bytes are those of another one, of the first of them."""
+    first = {other.images[n].digest: n for n in reversed(range(len(other.images)))}
+    return {
+        index: (first[image.digest], "")
+        for index, image in enumerate(split.images)
+        if image.digest in first and image.digest
+        if not (split is other and first[image.digest] == index)
+    }
 
 
-def _places(split: Survey) -> dict[bytes, list[int]]:
-    """Group the positions of images by the hash of their file."""
-    places: defaultdict[bytes, list[int]] = defaultdict(list)
-    for index, image in enumerate(split.images):
-        if image.digest:
-            places[image.digest].append(index)
-    return places
-
-
-def _similar(split: Survey, other: Survey, known: dict[int, int]) -> dict[int, tuple[int, str]]:
+def _similar(
+    split: Survey, other: Survey, copies: dict[int, tuple[int, str]]
+) -> dict[int, tuple[int, str]]:
     """Find for the images of a split the most similar one of another split, or of those before it.
 
     Returns:
         by position in `split`, the position in `other` and how they are alike.
     """
-    ours = [n for n, image in enumerate(split.images) if image.look and n not in known]
+    ours = [n for n, image in enumerate(split.images) if image.look and n not in copies]
     theirs = [n for n, image in enumerate(other.images) if image.look]
+    limits = np.searchsorted(theirs, ours) if split is other else None
     found: dict[int, tuple[int, str]] = {}
-    for mirrored, how in ((0, ""), (1, "mirrored")):
+    for mirrored, how in ((0, ""), (1, ", mirrored")):
         hashes, others = _hashes(split, ours, mirrored), _hashes(other, theirs, 0)
-        limits = np.searchsorted(theirs, ours) if split is other else None
         for place, nearest in nearest_pairs(hashes, others, limits):
             found.setdefault(ours[place], (theirs[nearest], how))
     return dict(sorted(found.items()))
@@ -83,10 +76,8 @@ def _hashes(split: Survey, indices: Sequence[int], mirrored: int) -> Float32[np.
     """Return hashes as rows of -1 and 1: a product of two then counts the bits that agree."""
     looks = [look[mirrored] for index in indices if (look := split.images[index].look)]
     packed = np.frombuffer(b"".join(looks), np.uint8).reshape(len(looks), -(-NUM_BITS // 8))
-    signs: Float32[np.ndarray, "n bits"] = (
-        np.unpackbits(packed, axis=1, count=NUM_BITS) * np.float32(2) - 1
-    )
-    return signs
+    bits: Float32[np.ndarray, "n bits"] = np.unpackbits(packed, axis=1, count=NUM_BITS).astype("f4")
+    return 2 * bits - 1
 
 
 def nearest_pairs(
@@ -111,6 +102,5 @@ def nearest_pairs(
 
 
 def _case(split: Survey, index: int, other: Survey, first: int, how: str) -> Case:
-    case, like = split.image_case(index), other.image_case(first)
-    detail = f"like '{like.file}'" + (f", {how}" if how else "")
-    return Case(case.file, detail, case.samples + like.samples)
+    case, like = split.case(index, of_image=True), other.case(first, of_image=True)
+    return Case(case.file, f"like '{like.file}'{how}", case.samples + like.samples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,6 @@ from parsenet.config import DataConfig
 from parsenet.reports.page import image_uri, render_page
 from parsenet.reports.tables import markdown_table
 
-DEFAULT_BALANCE = 0.1
-"""Threshold of the repeat factors shown where the config has none."""
-
-FORMULAS = {
-    "inverse_frequency": "N / (C n_c)",
-    "median_frequency": "median(f) / f_c, f_c = n_c / pixels of the images that show c",
-    "enet": "1 / ln(1.02 + n_c / N)",
-}
-"""With n_c pixels of class c, N of all classes, and C classes that occur. Void counts nowhere."""
-
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -35,6 +25,7 @@ class Diagnosis:
 
     config: DataConfig
     splits: Sequence[Survey]
+    """The first is that of training."""
     findings: Sequence[Finding]
     """The worst first."""
 
@@ -44,12 +35,13 @@ class Diagnosis:
 
     @property
     def balance(self) -> float:
-        """The threshold that the repeat factors are for."""
-        return self.config.balance or DEFAULT_BALANCE
+        """The threshold that the repeat factors are for; 0.1 where the config has none."""
+        return self.config.balance or 0.1
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        train, taxonomy = self.splits[0], self.splits[0].taxonomy
+        taxonomy, pixels = self.splits[0].taxonomy, self.splits[0].pixels
+        repeats = class_repeats(pixels, self.balance).round(4).tolist()
         return {
             "dataset": self.config.dataset,
             "root": None if self.config.root is None else str(self.config.root),
@@ -57,16 +49,11 @@ class Diagnosis:
             "classes": list(taxonomy.names),
             "void": taxonomy.void,
             "splits": {split.name: _describe(split) for split in self.splits},
-            "findings": [finding.to_dict() for finding in self.findings],
+            "findings": [{**asdict(x), "count": len(x.cases)} for x in self.findings],
             "class_weights": {
-                name: values.round(4).tolist()
-                for name, values in class_weights(train.pixels).items()
+                name: values.round(4).tolist() for name, values in class_weights(pixels).items()
             },
-            "formulas": FORMULAS,
-            "repeat_factors": {
-                "balance": self.balance,
-                "factors": class_repeats(train.pixels, self.balance).round(4).tolist(),
-            },
+            "repeat_factors": {"balance": self.balance, "factors": repeats},
         }
 
 
@@ -101,41 +88,34 @@ def _describe(split: Survey) -> dict[str, Any]:
 
 
 def class_weights(pixels: Int64[np.ndarray, "n c"]) -> dict[str, Float64[np.ndarray, " c"]]:
-    """Weigh classes by how rare they are; a class that never occurs weighs 1.
+    """Weigh classes by how rare they are in training; a class that never occurs weighs 1.
 
     Args:
         pixels: of each class in each training label.
-
-    Returns:
-        weights by the name of their formula, see `FORMULAS`.
 
     Source: median frequency balancing, Eigen and Fergus, arXiv:1411.4734 (SegNet's too); ENet,
     arXiv:1606.02147, section 5.2.
     """
     seen = pixels.sum(axis=0)
     around = ((pixels > 0) * pixels.sum(axis=1, keepdims=True)).sum(axis=0)
-    occurs = seen > 0
-    weights = {name: np.ones(len(seen)) for name in FORMULAS}
-    if occurs.any():
-        frequency = seen[occurs] / around[occurs]
-        weights["inverse_frequency"][occurs] = seen.sum() / (occurs.sum() * seen[occurs])
-        weights["median_frequency"][occurs] = np.median(frequency) / frequency
-        weights["enet"][occurs] = 1 / np.log(1.02 + seen[occurs] / seen.sum())
-    return weights
+    occurs, total = seen > 0, max(1, seen.sum())
+    frequency = np.where(occurs, seen / np.maximum(1, around), 1.0)
+    median = np.median(frequency[occurs]) if occurs.any() else 1.0
+    weights = {
+        "inverse_frequency": total / (max(1, occurs.sum()) * np.maximum(1, seen)),
+        "median_frequency": median / frequency,
+        "enet": 1 / np.log(1.02 + seen / total),
+    }
+    return {name: np.where(occurs, values, 1.0) for name, values in weights.items()}
 
 
-def class_repeats(pixels: Int64[np.ndarray, "n c"], threshold: float) -> Float64[np.ndarray, " c"]:
-    """Tell how many times as often images of each class come with `data.balance: threshold`.
-
-    Args:
-        pixels: of each class in each training label.
-        threshold: share of the images below which a class is rare.
+def class_repeats(pixels: Int64[np.ndarray, "n c"], balance: float) -> Float64[np.ndarray, " c"]:
+    """Tell how many times as often images of each class come with `data.balance`.
 
     Source: LVIS, arXiv:1908.03195, appendix; `parsenet.data.sampler.repeat_factors`.
     """
     share = (pixels > 0).sum(axis=0) / max(1, len(pixels))
-    repeats = np.sqrt(threshold / np.where(share > 0, share, 1.0))
-    return np.maximum(1.0, np.where(share > 0, repeats, 1.0))
+    return np.maximum(1.0, np.sqrt(balance / np.where(share > 0, share, 1.0)))
 
 
 def write_text(diagnosis: Diagnosis, show: int = 5) -> str:
@@ -146,9 +126,8 @@ def write_text(diagnosis: Diagnosis, show: int = 5) -> str:
         show: files to name for each finding.
     """
     heads, rows = class_cells(diagnosis)
-    parts = [f"{name}: {line}" for name, line in split_lines(diagnosis)]
-    parts += [markdown_table(heads, rows, "l" + "r" * (len(heads) - 1)).rstrip()]
-    parts += [weights_yaml(diagnosis)]
+    table = markdown_table(heads, rows, "l" + "r" * (len(heads) - 1)).rstrip()
+    parts = [*split_lines(diagnosis), table, weights_yaml(diagnosis)]
     for finding in reversed(diagnosis.findings):
         lines = [f"{finding.severity.upper()} {finding.code}: {finding.title}"]
         lines += [f"  {case}" for case in finding.cases[:show]]
@@ -160,15 +139,14 @@ def write_text(diagnosis: Diagnosis, show: int = 5) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def split_lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
-    """Yield each split's name, and a sentence on what it holds."""
+def split_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield a sentence on what each split holds."""
     for split in diagnosis.splits:
         sizes = sorted({x.size for x in split.images if x.size}, key=lambda x: x[0] * x[1])
         spread = " to ".join(f"{x[0]} x {x[1]}" for x in dict.fromkeys(sizes[:1] + sizes[-1:]))
         yield (
-            split.name,
-            f"{number(len(split.images), 'image')} with labels, {spread or 'no'} pixels "
-            f"(height x width), {100 * split.void_share:.1f} % void",
+            f"{split.name}: {number(len(split.images), 'image')} with labels, {spread or 'no'} "
+            f"pixels (height x width), {100 * split.void_share:.1f} % void"
         )
 
 
@@ -190,15 +168,15 @@ def class_cells(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
 
 def weights_yaml(diagnosis: Diagnosis) -> str:
     """Write class weights as lists in YAML, in the order of the classes."""
-    lines = ["# Class weights, in the order of the classes; one that never occurs weighs 1."]
-    for name, values in class_weights(diagnosis.splits[0].pixels).items():
-        listed = ", ".join(f"{value:.4g}" for value in values)
-        lines += [f"# {FORMULAS[name]}", f"{name}: [{listed}]"]
-    lines.append(
+    lines = [
+        f"{name}: [{', '.join(f'{value:.4g}' for value in values)}]"
+        for name, values in class_weights(diagnosis.splits[0].pixels).items()
+    ]
+    return "\n".join([
+        "# Class weights, in the order of the classes; one that never occurs weighs 1.", *lines,
         f"# `repeat`: how often an image of the class comes with `data.balance: "
-        f"{diagnosis.balance:g}`."
-    )
-    return "\n".join(lines)
+        f"{diagnosis.balance:g}`.",
+    ])  # fmt: skip
 
 
 def write_page(diagnosis: Diagnosis, show: int = 5) -> str:
@@ -209,22 +187,18 @@ def write_page(diagnosis: Diagnosis, show: int = 5) -> str:
         show: files to name for each finding.
     """
     config, splits = diagnosis.config, {split.name: split for split in diagnosis.splits}
-    sheets = [draw_cases(splits, finding) for finding in diagnosis.findings]
     taxonomy = diagnosis.splits[0].taxonomy
+    sheets = [draw_cases(splits, finding) for finding in diagnosis.findings]
+    shown = [*range(taxonomy.num_classes)[:40], taxonomy.void]
     return render_page(
         "doctor.html.j2",
         title=f"Doctor: {config.dataset}" + (f" in {config.root}" if config.root else ""),
-        counts=[
-            (n, number(n, x).partition(" ")[2]) for x in SEVERITIES for n in [diagnosis.count(x)]
-        ],
-        splits=list(split_lines(diagnosis)),
-        findings=[
-            (finding, None if sheet is None else image_uri(sheet))
-            for finding, sheet in zip(diagnosis.findings, sheets, strict=True)
-        ],
+        counts=[number(diagnosis.count(severity), severity) for severity in SEVERITIES],
+        splits=split_lines(diagnosis),
+        findings=diagnosis.findings,
+        sheets=[None if sheet is None else image_uri(sheet) for sheet in sheets],
         show=show,
-        colours=legend([*range(taxonomy.num_classes)[:40], taxonomy.void], taxonomy)
-        | {"no class": WRONG_COLOUR},
+        colours={**legend(shown, taxonomy), "no class": WRONG_COLOUR},
         table=class_cells(diagnosis),
         weights=weights_yaml(diagnosis),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from parsenet.data.reading import read_image
 from parsenet.data.sample import Key
 from parsenet.data.sampler import TrainSampler, repeat_factors
 from parsenet.errors import ParseNetError
+from parsenet.inference.drawing import blend
 from parsenet.reports.sheets import contact_sheet
 from parsenet.taxonomy import Colour, Taxonomy
 
@@ -34,14 +36,10 @@ def draw_cases(splits: Mapping[str, Survey], finding: Finding) -> UInt8[np.ndarr
 
     Samples that are compared are drawn without their labels.
     """
-    rows = [
-        [
-            tile
-            for name, index in case.samples
-            for tile in _draw(splits[name], index, with_label=len(case.samples) == 1)
-        ]
-        for case in finding.cases[:MAX_DRAWN]
-    ]
+    rows: list[list[_Tile]] = []
+    for case in finding.cases[:MAX_DRAWN]:
+        alone = len(case.samples) == 1
+        rows.append([x for name, n in case.samples for x in _draw(splits[name], n, alone)])
     return _lay_out([row for row in rows if row], 320) if any(rows) else None
 
 
@@ -49,12 +47,10 @@ def _draw(split: Survey, index: int, with_label: bool) -> Iterator[_Tile]:
     """Yield the image of a sample, then its label over it, as far as they can be read."""
     dataset, image = split.dataset, None
     assert dataset is not None
-    try:
+    with suppress(ParseNetError):  # it is told of in words
         path = dataset.image_path(index)
         image = dataset.read(index).image if path is None else read_image(path)
         yield image, f"{split.name}: {dataset.ids[index]}"
-    except ParseNetError:
-        pass  # it is told of in words
     if with_label and not split.labels[index].error:
         label = dataset.read_label(index)
         if image is None or image.shape[:2] != label.shape:
@@ -73,15 +69,14 @@ def overlay(
         taxonomy: gives the colours; a class drawn black leaves the image as it is.
     """
     is_class, is_void = label < taxonomy.num_classes, label == taxonomy.void
-    colours = taxonomy.colourise(np.where(is_class, label, 0))
-    shown = np.where(colours.any(axis=-1, keepdims=True), 0.3 * image + 0.7 * colours, image)
+    shown = blend(image, np.where(is_class, label, 0).astype(label.dtype), taxonomy, 0.7)
     rows, columns = np.indices(label.shape)
     stripe = np.where((rows + columns) // max(1, max(label.shape) // 60) % 2, 235, 90)
-    shown = np.where(is_void[..., None], 0.35 * image + 0.65 * stripe[..., None], shown)
+    striped = 0.35 * image + 0.65 * stripe[..., None]
     # A few more pixels around wrong ones, so that single ones survive scaling down.
     wrong = maximum_filter(~is_class & ~is_void, size=2 * (max(label.shape) // 320) + 1)
-    shown[wrong] = WRONG_COLOUR
-    return shown.astype(np.uint8)
+    shown = np.where(is_void[..., None], striped.astype(np.uint8), shown)
+    return np.where(wrong[..., None], np.array(WRONG_COLOUR, np.uint8), shown)
 
 
 def legend(values: Sequence[int], taxonomy: Taxonomy) -> dict[str, Colour]:
@@ -91,21 +86,20 @@ def legend(values: Sequence[int], taxonomy: Taxonomy) -> dict[str, Colour]:
 
 
 def training_keys(
-    dataset: SegmentationDataset, count: int, seed: int, epoch: int, balance: float = 0.0
+    dataset: SegmentationDataset, seed: int, epoch: int, balance: float = 0.0
 ) -> list[Key]:
-    """Return the first keys that training draws in an epoch.
+    """Return the keys that training draws in an epoch; with `data.balance` labels are read first.
 
     Args:
         dataset: what is trained on.
-        count: keys wanted; an epoch may have fewer.
         seed: `seed_everything` of the run.
         epoch: counted from 0.
-        balance: `data.balance`; above 0 all labels are read first, as training does.
+        balance: `data.balance`.
     """
     weights = repeat_factors(check_labels(dataset), balance) if balance else None
     sampler = TrainSampler(len(dataset), seed, weights=weights)
     sampler.set_epoch(epoch)
-    return list(sampler)[:count]
+    return list(sampler)
 
 
 def draw_sheet(
@@ -135,8 +129,8 @@ def draw_sheet(
             continue
         image = item.image.numpy().transpose(1, 2, 0)
         label = item.label.numpy().astype(taxonomy.label_type)
-        void = f"{100 * (label == taxonomy.void).mean():.0f} % void"
-        words = f"{label.shape[0]} x {label.shape[1]}\n{void}"
+        void = 100 * (label == taxonomy.void).mean()
+        words = f"{label.shape[0]} x {label.shape[1]}\n{void:.0f} % void"
         tiles += [(image, caption), (overlay(image, label, taxonomy), words)]
         values.update(np.unique(label).tolist())
     rows = [tiles[start : start + 6] for start in range(0, len(tiles), 6)]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -98,21 +98,17 @@ class Survey:
         void = self.values[self.taxonomy.void]
         return void / max(1, int(self.pixels.sum()) + void)
 
-    def image_case(self, index: int, detail: str = "") -> Case:
-        """Name the image of a sample."""
+    def case(self, index: int, detail: str = "", of_image: bool = False) -> Case:
+        """Name the label of a sample, or its image."""
         assert self.dataset is not None
-        name = self.dataset.image_path(index) or self.dataset.ids[index]
-        return Case(str(name), detail, ((self.name, index),))
-
-    def label_case(self, index: int, detail: str = "") -> Case:
-        """Name the label of a sample."""
-        assert self.dataset is not None
-        return Case(self.dataset.label_name(index), detail, ((self.name, index),))
+        image = self.dataset.image_path(index) or self.dataset.ids[index]
+        name = str(image) if of_image else self.dataset.label_name(index)
+        return Case(name, detail, ((self.name, index),))
 
     def label_cases(self, is_meant: Callable[[LabelFacts], bool]) -> list[Case]:
         """Name some labels, with what is wrong with them if they cannot be read."""
         meant = [index for index, label in enumerate(self.labels) if is_meant(label)]
-        return [self.label_case(index, self.labels[index].error) for index in meant]
+        return [self.case(index, self.labels[index].error) for index in meant]
 
 
 def survey(
@@ -132,31 +128,38 @@ def survey(
     Raises:
         ConfigError: the taxonomy is wrong, or `root` is not set.
     """
-    names = dict.fromkeys([config.train_split, config.val_split, config.test_split])
-    splits = [_open_split(config, name, taxonomy_of(config)) for name in names]
-    # `test_split` has a default that not every data set has.
-    splits = [x for x in splits if x.dataset or x.name in (config.train_split, config.val_split)]
-    keys = [(x.dataset, n) for x in splits if x.dataset for n in range(len(x.dataset))]
-    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="doctor") as pool:
-        done = pool.map(lambda key: (_see_image(key[0], key[1], fast), _see_label(*key)), keys)
-        console = Console(stderr=True)
-        try:
-            facts = list(track(done, "Reading", len(keys), console=console, disable=not progress))
-        finally:
-            pool.shutdown(cancel_futures=True)
-    images, labels = [image for image, _ in facts], [label for _, label in facts]
-    surveys, start = [], 0
-    for one in splits:
-        part = slice(start, start + len(one.dataset or ()))
-        surveys.append(replace(one, images=images[part], labels=labels[part]))
-        start = part.stop
+    taxonomy, surveys = taxonomy_of(config), []
+    for name in dict.fromkeys([config.train_split, config.val_split, config.test_split]):
+        dataset, refusal = _open_split(config, name)
+        if dataset is not None:
+            facts = _read(dataset, name, fast, workers, progress)
+            images, labels = [image for image, _ in facts], [label for _, label in facts]
+            surveys.append(Survey(name, taxonomy, dataset, "", images, labels))
+        elif name in (config.train_split, config.val_split):
+            # `test_split` has a default that not every data set has.
+            surveys.append(Survey(name, taxonomy, None, refusal))
     return surveys
 
 
-def _open_split(config: DataConfig, name: str, taxonomy: Taxonomy) -> Survey:
-    """Open a split as training does; of a folder that lacks masks, the part that has them."""
+def _read(
+    dataset: SegmentationDataset, name: str, fast: bool, workers: int, progress: bool
+) -> list[tuple[ImageFacts, LabelFacts]]:
+    def see(index: int) -> tuple[ImageFacts, LabelFacts]:
+        return _see_image(dataset, index, fast), _see_label(dataset, index)
+
+    indices, console = range(len(dataset)), Console(stderr=True)
+    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="doctor") as pool:
+        done, title = pool.map(see, indices), f"Reading {name}"
+        try:
+            return list(track(done, title, len(indices), console=console, disable=not progress))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _open_split(config: DataConfig, name: str) -> tuple[SegmentationDataset | None, str]:
+    """Open a split as training does, a folder that lacks masks in part, or say why not."""
     try:
-        return Survey(name, taxonomy, build_dataset(config, name))
+        return build_dataset(config, name), ""
     except ParseNetError as error:
         if config.root is None:
             raise
@@ -164,9 +167,8 @@ def _open_split(config: DataConfig, name: str, taxonomy: Taxonomy) -> Survey:
     if config.dataset == "folder" and isinstance(refusal, DataNotFoundError):
         label_set = label_set_from(Path(config.folder.taxonomy), config.root)
         with suppress(DataNotFoundError):  # there is no image at all, as the first sentence says
-            part = FolderDataset(config.root, name, config.folder, label_set, complete=False)
-            return Survey(name, taxonomy, part)
-    return Survey(name, taxonomy, None, str(refusal))
+            return FolderDataset(config.root, name, config.folder, label_set, complete=False), ""
+    return None, str(refusal)
 
 
 def _see_image(dataset: SegmentationDataset, index: int, fast: bool) -> ImageFacts:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parsenet.config import DataConfig
+from parsenet.config import DataConfig, FolderConfig
 from parsenet.errors import ConfigError
 from parsenet.files import read_yaml, write_bytes_atomically
 from parsenet.options import overrides_of, parse_sections, positional
 
 if TYPE_CHECKING:
     from parsenet.data.sample import Key
+
+_SAMPLES = 12
+"""On a sheet."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,7 @@ class DataChoice:
     source: Path = positional()
     """Config, run folder, or folder of data of your own (with --taxonomy). Any option of `data` may
     follow, such as --data.root DIR."""
-    images: str | None = None
-    """Images of a folder, such as 'photos/{split}/*.jpg' (images/{split}/*)."""
-    labels: str | None = None
-    """Their labels, such as 'masks/{split}/{stem}.png' (labels/{split}/{stem}.png)."""
-    taxonomy: str | None = None
-    """Classes of a folder: a known name such as voc2012, or a YAML file with `names:`."""
+    layout: FolderConfig = FolderConfig()
     train: str | None = None
     """Name of the training split (a folder's: train)."""
     val: str | None = None
@@ -97,7 +94,6 @@ def doctor(options: DoctorOptions) -> int:
     for path, text in files.items():
         # File names that are no Unicode become escapes.
         write_bytes_atomically(path, (text + "\n").encode(errors="backslashreplace"))
-        print(f"Written: {path}", file=sys.stderr)
     print(record + "\n" if options.json == "-" else write_text(diagnosis, options.show), end="")
     return 1 if diagnosis.count("error") else 0
 
@@ -110,33 +106,29 @@ def browse(options: BrowseOptions) -> int:
             f"{options.epoch}."
         )
     config, seed = find_data(options.data, options.overrides)
-    options.out.mkdir(parents=True, exist_ok=True)
     from PIL import Image
-    from rich.console import Console
-    from rich.progress import track
 
     from parsenet.check.sheets import draw_sheet, training_keys
     from parsenet.data.build import build_dataset
+    from parsenet.inference.drawing import write_image
 
     split = options.split or config.train_split
     is_train = split == config.train_split and not options.raw
     dataset = build_dataset(config, split, train=is_train)
-    keys: Sequence[int | Key] = range(min(options.count, len(dataset)))
+    keys: Sequence[int | Key] = range(len(dataset))
     title = f"{split}_raw" if options.raw else split
     if is_train:
         seed = seed if options.seed is None else options.seed
-        keys = training_keys(dataset, options.count, seed, options.epoch, config.balance)
+        keys = training_keys(dataset, seed, options.epoch, config.balance)
         title = f"{split}_epoch{options.epoch}"
+    keys, failed = keys[: options.count], 0
     for old in options.out.glob(f"{title}_[0-9][0-9][0-9].png"):
         old.unlink()
-    failed = 0
-    for start in track(range(0, len(keys), 12), "Drawing", console=Console(stderr=True)):
-        sheet, wrong = draw_sheet(dataset, keys[start : start + 12])
+    for start in range(0, len(keys), _SAMPLES):
+        sheet, wrong = draw_sheet(dataset, keys[start : start + _SAMPLES])
         failed += wrong
-        content = io.BytesIO()
-        Image.fromarray(sheet).save(content, "PNG")
-        path = options.out / f"{title}_{start // 12 + 1:03d}.png"
-        write_bytes_atomically(path, content.getvalue())
+        path = options.out / f"{title}_{start // _SAMPLES + 1:03d}.png"
+        write_image(path, Image.fromarray(sheet))
         print(path)
     if failed:
         print(f"{failed} of {len(keys)} could not be loaded; see the sheets.", file=sys.stderr)
@@ -154,16 +146,14 @@ def find_data(choice: DataChoice, overrides: Sequence[str] = ()) -> tuple[DataCo
         ConfigError: an option is unknown or has a wrong value, or nobody tells a folder's classes.
         DataNotFoundError: there is nothing at that path.
     """
-    given, names = choice.source, ("images", "labels", "taxonomy")
-    layout: dict[str, str] = {name: x for name in names if (x := getattr(choice, name))}
+    given, record = choice.source, dict[str, Any]()
     if (given / "config.yaml").is_file():
         given /= "config.yaml"
-    record: dict[str, Any]
     if given.is_dir():
-        section = {"dataset": "folder", "root": str(given), "folder": layout}
-        val = choice.val or ("val" if "{split}" in layout.get("images", "{split}") else "train")
-        record = {"data": section | {"train_split": "train", "val_split": val, "test_split": val}}
-    elif layout:
+        splits = {"train_split": "train", "val_split": "val", "test_split": choice.val or "val"}
+        folder = asdict(choice.layout)
+        record["data"] = {"dataset": "folder", "root": str(given), "folder": folder, **splits}
+    elif choice.layout != FolderConfig():
         raise ConfigError(
             f"`--images`, `--labels` and `--taxonomy` must come with a folder, got '{given}'. Use "
             "`--data.folder.images` and so on to change what a config says."

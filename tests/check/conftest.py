@@ -4,6 +4,7 @@ import pytest
 
 from parsenet.check.report import diagnose
 from parsenet.commands.data import DataChoice, find_data
+from parsenet.config import FolderConfig
 from tests.fakes.healthy import write_healthy
 
 
@@ -17,8 +18,8 @@ def root(tmp_path):
 def look():
     """Diagnose a folder."""
 
-    def diagnose_folder(folder, fast=False, overrides=(), **words):
-        choice = DataChoice(folder, taxonomy="taxonomy.yaml", **words)
+    def diagnose_folder(folder, fast=False, overrides=(), **layout):
+        choice = DataChoice(folder, FolderConfig(taxonomy="taxonomy.yaml", **layout))
         return diagnose(find_data(choice, overrides)[0], fast, workers=2, progress=False)
 
     return diagnose_folder

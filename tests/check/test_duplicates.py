@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from parsenet.check.duplicates import MAX_DISTANCE, nearest_pairs
-from tests.fakes.healthy import image_at, label_at, read, write_label
+from tests.fakes.healthy import image_at, label_at, write_label
 
 MIRROR = Image.Transpose.FLIP_LEFT_RIGHT
 
@@ -71,20 +71,15 @@ def test_changed_copy_is_a_similar_leak(root, only, change, how):
     assert finding.cases[0].detail == f"like '{image_at(root, 'train', 1)}'{how}"
 
 
-def test_copy_within_a_split(root, only):
+def test_copies_within_a_split_may_have_different_labels(root, look, only):
     shutil.copy(image_at(root, "train", 0), image_at(root, "train", 3))
+    assert [x.code for x in look(root).findings] == ["duplicate", "conflicting-labels"]
     shutil.copy(label_at(root, "train", 0), label_at(root, "train", 3))
 
     finding = only(root, "duplicate")
 
     assert finding.severity == "warning"
     assert [case.file for case in finding.cases] == [str(image_at(root, "train", 3))]
-
-
-def test_copies_with_different_labels(root, look):
-    shutil.copy(image_at(root, "train", 0), image_at(root, "train", 3))
-
-    assert [x.code for x in look(root).findings] == ["duplicate", "conflicting-labels"]
 
 
 def test_similar_images_of_one_split_are_a_note(root, only):
@@ -106,25 +101,12 @@ def test_images_of_one_colour_are_not_similar(root, look):
     assert list(look(root).findings) == []
 
 
-def test_broken_copies_are_told_of_once(root, look):
-    for number in (0, 1):
-        image_at(root, "train", number).write_bytes(b"broken")
-
-    assert [finding.code for finding in look(root).findings] == ["unreadable-image"]
-
-
-def test_same_split_twice_is_a_warning(root, only, look):
+def test_same_split_twice_is_a_warning(root, look):
     finding = look(root, overrides=["--data.val_split=train", "--data.test_split=train"]).findings
 
     assert [(x.code, x.title) for x in finding] == [
         ("same-split", "Training and validation both use `train`.")
     ]
-
-
-def test_label_copies_are_no_duplicates(root, look):
-    write_label(root, "train", "train1", read(label_at(root)))
-
-    assert list(look(root).findings) == []
 
 
 def hashes(count, seed=0):
