@@ -6,7 +6,7 @@ after round, in one process on one thread, and the median round of each counts.
 
     PARSENET_DATA=DIR OMP_NUM_THREADS=1 python benchmarks/data.py
     PARSENET_DATA=DIR OMP_NUM_THREADS=1 python benchmarks/data.py --clock cpu   # on a busy machine
-    PARSENET_DATA=DIR python benchmarks/data.py --epochs 10 --workers 2 --cache memory
+    PARSENET_DATA=DIR python benchmarks/data.py --epochs 10 --workers 2
 """
 
 import argparse
@@ -30,14 +30,12 @@ from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from parsenet.config import DataConfig
+from parsenet.config import DataConfig, Recipe
 from parsenet.data.base import SegmentationDataset, check_label
 from parsenet.data.build import build_dataset
-from parsenet.data.images import FileImages
-from parsenet.data.sample import Key, Sample, collate
-from parsenet.data.sampler import TrainSampler
-from parsenet.data.transforms import TrainTransform
-from parsenet.data.warp import PAD_COLOUR, Warp
+from parsenet.data.reading import read_reduced, shrink
+from parsenet.data.sample import Key, Sample, TrainSampler, collate
+from parsenet.data.transforms import PAD_COLOUR, Augmentation, ScaleTurnCrop
 from parsenet.engine.record import describe_machine
 from parsenet.files import write_bytes_atomically
 
@@ -76,7 +74,7 @@ def _path(dataset: SegmentationDataset, index: int) -> Path:
 
 def to_tensors(image: np.ndarray, label: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Do what every such pipeline ends with."""
-    return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(label).long()
+    return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(label)
 
 
 def build_albumentations() -> A.Compose:
@@ -102,13 +100,11 @@ def build_torchvision(size: tuple[int, int]) -> v2.Compose:
 def list_samples(voc: Voc) -> dict[str, Make]:
     """List what goes from file to tensors, the floors first."""
     chain, jitter = build_albumentations(), build_torchvision((375, 500))
-    images = FileImages()
     ours, strong = voc.train(), voc.train(augment="strong")
-    in_memory = voc.train(cache="memory", cache_limit=1.0)
 
     def decode(position: int, seed: int) -> object:
         label = voc.dataset.read_label(voc.indices[position])
-        return images.read(voc.images[position], 1), label
+        return read_reduced(voc.images[position], 1), label
 
     def with_opencv(position: int, seed: int) -> object:
         decoded = cv2.imread(str(voc.images[position]))
@@ -126,13 +122,12 @@ def list_samples(voc: Voc) -> dict[str, Make]:
         image = v2.functional.to_image(Image.open(voc.images[position]).convert("RGB"))
         label = torch.from_numpy(np.array(Image.open(voc.labels[position])))
         out = jitter(image, tv_tensors.Mask(label[None]))
-        return out[0], out[1][0].long()
+        return out[0], out[1][0]
 
     return {
-        "JPEG decoding alone": lambda p, seed: images.read(voc.images[p], 1),
+        "JPEG decoding alone": lambda p, seed: read_reduced(voc.images[p], 1),
         "decoding of JPEG and label": decode,
         "ours": lambda p, seed: ours[Key(voc.indices[p], seed)],
-        "ours, `cache: memory`": lambda p, seed: in_memory[Key(voc.indices[p], seed)],
         "ours, `augment: strong`": lambda p, seed: strong[Key(voc.indices[p], seed)],
         "albumentations, OpenCV decodes": with_opencv,
         "albumentations, Pillow decodes": with_pillow,
@@ -151,14 +146,11 @@ def list_augmentations(voc: Voc, count: int) -> dict[str, Make]:
         for sample in samples
     ]
     chain, jitter = build_albumentations(), build_torchvision((375, 500))
-    transform = TrainTransform()
+    augmentation = Augmentation()
 
     def ours(position: int, seed: int) -> object:
-        out = transform(samples[position], seed)
-        return (
-            torch.from_numpy(np.ascontiguousarray(out.image.transpose(2, 0, 1))),
-            torch.from_numpy(out.label),
-        )
+        sample = samples[position]
+        return to_tensors(*augmentation(sample.label, lambda n: shrink(sample.image, n), seed))
 
     def albumentations(position: int, seed: int) -> object:
         out = chain(image=samples[position].image, mask=samples[position].label)
@@ -166,20 +158,24 @@ def list_augmentations(voc: Voc, count: int) -> dict[str, Make]:
 
     def torchvision(position: int, seed: int) -> object:
         out = jitter(*tensors[position])
-        return out[0], out[1][0].long()
+        return out[0], out[1][0]
 
     return {"ours": ours, "albumentations": albumentations, "torchvision v2": torchvision}
 
 
 def list_parts(voc: Voc) -> dict[str, Make]:
     """List the parts of one of our samples."""
-    images, transform = FileImages(), TrainTransform()
+    warp = ScaleTurnCrop(Recipe())
     samples = [voc.decoded(position) for position in range(len(voc.indices))]
     jpegs = [np.fromfile(path, np.uint8) for path in voc.images]
-    sizes = [(s.label.shape[0], s.label.shape[1]) for s in samples]
 
-    def warp_of(position: int, seed: int) -> Warp:
-        return Warp(transform.draw(samples[position].label, seed), sizes[position])
+    def warp_image(position: int, seed: int) -> object:
+        draw = warp.draw(samples[position].label, seed)
+        return warp.apply(shrink(samples[position].image, draw.reduction), draw)
+
+    def warp_label(position: int, seed: int) -> object:
+        label = samples[position].label
+        return warp.apply_to_mask(label, warp.draw(label, seed))
 
     def check(position: int, seed: int) -> None:
         check_label(samples[position].label, voc.dataset.taxonomy, "")
@@ -189,14 +185,14 @@ def list_parts(voc: Voc) -> dict[str, Make]:
         "JPEG: Pillow": lambda p, seed: np.array(
             Image.open(io.BytesIO(jpegs[p].tobytes())).convert("RGB")
         ),
-        "JPEG: OpenCV, half the sides": lambda p, seed: images.read(voc.images[p], 2),
-        "JPEG: file to RGB": lambda p, seed: images.read(voc.images[p], 1),
+        "JPEG: OpenCV, half the sides": lambda p, seed: read_reduced(voc.images[p], 2),
+        "JPEG: file to RGB": lambda p, seed: read_reduced(voc.images[p], 1),
         "label: file to indices": lambda p, seed: voc.dataset.read_label(voc.indices[p]),
         "label: Pillow": lambda p, seed: np.array(Image.open(voc.labels[p])),
         "label: check": check,
-        "draw": lambda p, seed: transform.draw(samples[p].label, seed),
-        "draw and warp the image": lambda p, seed: warp_of(p, seed).image(samples[p].image),
-        "draw and warp the label": lambda p, seed: warp_of(p, seed).label(samples[p].label, 255),
+        "draw": lambda p, seed: warp.draw(samples[p].label, seed),
+        "draw and warp the image": warp_image,
+        "draw and warp the label": warp_label,
     }
 
 
@@ -210,7 +206,7 @@ def contest(makes: dict[str, Make], count: int, rounds: int, cpu: bool) -> dict[
             for position in range(count):
                 make(position, 1000 * number + position)
             times[name].append((clock() - begin) / count)
-    # The first round warms up and fills the cache.
+    # The first round warms up.
     return {name: float(np.median(seconds[1:])) for name, seconds in times.items()}
 
 
@@ -222,9 +218,9 @@ def print_table(title: str, times: dict[str, float], base: str) -> None:
         print(f"| {name} | {1000 * seconds:.2f} | {1 / seconds:.0f} | {ratio:.2f} |")
 
 
-def run_epochs(voc: Voc, epochs: int, workers: int, cache: str, folder: Path | None) -> None:
+def run_epochs(voc: Voc, epochs: int, workers: int) -> None:
     """Load epoch after epoch, and print what memory the processes hold together."""
-    dataset = voc.train(cache=cache, cache_limit=2.0, cache_dir=folder)
+    dataset = voc.train()
     sampler = TrainSampler(len(dataset))
     loader = DataLoader(
         dataset,
@@ -234,8 +230,8 @@ def run_epochs(voc: Voc, epochs: int, workers: int, cache: str, folder: Path | N
         persistent_workers=workers > 0,
         collate_fn=collate,
     )
-    print(f"\n{len(dataset)} images, {workers} loader processes, cache: {cache}")
-    print("| epoch | images per second | MiB held, no file or cache | MiB held in all |")
+    print(f"\n{len(dataset)} images, {workers} loader processes")
+    print("| epoch | images per second | MiB held, no file | MiB held in all |")
     print("|---:|---:|---:|---:|")
     for epoch in range(1, epochs + 1):
         sampler.set_epoch(epoch)
@@ -264,8 +260,6 @@ def main() -> None:
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--epochs", type=int, default=0, help="watch memory instead of timing")
     parser.add_argument("--workers", type=int, default=0, help="loader processes of --epochs")
-    parser.add_argument("--cache", default="none", help="cache of --epochs")
-    parser.add_argument("--cache_dir", type=Path, help="folder of `--cache disk`")
     parser.add_argument("--out", type=Path, help="write the tables' numbers as JSON")
     args = parser.parse_args()
     data = os.environ.get("PARSENET_DATA")
@@ -279,7 +273,7 @@ def main() -> None:
     print(f"{machine['device']}, {machine['versions']}, OpenCV {cv2.__version__}")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, commit {machine['git_commit']}")
     if args.epochs:
-        run_epochs(voc, args.epochs, args.workers, args.cache, args.cache_dir)
+        run_epochs(voc, args.epochs, args.workers)
         return
     count, cpu = len(voc.indices), args.clock == "cpu"
     print(f"{count} images of {args.split}, {args.rounds} rounds, {args.clock} time, one thread")

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from parsenet.data.reading import read_image, read_mask
+from parsenet.data.labels import read_mask
+from parsenet.data.reading import read_image
 from parsenet.engine.record import device_name, git_commit, now
 from parsenet.export.formats import quantize, save_onnx, trace
 from parsenet.files import write_bytes_atomically

@@ -38,8 +38,8 @@ from rich.console import Console
 from rich.progress import track
 
 from parsenet.cli import run_script
+from parsenet.data.labels import read_matlab_label
 from parsenet.data.lists import read_ids
-from parsenet.data.matlab import read_segmentation
 from parsenet.errors import ConfigError, DataNotFoundError, FetchError, LabelError
 from parsenet.fetch import Archive, Fetcher, FetchOptions, fetching, note_counts, require_all
 from parsenet.files import write_bytes_atomically
@@ -129,7 +129,7 @@ def convert(task: Conversion) -> None:
         LabelError: a value is no class of VOC, or the size is not the image's.
         ImageError: the file is no label of SBD.
     """
-    label = read_segmentation(task.mat)
+    label = read_matlab_label(task.mat, "GTcls", "Segmentation")
     if label.dtype != np.uint8 or label.max(initial=0) >= VOC2012.num_classes:
         raise LabelError(
             f"'{task.mat}' must hold the classes 0 to 20, got {label.max()} as {label.dtype}. "

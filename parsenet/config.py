@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from parsenet.errors import ConfigError, suggest
 
@@ -16,19 +16,6 @@ FEATURES = ("pool6", "fc7", "conv5", "conv4", "conv3")
 """The features that can be fused, from the most global to the finest; the paper's order."""
 
 Head = Literal["early", "late", "fcn32s", "fcn16s", "fcn8s"]
-DatasetName = Literal[
-    "voc2012",
-    "sbd",
-    "siftflow",
-    "siftflow_geo",
-    "pascal_context59",
-    "pascal_context60",
-    "pascal_context459",
-    "camvid",
-    "coco",
-    "folder",
-    "shapes",
-]
 PreprocessName = Literal["caffe", "torchvision", "torchvision_features"]
 
 
@@ -190,6 +177,25 @@ class Recipe:
     cat_max_ratio: float = 1.0
     """Share of a crop that one class may fill."""
 
+    def __post_init__(self) -> None:
+        if self.crop is not None and min(self.crop) < 1:
+            raise ConfigError(
+                f"`crop` must be (height, width) of at least 1 pixel, got {self.crop}."
+            )
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ConfigError(
+                f"`scale` must be (low, high) with 0 < low <= high, got {self.scale}."
+            )
+        if not 0 <= self.rotate <= 180:
+            raise ConfigError(f"`rotate` must be in [0, 180] degrees, got {self.rotate}.")
+        if not 0 <= self.colour <= 1:
+            raise ConfigError(f"`colour` must be in [0, 1], got {self.colour}.")
+        if not 0 < self.cat_max_ratio <= 1:
+            raise ConfigError(
+                f"`cat_max_ratio` must be in (0, 1], got {self.cat_max_ratio}. 0.75 is usual; 1 "
+                "takes the first crop."
+            )
+
 
 RECIPES = {
     "paper": Recipe(crop=None, scale=(1.0, 1.0), flip=False),
@@ -205,8 +211,9 @@ FromRecipe = Literal["recipe"]
 class DataConfig:
     """Which images, and what happens to them before they reach the network."""
 
-    dataset: DatasetName = "voc2012"
-    """Data set; every name is a line of the table in `parsenet/data/build.py`."""
+    dataset: str = "voc2012"
+    """Data set: `voc2012`, `sbd`, `siftflow`, `camvid`, `coco`, `folder`, `shapes`, or another line
+    of the table in `parsenet/data/build.py`."""
     root: Path | None = None
     """Folder that holds the data (for VOC the one with `JPEGImages`); only `shapes` needs none."""
     train_split: str = "trainaug"
@@ -244,18 +251,21 @@ class DataConfig:
     balance: float = 0.0
     """Show images of rare classes more often: a class in less than this share of the training
     images is rare; 0 shows every image once per epoch."""
-    cache: Literal["none", "memory", "disk"] = "none"
-    """Keep decoded training images: in `memory` for this run, shared by its loaders, or on
-    `disk` in `cache_dir`, also for the next run."""
-    cache_limit: float = 4.0
-    """GiB that the cache may take; images beyond it are decoded every time."""
-    cache_dir: Path | None = None
-    """Folder of `cache: disk`; null for `parsenet/images` in the user's cache folder."""
+    transforms: tuple[str | dict[str, Any], ...] = dataclasses.field(default=(), hash=False)
+    """Further transforms of training images, by their names in albumentations, such as
+    [{GaussNoise: {p: 0.3}}]; they come last, on the finished crop."""
     check_labels: bool = True
     """Read every training and validation label once before training and refuse wrong values."""
 
     def __post_init__(self) -> None:
-        self._take_recipe()
+        if self.augment not in RECIPES:
+            raise ConfigError(
+                f"`augment` must be a known name, got '{self.augment}'. "
+                f"{suggest(self.augment, RECIPES)}"
+            )
+        for name in ("crop", "scale", "transforms"):  # a list of a YAML file becomes a tuple
+            if isinstance(value := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(value))
         recipe = self.recipe
         if self.batch_size < 1 or self.num_workers < 0:
             raise ConfigError(
@@ -268,50 +278,25 @@ class DataConfig:
                 f"{self.batch_size}. Set it to 1 and `trainer.accumulate_grad_batches` to "
                 f"{self.batch_size}."
             )
-        if recipe.crop is not None and min(recipe.crop) < 1:
-            raise ConfigError(
-                f"`crop` must be (height, width) of at least 1 pixel, got {recipe.crop}."
-            )
-        if not 0 < recipe.scale[0] <= recipe.scale[1]:
-            raise ConfigError(
-                f"`scale` must be (low, high) with 0 < low <= high, got {recipe.scale}."
-            )
-        for field, value in (("colour", recipe.colour), ("balance", self.balance)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"`{field}` must be in [0, 1], got {value}.")
-        if not 0 <= recipe.rotate <= 180:
-            raise ConfigError(f"`rotate` must be in [0, 180] degrees, got {recipe.rotate}.")
-        if not 0 < recipe.cat_max_ratio <= 1:
-            raise ConfigError(
-                f"`cat_max_ratio` must be in (0, 1], got {recipe.cat_max_ratio}. 0.75 is usual; 1 "
-                "takes the first crop."
-            )
-        if not self.cache_limit > 0:
-            raise ConfigError(
-                f"`cache_limit` must be positive (GiB), got {self.cache_limit}. Use `cache: none` "
-                "for no cache."
-            )
+        if not 0 <= self.balance <= 1:
+            raise ConfigError(f"`balance` must be in [0, 1], got {self.balance}.")
+        for entry in self.transforms:
+            named = {entry: None} if isinstance(entry, str) else entry
+            if len(named) != 1 or not isinstance(next(iter(named.values())), dict | None):
+                raise ConfigError(
+                    f"`transforms` must list names or {{name: {{option: value}}}}, got {entry}. "
+                    "Write `- GaussNoise: {p: 0.3}`."
+                )
 
     @property
     def recipe(self) -> Recipe:
-        """What training does to an image: the named recipe with the options that were given."""
-        values = {field.name: getattr(self, field.name) for field in fields(Recipe)}
-        return Recipe(**values)
+        """What training does to an image: the named recipe with the options that were given.
 
-    def _take_recipe(self) -> None:
-        """Put the recipe's values into the options that say `recipe`."""
-        if self.augment not in RECIPES:
-            raise ConfigError(
-                f"`augment` must be a known name, got '{self.augment}'. "
-                f"{suggest(self.augment, RECIPES)}"
-            )
-        for field in fields(Recipe):
-            value = getattr(self, field.name)
-            if isinstance(value, str):
-                value = getattr(RECIPES[self.augment], field.name)
-            # A list of a YAML file becomes a tuple.
-            value = tuple(value) if isinstance(value, list) else value
-            object.__setattr__(self, field.name, value)
+        The options themselves stay `recipe`, so that a saved config follows another `augment`.
+        """
+        given = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        given = {name: value for name, value in given.items() if value != "recipe"}
+        return dataclasses.replace(RECIPES[self.augment], **given)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from jaxtyping import Bool, Float64
 from rich.console import Console
 from rich.progress import track
 
-from parsenet.data.labels import LabelMap
-from parsenet.data.reading import read_mask
+from parsenet.data.labels import LabelMap, read_mask
 from parsenet.errors import DataNotFoundError, LabelError, ParseNetError
 from parsenet.metrics.boundary import RATIO, WIDTHS, contour_areas
 from parsenet.metrics.counting import ImageCounts, count, num_rows

@@ -17,8 +17,7 @@ from parsenet.data.lists import find_base, read_ids, require_files
 from parsenet.data.reading import read_size
 from parsenet.errors import ConfigError, FetchError
 from parsenet.files import write_bytes_atomically
-from parsenet.taxonomy import VOC2012, Taxonomy
-from parsenet.taxonomy.colours import voc_colour_map
+from parsenet.taxonomy import VOC2012, Taxonomy, voc_colour_map
 
 _MOST_BYTES = 4 * 2**20
 """Of a label map; VOC's take some thousand."""

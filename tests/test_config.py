@@ -182,10 +182,6 @@ def test_large_rate_is_right_for_the_mean_loss():
         ),
         ({"crop": (0, 5)}, "`crop` must be (height, width) of at least 1 pixel, got (0, 5)."),
         (
-            {"cache_limit": 0.0},
-            "`cache_limit` must be positive (GiB), got 0.0. Use `cache: none` for no cache.",
-        ),
-        (
             {"augment": "paper"},
             "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. "
             "Set it to 1 and `trainer.accumulate_grad_batches` to 8.",
@@ -283,16 +279,23 @@ def test_every_part_of_a_recipe_is_an_option():
     assert {field.name for field in dataclasses.fields(Recipe)} <= options
 
 
-def test_options_hold_the_numbers_of_the_recipe():
-    config = DataConfig(augment="strong")
+def test_options_stay_recipe_so_that_another_recipe_counts():
+    config = DataConfig(augment="strong", rotate=5.0)
 
-    assert (config.crop, config.rotate, config.colour) == ((321, 321), 10.0, 0.4)
+    assert (config.crop, config.rotate, config.colour) == ("recipe", 5.0, "recipe")
+    assert dataclasses.replace(config, num_workers=0).recipe == config.recipe
+    assert dataclasses.replace(config, augment="standard").recipe == Recipe(rotate=5.0)
 
 
-def test_recipe_survives_a_replaced_option():
-    config = dataclasses.replace(DataConfig(augment="strong"), num_workers=0)
+@pytest.mark.parametrize("entry", [{}, {"GaussNoise": 1}, {"GaussNoise": None, "p": 0.3}])
+def test_transform_of_another_form_is_refused(entry):
+    message = (
+        f"`transforms` must list names or {{name: {{option: value}}}}, got {entry}. Write "
+        "`- GaussNoise: {p: 0.3}`."
+    )
 
-    assert config.recipe == RECIPES["strong"]
+    with pytest.raises(ConfigError, match=exactly(message)):
+        DataConfig(transforms=("NoOp", entry))
 
 
 def test_recipe_of_a_yaml_file_is_parsed():

@@ -1,14 +1,15 @@
 """Every config file can be run: it is parsed by the command line, builds, and takes a step."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from parsenet.config import DataConfig, NetworkConfig, OptimConfig
-from parsenet.data.sample import Sample
-from parsenet.data.transforms import TrainTransform
+from parsenet.config import CocoConfig, DataConfig, FolderConfig, NetworkConfig, OptimConfig
+from parsenet.data.reading import shrink
+from parsenet.data.transforms import Augmentation
 from parsenet.engine.optim import build_optimizer
 from parsenet.engine.run import Cli
 from parsenet.losses import CrossEntropy
@@ -63,6 +64,12 @@ def parse(parser, path):
     return network, optim, data, options
 
 
+def data_of(options):
+    values = options.as_dict()
+    values |= {"folder": FolderConfig(**values["folder"]), "coco": CocoConfig(**values["coco"])}
+    return DataConfig(**values)
+
+
 @each_config
 def test_config_is_parsed(parser, path):
     network, _, data, options = parse(parser, path)
@@ -74,7 +81,7 @@ def test_config_is_parsed(parser, path):
 
 
 @each_config
-def test_config_builds_and_scores_a_image(parser, path):
+def test_config_builds_and_scores_an_image(parser, path):
     config, _, _, _ = parse(parser, path)
     with torch.device("meta"):
         network = build_model(config, 5)
@@ -83,6 +90,28 @@ def test_config_builds_and_scores_a_image(parser, path):
 
     stride = network.upsample.stride
     assert scores.shape == (1, 5, -(-33 // stride), -(-50 // stride))
+
+
+OVERRIDES = [
+    ([], {}),
+    (["--data.augment", "strong"], {"augment": "strong"}),
+    (["--data.rotate", "3", "--data.scale", "[1, 3]"], {"rotate": 3.0, "scale": (1.0, 3.0)}),
+    (["--data.transforms", "[{Blur: {p: 0.3}}]"], {"transforms": ({"Blur": {"p": 0.3}},)}),
+]
+
+
+@each_config
+def test_saved_config_with_an_override_is_the_config_with_it(parser, path, tmp_path):
+    options = parser.parse_args(["fit", "--config", str(path)]).fit
+    fit = parser._subcommands_action.choices["fit"]
+    del options["config"]
+    fit.save(options, tmp_path / "config.yaml", skip_none=False)
+
+    for words, expected in OVERRIDES:
+        again = parser.parse_args(["fit", "--config", str(tmp_path / "config.yaml"), *words]).fit
+
+        assert data_of(again.data) == replace(data_of(options.data), **expected)
+        assert data_of(again.data).recipe == replace(data_of(options.data), **expected).recipe
 
 
 @each_config
@@ -106,18 +135,18 @@ def test_config_takes_a_training_step(parser, path):
     image = torch.randint(0, 256, (96, 128, 3), generator=generator).byte().numpy()
     label = torch.randint(0, 5, (96, 128), generator=generator).byte().numpy()
     data = {key: value for key, value in data.items() if key not in ("folder", "coco")}
-    transform = TrainTransform(replace(DataConfig(**data).recipe, crop=(SIDE, SIDE)))
-    sample = transform(Sample(image, label, "random"), 0)
+    augment = Augmentation(replace(DataConfig(**data).recipe, crop=(SIDE, SIDE)))
+    image, label = augment(label, partial(shrink, image), 0)
     before = {name: value.clone() for name, value in network.named_parameters()}
     optimizer, schedule = build_optimizer(network, network.new_layers, optim, 10)
 
-    logits = network(torch.from_numpy(sample.image).permute(2, 0, 1)[None])
-    loss = CrossEntropy(optim.loss)(logits, torch.from_numpy(sample.label).long()[None])
+    logits = network(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])
+    loss = CrossEntropy(optim.loss)(logits, torch.from_numpy(label).long()[None])
     loss.backward()
     optimizer.step()
     schedule.step()
 
-    assert sample.image.shape == (SIDE, SIDE, 3)
+    assert image.shape == (SIDE, SIDE, 3)
     assert torch.isfinite(loss)
     changed = [n for n, p in network.named_parameters() if not torch.equal(p, before[n])]
     assert any(name.startswith("trunk.") for name in changed)

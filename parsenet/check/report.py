@@ -112,7 +112,7 @@ def class_weights(pixels: Int64[np.ndarray, "n c"]) -> dict[str, Float64[np.ndar
 def class_repeats(pixels: Int64[np.ndarray, "n c"], balance: float) -> Float64[np.ndarray, " c"]:
     """Tell how many times as often images of each class come with `data.balance`.
 
-    Source: LVIS, arXiv:1908.03195, appendix; `parsenet.data.sampler.repeat_factors`.
+    Source: LVIS, arXiv:1908.03195, appendix; `parsenet.data.sample.repeat_factors`.
     """
     share = (pixels > 0).sum(axis=0) / max(1, len(pixels))
     return np.maximum(1.0, np.sqrt(balance / np.where(share > 0, share, 1.0)))

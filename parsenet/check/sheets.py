@@ -14,8 +14,7 @@ from parsenet.check.findings import Finding
 from parsenet.check.survey import Survey
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.reading import read_image
-from parsenet.data.sample import Key
-from parsenet.data.sampler import TrainSampler, repeat_factors
+from parsenet.data.sample import Key, TrainSampler, repeat_factors
 from parsenet.errors import ParseNetError
 from parsenet.inference.drawing import blend
 from parsenet.reports.sheets import contact_sheet

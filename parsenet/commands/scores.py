@@ -151,7 +151,8 @@ def _reader(
     pairs: MaskPairs, taxonomy: Taxonomy, image_dir: Path | None
 ) -> Callable[[str], tuple[Any, Any, Any]]:
     """Return a function from a name to image, ground truth and prediction; the image may lack."""
-    from parsenet.data.reading import read_image, read_mask
+    from parsenet.data.labels import read_mask
+    from parsenet.data.reading import read_image
 
     paths = sorted(image_dir.rglob("*")) if image_dir else []
     images = {path.relative_to(image_dir or "").with_suffix("").as_posix(): path for path in paths}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from rich.progress import track
 from torch.utils.data import Dataset
 
 from parsenet.data.labels import LabelMap
-from parsenet.data.sample import Augmentation, Item, Key, Sample, Transform
+from parsenet.data.lists import require_files
+from parsenet.data.reading import read_image, read_reduced, shrink
+from parsenet.data.sample import Item, Key, Read, Sample, Transform
 from parsenet.errors import LabelError
 from parsenet.taxonomy import Taxonomy
 
@@ -67,46 +70,114 @@ class SegmentationDataset(Dataset[Item], ABC):
         """
         position, seed = key if isinstance(key, tuple) else (key, abs(key))
         index = range(len(self))[position]  # an IndexError beyond the end, and -1 is the last
+        if self.transform is None:
+            image, label, _ = self.read(index)
+            self._check(image, label, index)
+        else:
+            label = self.read_label(index)
+            if not _is_plainly_right(label, self.taxonomy):
+                check_label(label, self.taxonomy, self.label_name(index))
+            image, label = self.transform(label, self._reader(index, label), seed)
+        # torch knows little to do with uint16; an array of a reader may be read-only.
+        kind = np.uint8 if label.dtype == np.uint8 else np.int64
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        return Item(torch.from_numpy(planes), torch.from_numpy(label.astype(kind)), self.ids[index])
+
+    def _reader(self, index: int, label: LabelMap) -> Read:
+        """Return what decodes the image at a fraction of its size."""
         path = self.image_path(index)
-        if isinstance(self.transform, Augmentation) and path is not None:
-            return _to_item(self._augment(self.transform, index, path, seed))
-        sample = self.read(index)
-        self._check_size(sample, index)
-        check_label(sample.label, self.taxonomy, self.label_name(index))
-        if self.transform is not None:
-            sample = self.transform(sample, seed)
-        # The arrays of a reader may be read-only, which torch does not have, or be kept by it.
-        return _to_item(sample._replace(image=sample.image.copy(), label=sample.label.copy()))
 
-    def _augment(self, transform: Augmentation, index: int, path: Path, seed: int) -> Sample:
-        """Read the label, draw, and only then decode as much of the image as is needed."""
-        label = self.read_label(index)
-        if not _is_plainly_right(label, self.taxonomy):
-            check_label(label, self.taxonomy, self.label_name(index))
-        draw = transform.draw(label, seed)
-        image = transform.read(path, draw.reduction)
-        if image.shape[:2] != tuple(-(-side // draw.reduction) for side in label.shape):
-            whole = transform.read(path, 1)
-            self._check_size(Sample(whole, label, self.ids[index]), index)
-        return transform.apply(Sample(image, label, self.ids[index], draw.reduction), draw)
+        def read(reduction: int) -> UInt8[np.ndarray, "h w 3"]:
+            if path is None:
+                image = shrink(self.read(index).image, reduction)
+            else:
+                image = read_reduced(path, reduction)
+            if image.shape[:2] != tuple(-(-side // reduction) for side in label.shape):
+                self._check(self.read(index).image, label, index)
+            return image
 
-    def _check_size(self, sample: Sample, index: int) -> None:
-        if sample.image.shape[:2] != sample.label.shape:
+        return read
+
+    def _check(self, image: UInt8[np.ndarray, "i j 3"], label: LabelMap, index: int) -> None:
+        if image.shape[:2] != label.shape:
             raise LabelError(
                 f"The label '{self.label_name(index)}' must be as large as its image "
-                f"{sample.image.shape[:2]}, got {sample.label.shape}. Sizes are (height, width); "
+                f"{image.shape[:2]}, got {label.shape}. Sizes are (height, width); "
                 "an EXIF orientation turns the image but not the label."
             )
+        check_label(label, self.taxonomy, self.label_name(index))
 
 
-def _to_item(sample: Sample) -> Item:
-    """Hand the arrays over to torch; what lies as tensors do is not copied."""
-    image = np.ascontiguousarray(sample.image.transpose(2, 0, 1))
-    # torch knows little to do with uint16.
-    label = sample.label.astype(
-        np.uint8 if sample.label.dtype == np.uint8 else np.int64, copy=False
-    )
-    return Item(torch.from_numpy(image), torch.from_numpy(label), sample.id)
+class Pair(NamedTuple):
+    """The files of a sample."""
+
+    id: str
+    image: Path
+    label: Path
+
+
+def pair_files(
+    ids: Sequence[str], images: tuple[Path, str], labels: tuple[Path, str], title: str, remedy: str
+) -> list[Pair]:
+    """Pair files by their names.
+
+    Args:
+        ids: names without ending.
+        images: folder and ending.
+        labels: folder and ending.
+        title: of the data set, for messages.
+        remedy: what to do when a folder is missing.
+
+    Raises:
+        DataNotFoundError: a folder or a file is missing.
+    """
+    for folder, suffix in (images, labels):
+        require_files(folder, [name + suffix for name in ids], title, remedy)
+    return [
+        Pair(name, images[0] / f"{name}{images[1]}", labels[0] / f"{name}{labels[1]}")
+        for name in ids
+    ]
+
+
+class PairedDataset(SegmentationDataset, ABC):
+    """A data set that is a list of pairs; a final class finds them and decodes one label."""
+
+    pairs: list[Pair]
+
+    @abstractmethod
+    def decode(self, path: Path) -> LabelMap:
+        """Read one label file as class indices and void."""
+
+    @final
+    def read(self, index: int) -> Sample:
+        """Read image and label."""
+        name, image, label = self.pairs[index]
+        return Sample(read_image(image), self.decode(label), name)
+
+    @final
+    def read_label(self, index: int) -> LabelMap:
+        """Read the label."""
+        return self.decode(self.pairs[index].label)
+
+    @final
+    def label_name(self, index: int) -> str:
+        """Name the label's file."""
+        return str(self.pairs[index].label)
+
+    @final
+    def image_path(self, index: int) -> Path:
+        """Name the image's file."""
+        return self.pairs[index].image
+
+    @final
+    def _set_pairs(
+        self, pairs: Iterable[Pair], taxonomy: Taxonomy, transform: Transform | None
+    ) -> None:
+        """Set what every data set has; called once, by the constructor."""
+        self.pairs = list(pairs)
+        self.ids = [pair.id for pair in self.pairs]
+        self.taxonomy = taxonomy
+        self.transform = transform
 
 
 def _is_plainly_right(label: LabelMap, taxonomy: Taxonomy) -> bool:

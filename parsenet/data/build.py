@@ -14,15 +14,16 @@ from parsenet.data.coco import CocoDataset, coco_taxonomy
 from parsenet.data.folder import FolderDataset
 from parsenet.data.pascal_context import PascalContext
 from parsenet.data.sample import Transform
-from parsenet.data.sbd import SBD
 from parsenet.data.shapes import Shapes
 from parsenet.data.siftflow import SiftFlow
-from parsenet.data.voc import VOC2012
-from parsenet.errors import ConfigError
+from parsenet.data.voc import SBD, VOC2012
+from parsenet.errors import ConfigError, suggest
 from parsenet.taxonomy import TAXONOMIES, LabelSet, Taxonomy, label_set_from
 
 
 class _Entry(NamedTuple):
+    """How a data set is built, and its classes told without reading any of it."""
+
     build: Callable[[DataConfig, str, Transform | None], SegmentationDataset]
     taxonomy: Callable[[DataConfig], Taxonomy]
 
@@ -36,45 +37,46 @@ def build_dataset(config: DataConfig, split: str, train: bool = False) -> Segmen
         train: augment the samples as `config` says; otherwise images keep their native size.
 
     Raises:
-        ConfigError: the split is unknown, or `root` or the taxonomy is not set.
+        ConfigError: the data set, the split or a transform is unknown, or `root` or the taxonomy is
+            not set.
         DataNotFoundError: a folder or file is missing.
     """
+    entry = _entry_of(config)
     transform = None
     if train:
-        # Not needed for scoring and prediction, whose install has no OpenCV.
-        from parsenet.data.cache import open_images
-        from parsenet.data.transforms import TrainTransform
+        # Not needed for scoring and prediction, whose install has no albumentations.
+        from parsenet.data.transforms import Augmentation
 
-        images = open_images(config)
-        transform = TrainTransform(config.recipe, taxonomy_of(config).void, images)
-    return _TABLE[config.dataset].build(config, split, transform)
+        transform = Augmentation(config.recipe, entry.taxonomy(config).void, config.transforms)
+    return entry.build(config, split, transform)
 
 
 def taxonomy_of(config: DataConfig) -> Taxonomy:
     """Tell the classes of a data set without reading any of it.
 
     Raises:
-        ConfigError: `folder.taxonomy` is not set, unknown, or not a taxonomy file.
+        ConfigError: the data set is unknown, or `folder.taxonomy` is not set, unknown, or not a
+            taxonomy file.
     """
-    return _TABLE[config.dataset].taxonomy(config)
+    return _entry_of(config).taxonomy(config)
 
 
-def _build_folder(
-    config: DataConfig, split: str, transform: Transform | None
-) -> SegmentationDataset:
-    label_set = _folder_label_set(config)
-    return FolderDataset(_root_of(config), split, config.folder, label_set, transform)
+def _entry_of(config: DataConfig) -> _Entry:
+    if config.dataset not in _TABLE:
+        raise ConfigError(
+            f"`data.dataset` must be a known name, got '{config.dataset}'. "
+            f"{suggest(config.dataset, _TABLE)}"
+        )
+    return _TABLE[config.dataset]
 
 
-def _build_coco(config: DataConfig, split: str, transform: Transform | None) -> SegmentationDataset:
-    taxonomy = _coco_taxonomy(config)
-    return CocoDataset(_root_of(config), split, config.coco, taxonomy, transform)
-
-
-def _build_shapes(
-    config: DataConfig, split: str, transform: Transform | None
-) -> SegmentationDataset:
-    return Shapes(split, transform=transform)
+def _root_of(config: DataConfig) -> Path:
+    if config.root is None:
+        raise ConfigError(
+            f"`data.root` must be set for `dataset: {config.dataset}`. Give the folder that holds "
+            "the data, or use `dataset: shapes`, which needs none."
+        )
+    return config.root
 
 
 def _folder_label_set(config: DataConfig) -> LabelSet:
@@ -90,15 +92,6 @@ def _folder_label_set(config: DataConfig) -> LabelSet:
 
 def _coco_taxonomy(config: DataConfig) -> Taxonomy:
     return coco_taxonomy(_root_of(config), config.train_split, config.coco)
-
-
-def _root_of(config: DataConfig) -> Path:
-    if config.root is None:
-        raise ConfigError(
-            f"`data.root` must be set for `dataset: {config.dataset}`. Give the folder that holds "
-            "the data, or use `dataset: shapes`, which needs none."
-        )
-    return config.root
 
 
 _TABLE = {
@@ -134,7 +127,21 @@ _TABLE = {
         lambda config, split, transform: CamVid(_root_of(config), split, transform),
         lambda config: taxonomies.CAMVID,
     ),
-    "coco": _Entry(_build_coco, _coco_taxonomy),
-    "folder": _Entry(_build_folder, lambda config: _folder_label_set(config).taxonomy),
-    "shapes": _Entry(_build_shapes, lambda config: taxonomies.SHAPES),
+    "coco": _Entry(
+        lambda config, split, transform: CocoDataset(
+            _root_of(config), split, config.coco, _coco_taxonomy(config), transform
+        ),
+        _coco_taxonomy,
+    ),
+    "folder": _Entry(
+        lambda config, split, transform: FolderDataset(
+            _root_of(config), split, config.folder, _folder_label_set(config), transform
+        ),
+        lambda config: _folder_label_set(config).taxonomy,
+    ),
+    "shapes": _Entry(
+        lambda config, split, transform: Shapes(split, transform=transform),
+        lambda config: taxonomies.SHAPES,
+    ),
 }
+"""A new data set is a line here, a module of its own (which may hold its taxonomy), and a test."""

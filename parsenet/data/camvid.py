@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import final
 
-from parsenet.data.labels import LabelMap
-from parsenet.data.lists import find_base, name_images, read_ids, refuse_split, require_files
-from parsenet.data.pairs import Pair, PairedDataset
-from parsenet.data.reading import read_stored_label
+from parsenet.data.base import Pair, PairedDataset
+from parsenet.data.labels import LabelMap, read_stored_label
+from parsenet.data.lists import find_base, read_ids, refuse_split, require_files
+from parsenet.data.reading import is_image
 from parsenet.data.sample import Transform
-from parsenet.errors import DataNotFoundError
+from parsenet.errors import ConfigError, DataNotFoundError
 from parsenet.taxonomy import CAMVID, Recoding
 
 _TITLE = "CamVid"
@@ -58,7 +58,7 @@ class CamVid(PairedDataset):
 
 def _pairs_of(base: Path, split: str) -> list[Pair]:
     images, labels = base / split, base / f"{split}annot"
-    found = name_images(images, _TITLE, f"{_REMEDY}.")
+    found = _name_images(images)
     listed = base / f"{split}.txt"
     ids = read_ids(listed, "") if listed.is_file() else list(found)
     missing = [name for name in ids if name not in found]
@@ -69,3 +69,20 @@ def _pairs_of(base: Path, split: str) -> list[Pair]:
         )
     require_files(labels, [f"{name}.png" for name in ids], _TITLE, f"{_REMEDY}.")
     return [Pair(name, found[name], labels / f"{name}.png") for name in ids]
+
+
+def _name_images(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder by name without ending, sorted."""
+    paths = sorted(filter(is_image, folder.iterdir())) if folder.is_dir() else []
+    if not paths:
+        raise DataNotFoundError(
+            f"{_TITLE} is not complete: '{folder}' must hold images, got none. {_REMEDY}."
+        )
+    found: dict[str, Path] = {}
+    for path in paths:
+        if found.setdefault(path.stem, path) != path:
+            raise ConfigError(
+                f"Images must have names of their own, got '{found[path.stem]}' and '{path}'. "
+                "Delete one of them."
+            )
+    return found

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import final
 
 from parsenet.config import FolderConfig
-from parsenet.data.labels import LabelMap
-from parsenet.data.pairs import Pair, PairedDataset
-from parsenet.data.reading import is_image, read_mask
+from parsenet.data.base import Pair, PairedDataset
+from parsenet.data.labels import LabelMap, read_mask
+from parsenet.data.lists import fill_template, repeated
+from parsenet.data.reading import is_image
 from parsenet.data.sample import Transform
 from parsenet.errors import ConfigError, DataNotFoundError
 from parsenet.taxonomy import LabelSet
@@ -86,8 +86,7 @@ class FolderDataset(PairedDataset):
 
 def _require_names(pairs: list[Pair]) -> None:
     ids = [pair.id for pair in pairs]
-    if len(set(ids)) < len(ids):
-        twice, _ = Counter(ids).most_common(1)[0]
+    if ids and (twice := repeated(ids)):
         both = [pair.image for pair in pairs if pair.id == twice]
         raise ConfigError(
             f"`folder.images` must find one image per name, got '{both[0]}' and '{both[1]}'. "
@@ -106,14 +105,7 @@ def _require_masks(pairs: list[Pair], lone: list[Pair]) -> None:
 
 def _fill(template: str, field: str, **words: str) -> str:
     """Put the words into a template of `FolderConfig`."""
-    try:
-        filled = template.format(**words)
-    except (KeyError, IndexError, ValueError):
-        known = " and ".join(f"`{{{word}}}`" for word in words)
-        raise ConfigError(
-            f"`folder.{field}` must use no placeholder but {known}, got '{template}'. "
-            "Write '{{' for a brace."
-        ) from None
+    filled = fill_template(template, f"folder.{field}", **words)
     if not filled or Path(filled).is_absolute():
         raise ConfigError(
             f"`folder.{field}` must be relative to `data.root`, got '{template}'. Set `data.root` "

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PureWindowsPath
 
-from parsenet.data.reading import is_image
 from parsenet.errors import ConfigError, DataNotFoundError, suggest
 
 
@@ -38,6 +37,27 @@ def find_base(root: Path, below: Iterable[str], marker: str, dataset: str, remed
     )
 
 
+def fill_template(template: str, field: str, **words: str) -> str:
+    """Put the words into a template such as `labels/{split}/{stem}.png`.
+
+    Args:
+        template: what was given.
+        field: option that it was given for, such as `folder.labels`.
+        words: what its placeholders stand for.
+
+    Raises:
+        ConfigError: it has another placeholder.
+    """
+    try:
+        return template.format(**words)
+    except (KeyError, IndexError, ValueError):
+        known = " and ".join(f"`{{{word}}}`" for word in words)
+        raise ConfigError(
+            f"`{field}` must use no placeholder but {known}, got '{template}'. "
+            "Write '{{' for a brace."
+        ) from None
+
+
 def read_ids(path: Path, missing: str) -> list[str]:
     """Read the ids of a split, one per line.
 
@@ -61,54 +81,15 @@ def read_ids(path: Path, missing: str) -> list[str]:
         raise DataNotFoundError(
             f"'{path}' must name at least one image, got none. Write one name per line."
         )
-    if len(set(ids)) < len(ids):
-        twice, _ = Counter(ids).most_common(1)[0]
+    if twice := repeated(ids):
         raise ConfigError(f"'{path}' must name an image once, got '{twice}' twice. Delete one.")
     return ids
 
 
-def name_images(folder: Path, dataset: str, remedy: str) -> dict[str, Path]:
-    """Return the images of a folder by name without ending, sorted.
-
-    Args:
-        folder: where to look.
-        dataset: title, for the message.
-        remedy: what to do when there is no image.
-
-    Raises:
-        DataNotFoundError: the folder is missing, or without an image.
-        ConfigError: two images have one name.
-    """
-    paths = sorted(filter(is_image, folder.iterdir())) if folder.is_dir() else []
-    if not paths:
-        raise DataNotFoundError(
-            f"{dataset} is not complete: '{folder}' must hold images, got none. {remedy}"
-        )
-    found: dict[str, Path] = {}
-    for path in paths:
-        if found.setdefault(path.stem, path) != path:
-            raise ConfigError(
-                f"Images must have names of their own, got '{found[path.stem]}' and '{path}'. "
-                "Delete one of them."
-            )
-    return found
-
-
-def refuse_leak(split: str, ids: Iterable[str], path: Path, val_path: Path) -> None:
-    """Refuse training images that are validation images; nothing where there is no val list.
-
-    Raises:
-        ConfigError: there are such images.
-    """
-    if not val_path.is_file():
-        return
-    held_out = set(read_ids(val_path, ""))
-    leaked = [name for name in ids if name in held_out]
-    if leaked:
-        raise ConfigError(
-            f"The split `{split}` must hold no image of `val`, got {len(leaked)}, the first is "
-            f"'{leaked[0]}'. Delete them from '{path}': a network is not scored on what it learnt."
-        )
+def repeated(names: Sequence[str]) -> str | None:
+    """Return the commonest name where one comes twice."""
+    name, times = Counter(names).most_common(1)[0]
+    return name if times > 1 else None
 
 
 def require_files(folder: Path, names: Sequence[str], dataset: str, remedy: str) -> None:

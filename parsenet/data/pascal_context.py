@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, final
 
-from parsenet.data.labels import LabelMap
+from parsenet.data.base import PairedDataset, pair_files
+from parsenet.data.labels import LabelMap, read_matlab_label, read_stored_label
 from parsenet.data.lists import find_base, read_ids, require_files
-from parsenet.data.matlab import read_matlab, whole_numbers
-from parsenet.data.pairs import Pair, PairedDataset
-from parsenet.data.reading import read_stored_label
 from parsenet.data.sample import Transform
 from parsenet.errors import ConfigError, DataNotFoundError, suggest
 from parsenet.taxonomy import (
@@ -20,7 +18,7 @@ from parsenet.taxonomy import (
     Recoding,
     Taxonomy,
 )
-from parsenet.taxonomy.pascal_context import RENAMED, SOURCES59
+from parsenet.taxonomy.known import NAMES59, NAMES459
 
 Protocol = Literal[59, 60, 459]
 
@@ -28,6 +26,12 @@ _TITLE = "PASCAL-Context"
 _REMEDY = "Get `trainval.tar.gz` from cs.stanford.edu/~roozbeh/pascal-context"
 _VOC_REMEDY = "Put the folder `JPEGImages` of VOC 2010 there, or a link to it."
 _VOC = ("VOC2010", "VOCdevkit/VOC2010", "VOC2012", "VOCdevkit/VOC2012")
+RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
+"""Names of the task that the annotation spells otherwise (FCN's pascalcontext_layers.py)."""
+
+SOURCES59 = tuple(NAMES459.index(RENAMED.get(name, name)) + 1 for name in NAMES59)
+"""The value that the annotation stores for each class of the task."""
+
 _TAXONOMIES = {59: PASCAL_CONTEXT59, 60: PASCAL_CONTEXT60, 459: PASCAL_CONTEXT459}
 
 
@@ -99,11 +103,8 @@ class PascalContext(PairedDataset):
         ids = _find_ids(root, voc, split, self.splits)
         images, labels = voc / "JPEGImages", root / form.folder
         require_files(images, [f"{name}.jpg" for name in ids], _TITLE, _VOC_REMEDY)
-        require_files(labels, [f"{name}{form.suffix}" for name in ids], _TITLE, f"{_REMEDY}.")
+        pairs = pair_files(ids, (images, ".jpg"), (labels, form.suffix), _TITLE, f"{_REMEDY}.")
         self._recoding = Recoding(_TAXONOMIES[protocol], _values(root, form, protocol))
-        pairs = [
-            Pair(name, images / f"{name}.jpg", labels / f"{name}{form.suffix}") for name in ids
-        ]
         self._set_pairs(pairs, self._recoding.taxonomy, transform)
 
     def decode(self, path: Path) -> LabelMap:
@@ -112,7 +113,7 @@ class PascalContext(PairedDataset):
         Source: pascalcontext_layers.py of FCN (shelhamer/fcn.berkeleyvision.org).
         """
         if path.suffix == ".mat":
-            stored = whole_numbers(read_matlab(path, "LabelMap"), path)
+            stored = read_matlab_label(path, "LabelMap")
         else:
             stored = read_stored_label(path)
         return self._recoding(stored, str(path))

@@ -1,36 +1,44 @@
-"""Image and label files to arrays: read right, or refused with a sentence naming the file."""
+"""Image files to arrays: read right, or refused with a sentence naming the file.
+
+Pillow reads everything. OpenCV, where it is installed, decodes plain JPEGs in less time, also at a
+half, quarter or eighth of the sides, and huge images without copies; its pixels are Pillow's, for
+both use libjpeg-turbo and libpng.
+"""
 
 from __future__ import annotations
 
+import io
+import multiprocessing
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from parsenet.data.huge import HUGE, copy_pixels, decode_huge
-from parsenet.data.labels import LabelMap
-from parsenet.data.png import decode_plain_png
-from parsenet.errors import ImageError, LabelError
-from parsenet.taxonomy import Recoding, Taxonomy
+from parsenet.errors import ImageError
 
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-_DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+"""Pillow's modes of more than 8 bits."""
 
 MAX_PIXELS = 178_956_970
 """Pixels above which an image is taken for a decompression bomb: where Pillow itself refuses."""
+HUGE = 2**25
+"""Pixels above which the memory of copies matters more than anything else."""
+_BAND = 2**22
+"""Pixels copied at once."""
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 """Endings, in lower case, of files that are taken for images."""
-
-# Pillow stretches grey PNGs of 2 and 4 bits to 0..255; labels want the stored number back.
-GREY_STEPS = {"L;2": 85, "L;4": 17}
 
 
 def is_image(path: Path) -> bool:
@@ -50,8 +58,38 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     return next(read_frames(path))
 
 
+def read_reduced(path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Read an image as `read_image` does, its sides divided and rounded up; it needs OpenCV.
+
+    Pixel i of the result covers the pixels from i * reduction on.
+
+    Args:
+        path: the file.
+        reduction: 1, 2, 4 or 8. A JPEG is decoded at that size, without the pixels between.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    image = _decode_jpeg(path, reduction)
+    return shrink(read_image(path), reduction) if image is None else image
+
+
+def shrink(image: UInt8[np.ndarray, "h w 3"], reduction: int) -> UInt8[np.ndarray, "a b 3"]:
+    """Average squares of `reduction` pixels a side; those over the edge repeat the last pixels."""
+    if reduction == 1:
+        return image
+    cv2 = opencv()
+    height, width = (-(-side // reduction) for side in image.shape[:2])
+    over = height * reduction - image.shape[0], width * reduction - image.shape[1]
+    whole = cv2.copyMakeBorder(image, 0, over[0], 0, over[1], cv2.BORDER_REPLICATE)
+    small: UInt8[np.ndarray, "a b 3"] = cv2.resize(
+        whole, (width, height), interpolation=cv2.INTER_AREA
+    )
+    return small
+
+
 def read_frames(
-    path: Path | str, stream: BytesIO | None = None, max_pixels: int = MAX_PIXELS
+    path: Path | str, stream: io.BytesIO | None = None, max_pixels: int = MAX_PIXELS
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """Read one frame of an animation (or page of a TIFF) after another, each as `read_image` does.
 
@@ -65,7 +103,7 @@ def read_frames(
     Raises:
         ImageError: as `read_image`, or the image is too large.
     """
-    with _opened(path, stream) as image:
+    with opened(path, stream) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise ImageError(
@@ -74,7 +112,7 @@ def read_frames(
             )
         num_frames = getattr(image, "n_frames", 1)
         if num_frames == 1 and stream is None and width * height > HUGE:
-            pixels = decode_huge(image, Path(path))
+            pixels = _decode_huge(image, Path(path))
             if pixels is not None:
                 yield pixels
                 return
@@ -97,10 +135,18 @@ def upright_rgb(image: Image.Image, name: Path | str) -> UInt8[np.ndarray, "h w 
     # `exif_transpose` and `convert` copy even where they change nothing.
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
-    return copy_pixels(_to_rgb(image, name))
+    image = _to_rgb(image, name)
+    if image.width * image.height <= HUGE:
+        return np.array(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):  # without the whole as `bytes` in between
+        bottom = min(top + rows, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
-def read_size(path: Path | str, stream: BytesIO | None = None) -> tuple[int, int]:
+def read_size(path: Path | str, stream: io.BytesIO | None = None) -> tuple[int, int]:
     """Return (height, width) of an image as `read_image` gives it, without decoding it.
 
     Args:
@@ -110,7 +156,7 @@ def read_size(path: Path | str, stream: BytesIO | None = None) -> tuple[int, int
     Raises:
         ImageError: the file is missing, empty, no image, or of an unknown kind.
     """
-    with _opened(path, stream) as image:
+    with opened(path, stream) as image:
         width, height = image.size
         # A PNG's own `getexif` decodes it, for the orientation may stand behind the pixels.
         exif = Image.Image.getexif(image)
@@ -129,71 +175,8 @@ def lift_pillow_limit() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def read_index_label(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Read a label whose pixels are class indices; a palette only colours them and is left out.
-
-    Raises:
-        ImageError: the file cannot be read, or holds colours or lossy numbers.
-        LabelError: a 16-bit pixel is above 255.
-    """
-    plain = _read_plain_png(path)
-    if plain is not None:
-        return plain
-    with _opened(path) as image:
-        return _narrow(_indices(image, path), path, "uint8")
-
-
-def read_stored_label(path: Path) -> Integer[np.ndarray, "h w"]:
-    """Read a label whose pixels are any numbers of up to 16 bits, as they are stored.
-
-    Raises:
-        ImageError: the file cannot be read, or holds colours or lossy numbers.
-    """
-    with _opened(path) as image:
-        return _indices(image, path)
-
-
-def read_mask(path: Path, taxonomy: Taxonomy, recoding: Recoding | None = None) -> LabelMap:
-    """Read a label stored as numbers or as RGB colours.
-
-    Args:
-        path: the file.
-        taxonomy: the classes; without a recoding, stored values are their indices and stored
-            colours are their palette's.
-        recoding: what other values and colours stand for.
-
-    Raises:
-        ImageError: the file cannot be read, or is partly transparent.
-        LabelError: a value or colour is not known, or a 16-bit pixel is above 255.
-    """
-    stored: Integer[np.ndarray, "h w"] | None = _read_plain_png(path)
-    if stored is not None:
-        return _name_classes(stored, path, taxonomy, recoding)
-    with _opened(path) as image:
-        if image.mode not in {"RGB", "RGBA"}:
-            return _name_classes(_indices(image, path), path, taxonomy, recoding)
-        _refuse_lossy(image, path)
-        mask = np.array(image)
-    if mask.shape[2] == 4 and (mask[..., 3] != 255).any():
-        raise ImageError(
-            f"The mask '{path}' must be opaque, got transparent pixels. Store it without alpha."
-        )
-    try:
-        return (recoding.from_colours if recoding else taxonomy.index_colours)(mask[..., :3])
-    except LabelError as error:
-        raise LabelError(f"In the mask '{path}', {error}") from None
-
-
-def _name_classes(
-    stored: Integer[np.ndarray, "h w"], path: Path, taxonomy: Taxonomy, recoding: Recoding | None
-) -> LabelMap:
-    if recoding is not None:
-        return recoding(stored, str(path))
-    return _narrow(stored, path, taxonomy.label_type)
-
-
 @contextmanager
-def _opened(path: Path | str, stream: BytesIO | None = None) -> Iterator[ImageFile.ImageFile]:
+def opened(path: Path | str, stream: io.BytesIO | None = None) -> Iterator[ImageFile.ImageFile]:
     """Open an image and turn every way Pillow can fail on it into one `ImageError`."""
     try:
         if stream is None and Path(path).stat().st_size == 0:
@@ -216,15 +199,8 @@ def _opened(path: Path | str, stream: BytesIO | None = None) -> Iterator[ImageFi
         ) from None
 
 
-def _read_plain_png(path: Path) -> UInt8[np.ndarray, "h w"] | None:
-    try:
-        return decode_plain_png(path.read_bytes())
-    except OSError:
-        return None  # opening it says what is wrong
-
-
 def _to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
-    if image.mode in _DEEP_MODES:
+    if image.mode in DEEP_MODES:
         return _deep_to_rgb(image, path)
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         coloured = image.convert("RGBA")
@@ -250,42 +226,75 @@ def _deep_to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _indices(image: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w"]:
-    _refuse_lossy(image, path)
-    if image.mode in _DEEP_MODES:
-        return np.array(image)
-    if image.mode not in {"P", "L", "1"}:
-        raise ImageError(
-            f"The label '{path}' must hold one class index per pixel (PNG mode P, L, 1 or I;16), "
-            f"got mode '{image.mode}'. Convert it to indices."
-        )
-    step = GREY_STEPS.get(raw_mode(image), 1)
-    return np.array(image).astype(np.uint8) // np.uint8(step)
+@cache
+def opencv() -> Any:  # noqa: ANN401 - it has no types
+    """Import OpenCV, and keep it to one thread in loader processes, which share the cores already.
+
+    A forked process has OpenCV's pool but none of its threads, and now and then waits for them for
+    ever, also where it has asked for one thread. Zero leaves the pool out.
+    """
+    import cv2
+
+    if multiprocessing.parent_process() is not None:
+        cv2.setNumThreads(0)
+    if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+        os.register_at_fork(after_in_child=lambda: cv2.setNumThreads(0))
+    return cv2
 
 
-def raw_mode(image: ImageFile.ImageFile) -> str:
-    """Name how the pixels are stored, before Pillow widens them; '' when the file has no tiles."""
-    args = image.tile[0][3] if image.tile else ""
-    return args if isinstance(args, str) else ""
+def _decode_jpeg(path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"] | None:
+    """Decode a plain JPEG; None where only `read_image` knows what to do or to say."""
+    try:
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            is_plain = image.format == "JPEG" and image.mode in {"L", "RGB"}
+            if not is_plain or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                return None
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        return None
+    cv2 = opencv()
+    flag = getattr(cv2, f"IMREAD_REDUCED_COLOR_{reduction}", cv2.IMREAD_COLOR_RGB)
+    pixels: UInt8[np.ndarray, "h w 3"] | None
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is not None and reduction > 1:  # for these OpenCV has no flag that asks for RGB
+        cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return pixels  # None for a truncated file
 
 
-def _narrow(values: Integer[np.ndarray, "h w"], path: Path, kind: str) -> LabelMap:
-    if values.dtype != kind:
-        highest = np.iinfo(kind).max
-        outside = (values < 0) | (values > highest)
-        if outside.any():
-            row, column = np.argwhere(outside)[0].tolist()
-            raise LabelError(
-                f"The label '{path}' must hold values of 0 to {highest}, got {values[row, column]} "
-                f"at row {row}, column {column}. Map its values to class indices."
-            )
-    narrow: LabelMap = values.astype(kind, copy=False)
-    return narrow
+def _decode_huge(image: ImageFile.ImageFile, path: Path) -> UInt8[np.ndarray, "h w 3"] | None:
+    """Decode a plain RGB file of JPEG or PNG into the array alone, where OpenCV is installed.
 
+    Pillow holds four bytes a pixel, and hands out six more.
 
-def _refuse_lossy(image: ImageFile.ImageFile, path: Path) -> None:
+    Args:
+        image: the file as Pillow opened it, not loaded.
+        path: the file.
+
+    Returns:
+        RGB values, or None where the image is of any other kind, would have to be turned, or is
+        damaged: Pillow then reads it, or says what is wrong.
+    """
+    if image.mode != "RGB" or "transparency" in image.info or find_spec("cv2") is None:
+        return None
     if image.format == "JPEG":
-        raise ImageError(
-            f"The label '{path}' must be stored without loss, got a JPEG. Its values are smeared: "
-            "export it again as PNG."
-        )
+        return _decode_jpeg(path, 1)
+    # Pillow calls PNGs of 16 bits per channel RGB as well, and would decode before giving EXIF.
+    if image.format == "PNG" and image.tile[0][3] == "RGB":
+        chunks = _list_chunks(path)
+        if b"IEND" in chunks and b"eXIf" not in chunks:
+            pixels: UInt8[np.ndarray, "h w 3"] | None
+            pixels = opencv().imread(str(path), opencv().IMREAD_COLOR_RGB)
+            return pixels
+    return None
+
+
+def _list_chunks(path: Path) -> set[bytes]:
+    """List the kinds of the chunks in a PNG."""
+    kinds = set()
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            kinds.add(kind)
+            file.seek(length + 4, os.SEEK_CUR)
+    return kinds

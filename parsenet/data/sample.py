@@ -1,33 +1,26 @@
-"""What travels from a data set to the network: a sample, an item, a batch, and a training key."""
+"""What travels from a data set to the network, and in which order."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 import torch
-from jaxtyping import Integer, UInt8
+from jaxtyping import Bool, Float64, Integer, UInt, UInt8
 from torch import Tensor
+from torch.utils.data import Sampler
 
-from parsenet.data.draw import Draw
 from parsenet.data.labels import LabelMap
 from parsenet.errors import ConfigError
 
 
 class Sample(NamedTuple):
-    """One image with its label, as read from disk: RGB (H, W, 3) and class indices (H, W).
-
-    An image that is about to be made small may come with its sides divided by `reduction` and
-    rounded up; the label has its full size.
-    """
+    """One image with its label, as read from disk: RGB (H, W, 3) and class indices (H, W)."""
 
     image: UInt8[np.ndarray, "h w 3"]
     label: LabelMap
     id: str
-    reduction: int = 1
 
 
 class Item(NamedTuple):
@@ -60,32 +53,16 @@ class Key(NamedTuple):
     seed: int
 
 
-Transform: TypeAlias = Callable[[Sample, int], Sample]
-"""Changes a sample; the number is its seed, and the same seed gives the same result."""
+Read: TypeAlias = Callable[[int], UInt8[np.ndarray, "i j 3"]]
+"""Decodes an image, its sides divided by 1, 2, 4 or 8 and rounded up."""
 
+Transform: TypeAlias = Callable[
+    [LabelMap, Read, int], tuple[UInt8[np.ndarray, "a b 3"], UInt[np.ndarray, "a b"]]
+]
+"""Makes a training image and its label from a label, the reader of its image, and a seed.
 
-class Augmentation(ABC):
-    """A transform that draws first, so that an image is decoded only as large as it is needed."""
-
-    @abstractmethod
-    def draw(self, label: LabelMap, seed: int) -> Draw:
-        """Draw what is going to happen; it depends on label and seed alone."""
-
-    @abstractmethod
-    def read(self, path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Read an image, its sides divided by `reduction` (1, 2, 4 or 8) and rounded up.
-
-        The result may be read-only.
-        """
-
-    @abstractmethod
-    def apply(self, sample: Sample, draw: Draw) -> Sample:
-        """Do what was drawn, leaving the sample as it is."""
-
-    @final
-    def __call__(self, sample: Sample, seed: int) -> Sample:
-        """Transform a sample that has been read."""
-        return self.apply(sample, self.draw(sample.label, seed))
+The same seed gives the same result.
+"""
 
 
 def collate(items: Sequence[Item]) -> Batch:
@@ -100,8 +77,103 @@ def collate(items: Sequence[Item]) -> Batch:
             f"The images of a batch must have one size, got {sorted(sizes)}. Set `data.crop`, or "
             "`data.batch_size: 1`."
         )
-    return Batch(
-        torch.stack([item.image for item in items]),
-        torch.stack([item.label for item in items]),
-        tuple(item.id for item in items),
-    )
+    images, labels, ids = zip(*items, strict=True)
+    return Batch(torch.stack(images), torch.stack(labels), ids)
+
+
+@final
+class TrainSampler(Sampler[Key]):
+    """All samples in an order drawn from (seed, epoch), each with its own seed.
+
+    With weights, a sample comes as often as its weight says, rounded up or down at random; an epoch
+    has as many samples as before.
+
+    Every process draws the same order and takes every `world_size`-th key, so the shares are
+    disjoint. They are equally long: the remainder of a division is left out of this epoch.
+
+    Args:
+        num_samples: size of the data set.
+        seed: start of all randomness.
+        rank: number of this process.
+        world_size: number of processes.
+        weights: how often each sample comes, relative to the others; None for equally often.
+
+    Attributes:
+        skip: keys of this process left out at the start of the next pass, and of that pass alone;
+            set it to go on in the middle of an epoch. The length stays that of a whole epoch.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        weights: Float64[np.ndarray, " n"] | None = None,
+    ) -> None:
+        self._weights = np.ones(num_samples) if weights is None else weights
+        self._num_samples = num_samples
+        self._seed = seed
+        self._rank = rank
+        self._world_size = world_size
+        self._epoch = 0
+        self.skip = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next pass follows."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._num_samples // self._world_size
+
+    def __iter__(self) -> Iterator[Key]:
+        generator = np.random.default_rng((self._seed, self._epoch))
+        # Equally spaced marks, laid over the weights joined to a line of length 1.
+        marks = (generator.random() + np.arange(self._num_samples)) / self._num_samples
+        line = np.cumsum(self._weights / self._weights.sum())
+        order = generator.permutation(np.searchsorted(line[:-1], marks, side="right"))
+        seeds = generator.integers(2**32, size=self._num_samples)
+        share = slice(self._rank, len(self) * self._world_size, self._world_size)
+        keys = list(map(Key, order[share].tolist(), seeds[share].tolist()))
+        keys, self.skip = keys[self.skip :], 0
+        return iter(keys)
+
+
+@final
+class EvalSampler(Sampler[int]):
+    """Every sample once, in order, spread over the processes without padding or repeats.
+
+    The shares of the processes may differ by one: sum their confusion matrices, never average.
+
+    Args:
+        num_samples: size of the data set.
+        rank: number of this process.
+        world_size: number of processes.
+    """
+
+    def __init__(self, num_samples: int, rank: int = 0, world_size: int = 1) -> None:
+        self._indices = range(rank, num_samples, world_size)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._indices)
+
+
+def repeat_factors(present: Bool[np.ndarray, "n c"], threshold: float) -> Float64[np.ndarray, " n"]:
+    """Weigh samples so that classes in less than a share `threshold` of them come more often.
+
+    A class in a share f of the samples gets max(1, sqrt(threshold / f)); a sample gets the largest
+    of its classes.
+
+    Args:
+        present: which classes each sample shows.
+        threshold: share in [0, 1] below which a class is rare; 0 gives every sample the weight 1.
+
+    Source: repeat factor sampling of LVIS, arXiv:1908.03195, appendix.
+    """
+    share = np.maximum(present.mean(axis=0), 1e-9)
+    factor = np.maximum(1.0, np.sqrt(threshold / share))
+    weights: Float64[np.ndarray, " n"] = np.where(present, factor, 1.0).max(axis=1)
+    return weights

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from parsenet.data.base import SegmentationDataset
+from parsenet.data.lists import refuse_split
 from parsenet.data.sample import Sample, Transform
-from parsenet.errors import ConfigError, suggest
+from parsenet.errors import ConfigError
 from parsenet.taxonomy import SHAPES
 
 CUE_RADIUS: Final = 11
@@ -77,11 +78,7 @@ class Shapes(SegmentationDataset):
         count: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        if split not in self.splits:
-            raise ConfigError(
-                f"`split` of shapes must be one of {', '.join(self.splits)}, got '{split}'. "
-                f"{suggest(split, self.splits)}"
-            )
+        refuse_split("shapes", split, self.splits)
         if min(size) < 88:
             raise ConfigError(
                 f"`size` must be at least (88, 88), got {size}. Objects would be near the cue; use "
@@ -93,11 +90,15 @@ class Shapes(SegmentationDataset):
         self.ids = [f"{split}_{index:04d}" for index in range(number)]
         self._size = size
         self._stream = self.splits.index(split)
+        self._last: Sample | None = None
 
     def read(self, index: int) -> Sample:
-        """Draw image and label."""
-        generator = np.random.default_rng((self._stream, index))
-        return Sample(*draw(generator, self._size, night=index % 2 == 1), self.ids[index])
+        """Draw image and label; the last one is kept, for training asks for the label first."""
+        if self._last is None or self._last.id != self.ids[index]:
+            generator = np.random.default_rng((self._stream, index))
+            drawn = draw(generator, self._size, night=index % 2 == 1)
+            self._last = Sample(*drawn, self.ids[index])
+        return self._last
 
     def read_label(self, index: int) -> UInt8[np.ndarray, "h w"]:
         """Draw the label."""

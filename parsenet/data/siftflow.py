@@ -6,10 +6,9 @@ import logging
 from pathlib import Path
 from typing import final
 
-from parsenet.data.labels import LabelMap
-from parsenet.data.lists import find_base, read_ids, refuse_split, require_files
-from parsenet.data.matlab import read_matlab, whole_numbers
-from parsenet.data.pairs import Pair, PairedDataset
+from parsenet.data.base import PairedDataset, pair_files
+from parsenet.data.labels import LabelMap, read_matlab_label
+from parsenet.data.lists import find_base, read_ids, refuse_split
 from parsenet.data.sample import Transform
 from parsenet.errors import DataNotFoundError
 from parsenet.taxonomy import SIFTFLOW, SIFTFLOW_GEO, Recoding
@@ -75,9 +74,7 @@ class SiftFlow(PairedDataset):
         ids = read_ids(listed, f"{_TITLE} is not complete: '{listed}' is missing. {_REMEDY}.")
         if split == "train":
             ids = _rest(images, labels, set(ids))
-        require_files(images, [f"{name}.jpg" for name in ids], _TITLE, f"{_REMEDY}.")
-        require_files(labels, [f"{name}.mat" for name in ids], _TITLE, f"{_REMEDY}.")
-        pairs = [Pair(name, images / f"{name}.jpg", labels / f"{name}.mat") for name in ids]
+        pairs = pair_files(ids, (images, ".jpg"), (labels, ".mat"), _TITLE, f"{_REMEDY}.")
         self._recoding = _GEOMETRIC if is_geometric else _SEMANTIC
         self._set_pairs(pairs, self._recoding.taxonomy, transform)
 
@@ -86,7 +83,7 @@ class SiftFlow(PairedDataset):
 
         Source: siftflow_layers.py of FCN (shelhamer/fcn.berkeleyvision.org).
         """
-        return self._recoding(whole_numbers(read_matlab(path, "S"), path), str(path))
+        return self._recoding(read_matlab_label(path, "S"), str(path))
 
 
 def _rest(images: Path, labels: Path, tested: set[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Three loaders; all randomness of a sample is in its key, so a run can be resumed anywhere."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from torch.utils.data import DataLoader
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
-from parsenet.data.sample import Batch, Item, collate
-from parsenet.data.sampler import EvalSampler, TrainSampler, repeat_factors
+from parsenet.data.sample import Batch, EvalSampler, Item, TrainSampler, collate, repeat_factors
 from parsenet.errors import ConfigError, ParseNetError
 
 
@@ -78,7 +76,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         """Find the images, and read every label once before training."""
         config = self.config
         if stage == "fit":
-            self._datasets["train"] = build_dataset(self._share(), config.train_split, train=True)
+            self._datasets["train"] = build_dataset(config, config.train_split, train=True)
         if stage in ("fit", "validate"):
             self._datasets["val"] = build_dataset(config, config.val_split)
         if stage == "test":
@@ -124,14 +122,6 @@ class SegmentationDataModule(pl.LightningDataModule):
     def dataset(self, stage: str) -> SegmentationDataset:
         """Return the images of `train`, `val` or `test`, after `setup`."""
         return self._datasets[stage]
-
-    def _share(self) -> DataConfig:
-        """Divide the memory of the cache by the training processes of this machine."""
-        assert self.trainer is not None
-        if self.config.cache != "memory":
-            return self.config
-        processes = max(1, self.trainer.world_size // self.trainer.num_nodes)
-        return replace(self.config, cache_limit=self.config.cache_limit / processes)
 
     def _check_labels(self, dataset: SegmentationDataset) -> Bool[np.ndarray, "n c"]:
         """Read every label once, in the first process; all get its answer or its error."""

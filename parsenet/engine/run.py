@@ -29,7 +29,6 @@ from parsenet.engine.start import (
     refuse_other_classes,
     settle_folder,
     settle_network,
-    settle_recipe,
     settle_resume,
 )
 from parsenet.errors import ConfigError
@@ -186,7 +185,6 @@ class Cli(LightningCLI):
         command = str(self.subcommand)
         options = self.config[command]
         self.run_dir = settle_folder(options, command)
-        settle_recipe(options)
         self.trained: Taxonomy | None
         if command == "fit":
             self.trained = settle_resume(options)

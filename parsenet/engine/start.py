@@ -1,12 +1,10 @@
 """Where a run begins: options that are right, a folder of its own, a checkpoint that fits."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import torch
 from jsonargparse import Namespace
 
-from parsenet.config import DataConfig, Recipe
 from parsenet.errors import ConfigError
 from parsenet.models.checkpoint import LoadedNetwork, load_network
 from parsenet.models.weights import read_weights
@@ -41,14 +39,6 @@ def settle_folder(options: Namespace, command: str) -> Path:
             "with `--run_dir DIR`."
         )
     return run_dir
-
-
-def settle_recipe(options: Namespace) -> None:
-    """Write the numbers of the recipe where the options say `recipe`, so that they are saved."""
-    given = {name: options.data[name] for name in ("augment", *(f.name for f in fields(Recipe)))}
-    settled = DataConfig(**given, batch_size=options.data.batch_size)
-    for field in fields(Recipe):
-        options.data[field.name] = getattr(settled, field.name)
 
 
 def settle_resume(options: Namespace) -> Taxonomy | None:

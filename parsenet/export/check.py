@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from parsenet.data.reading import is_image, read_image, read_mask
+from parsenet.data.labels import read_mask
+from parsenet.data.reading import is_image, read_image
 from parsenet.errors import DataNotFoundError
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.segmenter import Box, Segmenter

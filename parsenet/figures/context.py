@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from parsenet.data.base import SegmentationDataset
-from parsenet.data.reading import read_stored_label
+from parsenet.data.labels import read_stored_label
 from parsenet.data.sample import Sample
 from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically

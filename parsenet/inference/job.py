@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from parsenet.data.coco_masks import require_pycocotools
+from parsenet.data.coco import require_pycocotools
 from parsenet.data.reading import MAX_PIXELS
 from parsenet.errors import ConfigError, suggest
 from parsenet.files import write_bytes_atomically

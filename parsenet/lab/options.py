@@ -14,9 +14,7 @@ from typing import Any
 from parsenet.config import DataConfig, InferenceConfig, NetworkConfig, OptimConfig
 from parsenet.errors import ConfigError
 
-_OF_THIS_MACHINE = (
-    "root", "num_workers", "cache", "cache_limit", "cache_dir", "check_labels", "download",
-)  # fmt: skip
+_OF_THIS_MACHINE = ("root", "num_workers", "check_labels", "download")
 """Options that change where and how fast, never what is computed."""
 
 _NOT_HERE = ("val_check_interval", "check_val_every_n_epoch", "logger", "callbacks")
@@ -67,8 +65,7 @@ class Options:
         """Return plain values for a record, without the paths of this machine."""
         network, data = asdict(self.network), asdict(self.data)
         network["weights"] = _file_name(self.network.weights)
-        for name in ("root", "cache_dir"):
-            del data[name]
+        del data["root"]
         record = {
             "seed_everything": self.seed,
             "model": {"network": network, "optim": asdict(self.optim)},

@@ -19,7 +19,7 @@ from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
 from parsenet.data.labels import LabelMap
-from parsenet.data.sampler import TrainSampler, repeat_factors
+from parsenet.data.sample import TrainSampler, repeat_factors
 from parsenet.engine.checkpoints import AtomicCheckpointIO, LastCheckpoint
 from parsenet.engine.datamodule import TrainLoader
 from parsenet.engine.module import SegmentationModule

@@ -4,8 +4,14 @@ A label map is an array of class indices 0..C-1, uint8 up to 255 classes; `void`
 that count nowhere.
 """
 
-from parsenet.taxonomy.classes import IGNORE_INDEX, Taxonomy
-from parsenet.taxonomy.colours import VOID_COLOUR, Colour, voc_colour_map
+from parsenet.taxonomy.classes import (
+    IGNORE_INDEX,
+    VOID_COLOUR,
+    Colour,
+    Recoding,
+    Taxonomy,
+    voc_colour_map,
+)
 from parsenet.taxonomy.files import LabelSet, label_set_from, taxonomy_from
 from parsenet.taxonomy.known import (
     CAMVID,
@@ -19,26 +25,9 @@ from parsenet.taxonomy.known import (
     VOC2012,
     taxonomy_named,
 )
-from parsenet.taxonomy.recoding import Recoding
 
 __all__ = [
-    "CAMVID",
-    "IGNORE_INDEX",
-    "PASCAL_CONTEXT59",
-    "PASCAL_CONTEXT60",
-    "PASCAL_CONTEXT459",
-    "SHAPES",
-    "SIFTFLOW",
-    "SIFTFLOW_GEO",
-    "TAXONOMIES",
-    "VOC2012",
-    "VOID_COLOUR",
-    "Colour",
-    "LabelSet",
-    "Recoding",
-    "Taxonomy",
-    "label_set_from",
-    "taxonomy_from",
-    "taxonomy_named",
-    "voc_colour_map",
-]
+    "CAMVID", "IGNORE_INDEX", "PASCAL_CONTEXT59", "PASCAL_CONTEXT60", "PASCAL_CONTEXT459", "SHAPES",
+    "SIFTFLOW", "SIFTFLOW_GEO", "TAXONOMIES", "VOC2012", "VOID_COLOUR", "Colour", "LabelSet",
+    "Recoding", "Taxonomy", "label_set_from", "taxonomy_from", "taxonomy_named", "voc_colour_map",
+]  # fmt: skip

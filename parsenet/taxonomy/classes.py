@@ -1,13 +1,14 @@
-"""The classes of a data set: what index means what, and how it is drawn."""
+"""The classes of a data set, their colours, and what the values in a label file stand for."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsenet.errors import ConfigError, LabelError
-from parsenet.taxonomy.colours import VOID_COLOUR, Colour, index_colours, voc_colour_map
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,11 +16,33 @@ if TYPE_CHECKING:
 
     LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
+Colour = tuple[int, int, int]
+
+VOID_COLOUR: Colour = (224, 224, 192)
+"""The colour that PASCAL VOC draws void pixels in."""
+
 IGNORE_INDEX = 255
 """The void label of every data set of up to 255 classes, after reading."""
 
-_HIGHEST = 65535
+HIGHEST = 65535
 """The highest value of a 16-bit label."""
+
+_UNKNOWN = -1
+
+
+def voc_colour_map(num_colours: int) -> tuple[Colour, ...]:
+    """Return the first colours of PASCAL VOC's map: the bits of the index spread over R, G, B.
+
+    Source: VOCcolormap.m of the VOC development kit.
+    """
+    colours = []
+    for index in range(num_colours):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+        colours.append((channels[0], channels[1], channels[2]))
+    return tuple(colours)
 
 
 @dataclass(frozen=True)
@@ -55,12 +78,12 @@ class Taxonomy:
         if len(set(self.names)) != len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise ConfigError(f"`names` must be unique, got '{twice}' twice. Rename one of them.")
-        if not 1 <= len(self.names) <= _HIGHEST:
+        if not 1 <= len(self.names) <= HIGHEST:
             raise ConfigError(
-                f"`names` must have 1 to {_HIGHEST} entries, got {len(self.names)}. "
-                f"Labels are stored with 16 bits at most and {_HIGHEST} is void."
+                f"`names` must have 1 to {HIGHEST} entries, got {len(self.names)}. "
+                f"Labels are stored with 16 bits at most and {HIGHEST} is void."
             )
-        last = _void_of(len(self.names))
+        last = void_of(len(self.names))
         if not len(self.names) <= self.void <= last:
             raise ConfigError(
                 f"`void` must be in {len(self.names)}..{last} (no class index), got {self.void}. "
@@ -87,7 +110,7 @@ class Taxonomy:
         names = tuple(record["names"])
         stored = record.get("palette") or voc_colour_map(len(names))
         palette = tuple((r, g, b) for r, g, b in stored)
-        void = record.get("void", _void_of(len(names)))
+        void = record.get("void", void_of(len(names)))
         return cls(record.get("name", "custom"), names, palette, void)
 
     def pillow_palette(self) -> list[int]:
@@ -122,16 +145,10 @@ class Taxonomy:
             LabelError: a colour is neither in the palette nor the void colour, or two classes
                 share one.
         """
-        label = index_colours(mask, self.colour_indices(), self.name)
-        indices: LabelMap = label.astype(self.label_type)
-        return indices
+        return Recoding(self, {}, self._colour_indices()).from_colours(mask)
 
-    def colour_indices(self) -> dict[Colour, int]:
-        """Return the index of every colour; a class drawn in the void colour wins over void.
-
-        Raises:
-            LabelError: two classes share a colour.
-        """
+    def _colour_indices(self) -> dict[Colour, int]:
+        """Return the index of every colour; a class drawn in the void colour wins over void."""
         known: dict[Colour, int] = {}
         for index, colour in enumerate(self.palette):
             if colour in known:
@@ -144,6 +161,84 @@ class Taxonomy:
         return known
 
 
-def _void_of(num_classes: int) -> int:
+def void_of(num_classes: int) -> int:
     """Return the void of label maps with so many classes: all bits set, but eight at least."""
     return max(IGNORE_INDEX, (1 << num_classes.bit_length()) - 1)
+
+
+@dataclass(frozen=True)
+class Recoding:
+    """What stored values and colours stand for; any other one is refused.
+
+    Args:
+        taxonomy: the classes that come out.
+        values: stored value to class index or void.
+        colours: stored RGB colour to class index or void.
+        remedy: what to do about an unknown value.
+    """
+
+    taxonomy: Taxonomy
+    values: Mapping[int, int]
+    colours: Mapping[Colour, int] = field(default_factory=dict)
+    remedy: str = "Correct the file."
+
+    def __call__(self, stored: NDArray[np.integer], name: str) -> LabelMap:
+        """Turn stored values (H, W) into a label map.
+
+        Args:
+            stored: values of any integer type.
+            name: of the label, for messages.
+
+        Raises:
+            LabelError: a value stands for nothing; the first pixel that has it is named.
+        """
+        import numpy as np
+
+        table = self._table
+        if stored.dtype in (np.uint8, np.uint16):
+            label = table[stored]
+        else:
+            # The table's two ends are unknown; beyond them lies nothing that is known.
+            label = table[stored.astype(np.int64).clip(-2, HIGHEST + 1)]
+        wrong = label == _UNKNOWN
+        if wrong.any():
+            row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            raise LabelError(
+                f"The label '{name}' must hold values that '{self.taxonomy.name}' knows, got "
+                f"{stored[row, column]} at row {row}, column {column}. {self.remedy}"
+            )
+        recoded: LabelMap = label.astype(self.taxonomy.label_type)
+        return recoded
+
+    def from_colours(self, mask: NDArray[np.uint8]) -> LabelMap:
+        """Turn an RGB mask (H, W, 3) into a label map.
+
+        Raises:
+            LabelError: a colour stands for nothing.
+        """
+        import numpy as np
+
+        codes = mask.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+        known = {(r << 16) + (g << 8) + b: index for (r, g, b), index in self.colours.items()}
+        keys = np.array(sorted(known), np.int32)
+        places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
+        wrong = keys[places] != codes
+        if wrong.any():
+            row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            red, green, blue = mask[row, column].tolist()
+            raise LabelError(
+                f"colour ({red}, {green}, {blue}) at row {row}, column {column} is not in the "
+                f"palette of '{self.taxonomy.name}'. Add it to the palette or store class indices."
+            )
+        table = np.array([known[key] for key in keys.tolist()], self.taxonomy.label_type)
+        label: LabelMap = table[places]
+        return label
+
+    @cached_property
+    def _table(self) -> NDArray[np.int32]:
+        """Return the class of 0..65535, of two unknown values, and of -1 (SIFT Flow's void)."""
+        import numpy as np
+
+        table = np.full(HIGHEST + 4, _UNKNOWN, np.int32)
+        table[list(self.values)] = list(self.values.values())
+        return table

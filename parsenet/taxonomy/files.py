@@ -14,20 +14,25 @@ RGB masks go by the classes' colours, and by the colours listed in `from` and `i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from parsenet.errors import ConfigError, suggest
 from parsenet.files import read_yaml
-from parsenet.taxonomy.classes import Taxonomy
-from parsenet.taxonomy.colours import VOID_COLOUR, Colour, voc_colour_map
+from parsenet.taxonomy.classes import (
+    HIGHEST,
+    VOID_COLOUR,
+    Colour,
+    Recoding,
+    Taxonomy,
+    voc_colour_map,
+    void_of,
+)
 from parsenet.taxonomy.known import taxonomy_named
-from parsenet.taxonomy.recoding import Recoding
 
 _KEYS = ("name", "names", "palette", "classes", "void", "ignore", "reduce_zero_label", "map")
 _CLASS_KEYS = ("name", "from", "colour")
-_HIGHEST = 65535
 _REMEDY = "Give it to a class with `from`, or add it to `ignore`."
 
 
@@ -97,7 +102,7 @@ def read_label_set(path: Path) -> LabelSet:
     """
     record = read_record(path)
     classes = _read_classes(record, path)
-    ignored = _read_ignored(record, classes, path)
+    ignored = _read_ignored(record.get("ignore") or [], [entry.name for entry in classes], path)
     reduced = record.get("reduce_zero_label", False)
     if not isinstance(reduced, bool):
         raise ConfigError(f"`reduce_zero_label` in '{path}' must be true or false, got {reduced}.")
@@ -113,15 +118,12 @@ def read_label_set(path: Path) -> LabelSet:
     ]
     if not kept:
         raise ConfigError(f"`ignore` in '{path}' must leave a class, got all of them.")
-    described: dict[str, Any] = {
-        "name": record.get("name", path.stem),
-        "names": [entry.name for entry in kept],
-    }
-    if "void" in record:
-        described["void"] = _read_void(record["void"], path)
-    taxonomy = Taxonomy.from_dict(described | {"palette": [entry.colour for entry in kept]})
-    plain = not ignored and not reduced and all(entry.sources is None for entry in classes)
-    if plain:
+    void = record.get("void", void_of(len(kept)))
+    if not isinstance(void, int) or isinstance(void, bool):
+        raise ConfigError(f"`void` in '{path}' must be a number, got {void!r}. Use 255.")
+    names, palette = tuple(x.name for x in kept), tuple(x.colour for x in kept)
+    taxonomy = Taxonomy(record.get("name", path.stem), names, palette, void)
+    if not ignored and not reduced and all(entry.sources is None for entry in classes):
         return LabelSet(taxonomy, None)
     return LabelSet(taxonomy, _recode(taxonomy, classes, ignored, int(reduced), path))
 
@@ -139,12 +141,14 @@ def read_record(path: Path) -> dict[str, Any]:
             f"'{path}' must hold a list called `names` (or `classes`), got "
             f"{', '.join(map(str, record))}. Write `names: [road, car]`."
         )
-    for key in record:
-        if key not in _KEYS:
-            raise ConfigError(
-                f"'{path}' must hold known keys, got '{key}'. {suggest(str(key), _KEYS)}"
-            )
+    _refuse_unknown(record, _KEYS, f"'{path}' must hold")
     return record
+
+
+def _refuse_unknown(record: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+    for key in record:
+        if key not in known:
+            raise ConfigError(f"{what} known keys, got '{key}'. {suggest(str(key), known)}")
 
 
 def _read_classes(record: dict[str, Any], path: Path) -> list[_Class]:
@@ -178,12 +182,7 @@ def _read_classes(record: dict[str, Any], path: Path) -> list[_Class]:
 
 def _read_class(entry: object, colour: object, is_coloured: bool, path: Path) -> _Class:
     given = entry if isinstance(entry, dict) else {"name": entry}
-    for key in given:
-        if key not in _CLASS_KEYS:
-            raise ConfigError(
-                f"A class in '{path}' must have known keys, got '{key}'. "
-                f"{suggest(str(key), _CLASS_KEYS)}"
-            )
+    _refuse_unknown(given, _CLASS_KEYS, f"A class in '{path}' must have")
     name = given.get("name")
     if not isinstance(name, str):
         # YAML takes yes, no, on and off for truth values, and 7 for a number.
@@ -206,39 +205,26 @@ def _read_class(entry: object, colour: object, is_coloured: bool, path: Path) ->
 
 def _read_source(value: object, field: str, path: Path) -> int | Colour:
     """Check a stored value or colour."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _HIGHEST:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST:
         return value
     if isinstance(value, list | tuple) and len(value) == 3:
         red, green, blue = value
         if all(isinstance(part, int) and 0 <= part <= 255 for part in value):
             return (red, green, blue)
     raise ConfigError(
-        f"{field} in '{path}' must be a stored value in 0..{_HIGHEST} or a colour "
+        f"{field} in '{path}' must be a stored value in 0..{HIGHEST} or a colour "
         f"[red, green, blue] in 0..255, got {value!r}."
     )
 
 
-def _read_void(value: object, path: Path) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ConfigError(f"`void` in '{path}' must be a number, got {value!r}. Use 255.")
-
-
-def _read_ignored(
-    record: dict[str, Any], classes: Iterable[_Class], path: Path
-) -> frozenset[int | str | Colour]:
-    listed = record.get("ignore") or []
-    names = [entry.name for entry in classes]
+def _read_ignored(listed: object, names: list[str], path: Path) -> frozenset[int | str | Colour]:
     ignored: set[int | str | Colour] = set()
     for value in listed if isinstance(listed, list) else [listed]:
-        if not isinstance(value, str):
-            ignored.add(_read_source(value, "`ignore`", path))
-        elif value in names:
-            ignored.add(value)
-        else:
+        if isinstance(value, str) and value not in names:
             raise ConfigError(
                 f"`ignore` in '{path}' must name a class, got '{value}'. {suggest(value, names)}"
             )
+        ignored.add(value if isinstance(value, str) else _read_source(value, "`ignore`", path))
     return frozenset(ignored)
 
 
@@ -250,7 +236,9 @@ def _recode(
     path: Path,
 ) -> Recoding:
     indices = {name: index for index, name in enumerate(taxonomy.names)}
-    meaning: dict[int | Colour, int] = {0: taxonomy.void} if offset else {}
+    meaning: dict[int | Colour, int] = dict.fromkeys((taxonomy.void, VOID_COLOUR), taxonomy.void)
+    if offset:
+        meaning[0] = taxonomy.void
     givers: dict[int | Colour, str] = {}
     for source, name in _sources(classes, offset):
         if givers.setdefault(source, name) != name:
@@ -268,14 +256,9 @@ def _recode(
                 f"'{givers[value]}'. Take it from one of them."
             )
         meaning[value] = taxonomy.void
-    meaning.setdefault(taxonomy.void, taxonomy.void)
-    meaning.setdefault(VOID_COLOUR, taxonomy.void)
-    return Recoding(
-        taxonomy,
-        {source: index for source, index in meaning.items() if isinstance(source, int)},
-        {source: index for source, index in meaning.items() if not isinstance(source, int)},
-        _REMEDY,
-    )
+    values = {source: index for source, index in meaning.items() if isinstance(source, int)}
+    colours = {source: index for source, index in meaning.items() if not isinstance(source, int)}
+    return Recoding(taxonomy, values, colours, _REMEDY)
 
 
 def _sources(classes: list[_Class], offset: int) -> Iterator[tuple[int | Colour, str]]:

@@ -1,29 +1,36 @@
-"""The label sets that come with the package."""
+"""The label sets that come with the package; long lists of names lie in `names.json`."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from parsenet.errors import ConfigError, suggest
-from parsenet.taxonomy.classes import Taxonomy
-from parsenet.taxonomy.colours import VOID_COLOUR, voc_colour_map
-from parsenet.taxonomy.pascal_context import NAMES59, NAMES459
+from parsenet.taxonomy.classes import VOID_COLOUR, Taxonomy, voc_colour_map
 
-_VOC_NAMES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus",
-    "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
-    "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
+_NAMES = {
+    name: tuple(listed)
+    for name, listed in json.loads(
+        Path(__file__).with_name("names.json").read_text(encoding="utf-8")
+    ).items()
+}
 
-VOC2012 = Taxonomy("voc2012", _VOC_NAMES, voc_colour_map(21))
+NAMES59 = _NAMES["pascal_context59"]
+"""The classes of PASCAL-Context's 59-class task, in the order of the authors' network.
 
-_SIFTFLOW_NAMES = (
-    "awning", "balcony", "bird", "boat", "bridge", "building", "bus", "car", "cow", "crosswalk",
-    "desert", "door", "fence", "field", "grass", "moon", "mountain", "person", "plant", "pole",
-    "river", "road", "rock", "sand", "sea", "sidewalk", "sign", "sky", "staircase", "streetlight",
-    "sun", "tree", "window",
-)  # fmt: skip
+Source: classes-59.txt of FCN (shelhamer/fcn.berkeleyvision.org).
+"""
+
+NAMES459 = _NAMES["pascal_context459"]
+"""Every label of PASCAL-Context's annotation; the first is stored as 1.
+
+Source: classes-400.txt of FCN.
+"""
+
+VOC2012 = Taxonomy("voc2012", _NAMES["voc2012"], voc_colour_map(21))
 
 # VOC's colours from the second on, here and below: its first one, black, is kept for background.
-SIFTFLOW = Taxonomy("siftflow", _SIFTFLOW_NAMES, voc_colour_map(34)[1:])
+SIFTFLOW = Taxonomy("siftflow", _NAMES["siftflow"], voc_colour_map(34)[1:])
 
 SIFTFLOW_GEO = Taxonomy(
     "siftflow_geo",
@@ -42,17 +49,11 @@ PASCAL_CONTEXT459 = Taxonomy(
     void=511,
 )
 
-CAMVID = Taxonomy(
-    "camvid",
-    (
-        "sky", "building", "pole", "road", "pavement", "tree", "signsymbol", "fence", "car",
-        "pedestrian", "bicyclist",
-    ),
-    (
-        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
-        (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
-    ),
+_CAMVID_COLOURS = (
+    (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
+    (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
 )  # fmt: skip
+CAMVID = Taxonomy("camvid", _NAMES["camvid"], _CAMVID_COLOURS)
 
 SHAPES = Taxonomy(
     "shapes",
@@ -60,19 +61,12 @@ SHAPES = Taxonomy(
     ((0, 0, 0), (230, 80, 60), (90, 120, 240), (150, 100, 40), (60, 180, 140)),
 )
 
-TAXONOMIES = {
-    taxonomy.name: taxonomy
-    for taxonomy in (
-        VOC2012,
-        SIFTFLOW,
-        SIFTFLOW_GEO,
-        PASCAL_CONTEXT59,
-        PASCAL_CONTEXT60,
-        PASCAL_CONTEXT459,
-        CAMVID,
-        SHAPES,
-    )
-}
+_ALL = (
+    VOC2012, SIFTFLOW, SIFTFLOW_GEO, PASCAL_CONTEXT59, PASCAL_CONTEXT60, PASCAL_CONTEXT459, CAMVID,
+    SHAPES,
+)  # fmt: skip
+TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in _ALL}
+"""By name, as `data.folder.taxonomy` and `score --taxonomy` take them."""
 
 
 def taxonomy_named(name: str) -> Taxonomy:

@@ -12,7 +12,7 @@ import yaml
 
 from parsenet.check.findings import TEXTS
 from parsenet.check.report import class_repeats, class_weights, write_page, write_text
-from parsenet.data.sampler import repeat_factors
+from parsenet.data.sample import repeat_factors
 from tests.fakes.healthy import image_at, label_at, read, write_label
 
 PIXELS = np.array([[50, 50, 0], [100, 0, 0]])

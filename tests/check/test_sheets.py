@@ -4,8 +4,7 @@ import pytest
 from parsenet.check.sheets import WRONG_COLOUR, draw_sheet, overlay, training_keys
 from parsenet.config import DataConfig, FolderConfig
 from parsenet.data.build import build_dataset
-from parsenet.data.sample import Key
-from parsenet.data.sampler import TrainSampler, repeat_factors
+from parsenet.data.sample import Key, TrainSampler, repeat_factors
 from tests.fakes.healthy import HEALTHY, label_at, write_healthy
 
 LAYOUT = FolderConfig(taxonomy="taxonomy.yaml")

@@ -1,14 +1,13 @@
 import re
-from pathlib import Path
 from typing import final
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from parsenet.data.base import SegmentationDataset, check_labels
-from parsenet.data.draw import Draw, Window
-from parsenet.data.sample import Augmentation, Key, Sample
+from parsenet.data.sample import Key, Sample
 from parsenet.errors import LabelError
 from parsenet.taxonomy import Taxonomy, voc_colour_map
 
@@ -61,6 +60,12 @@ BAD = (
 )
 
 
+SIZES = (
+    "The label 'labels/s0.png' must be as large as its image {}, got (2, 3). Sizes are (height, "
+    "width); an EXIF orientation turns the image but not the label."
+)
+
+
 def test_item_is_channels_first_with_void_kept():
     item = InMemory([good_label()])[0]
 
@@ -89,21 +94,17 @@ def test_unknown_value_names_file_value_and_first_pixel():
 
 def test_size_of_label_must_be_that_of_the_image():
     dataset = InMemory([good_label()], image_size=(3, 2))
-    message = (
-        "The label 'labels/s0.png' must be as large as its image (3, 2), got (2, 3). Sizes are "
-        "(height, width); an EXIF orientation turns the image but not the label."
-    )
 
-    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(LabelError, match=f"^{re.escape(SIZES.format('(3, 2)'))}$"):
         dataset[0]
 
 
 def test_transform_gets_the_seed_of_the_key():
     seeds = []
 
-    def remember(sample, seed):
+    def remember(label, read, seed):
         seeds.append(seed)
-        return sample
+        return read(1), label
 
     dataset = InMemory([good_label(), good_label()], transform=remember)
 
@@ -151,66 +152,45 @@ def test_labels_of_16_bits_are_int64():
     assert item.label.tolist() == [[0, 1]]
 
 
-@final
-class Untouched(Augmentation):
-    """Draws nothing; counts what is decoded."""
-
-    def __init__(self, size=(2, 3)):
-        self.size = size
-        self.read_reductions = []
-
-    def draw(self, label, seed):
-        return Draw(Window(label.shape, (0, 0), label.shape), reduction=2)
-
-    def read(self, path, reduction):
-        self.read_reductions.append(reduction)
-        height, width = (-(-side // reduction) for side in self.size)
-        return np.zeros((height, width, 3), np.uint8)
-
-    def apply(self, sample, draw):
-        assert sample.reduction == draw.reduction
-        return sample
+def halve(label, read, seed):
+    """Take half of the image, and the label as it is."""
+    return read(2), label
 
 
-def in_files(labels, transform, taxonomy=PAIR):
-    dataset = InMemory(labels, transform)
+def in_files(folder, labels, size=(2, 3), taxonomy=PAIR):
+    """Give all labels one image file."""
+    dataset = InMemory(labels, halve, size)
     dataset.taxonomy = taxonomy
-    dataset.path = Path("a.jpg")
+    dataset.path = folder / "a.png"
+    Image.fromarray(np.zeros((*size, 3), np.uint8)).save(dataset.path)
     return dataset
 
 
-def test_augmentation_decodes_no_more_than_it_has_drawn():
-    transform = Untouched()
+def test_training_decodes_no_more_than_is_asked_for(tmp_path):
+    dataset = in_files(tmp_path, [good_label()])
 
-    item = in_files([good_label()], transform)[0]
-
-    assert transform.read_reductions == [2]
-    assert item.image.shape == (3, 1, 2)
+    assert dataset[0].image.shape == (3, 1, 2)
+    assert dataset.num_images_read == 0
 
 
-def test_wrong_label_is_found_before_the_image_is_decoded():
-    transform = Untouched()
+def test_wrong_label_is_found_before_the_image_is_decoded(tmp_path):
+    dataset = in_files(tmp_path, [good_label(), bad_label()])
+    dataset.path.unlink()
 
     with pytest.raises(LabelError, match=f"^{re.escape(BAD)}$"):
-        in_files([good_label(), bad_label()], transform)[1]
-    assert transform.read_reductions == []
+        dataset[1]
 
 
-def test_size_of_a_reduced_image_is_checked_at_full_size():
-    message = (
-        "The label 'labels/s0.png' must be as large as its image (5, 3), got (2, 3). Sizes are "
-        "(height, width); an EXIF orientation turns the image but not the label."
-    )
-
-    with pytest.raises(LabelError, match=f"^{re.escape(message)}$"):
-        in_files([good_label()], Untouched((5, 3)))[0]
+def test_size_of_a_reduced_image_is_checked_at_full_size(tmp_path):
+    with pytest.raises(LabelError, match=f"^{re.escape(SIZES.format('(5, 3)'))}$"):
+        in_files(tmp_path, [good_label()], (5, 3))[0]
 
 
 @pytest.mark.parametrize("void", [255, 200, 2])
-def test_exactly_the_classes_and_void_are_right(void):
+def test_exactly_the_classes_and_void_are_right(tmp_path, void):
     taxonomy = Taxonomy("pair", ("no", "yes"), voc_colour_map(2), void=void)
     labels = [np.full((2, 3), value, np.uint8) for value in range(256)]
-    dataset = in_files(labels, Untouched(), taxonomy)
+    dataset = in_files(tmp_path, labels, taxonomy=taxonomy)
 
     right = []
     for value in range(256):

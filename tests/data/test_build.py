@@ -60,6 +60,12 @@ def test_missing_root_is_refused():
         build_dataset(DataConfig(dataset="voc2012"), "train")
 
 
+@pytest.mark.parametrize("call", [taxonomy_of, lambda config: build_dataset(config, "train")])
+def test_unknown_data_set_suggests_the_nearest(call):
+    with refuses("`data.dataset` must be a known name, got 'voc2021'. Did you mean `voc2012`?"):
+        call(DataConfig(dataset="voc2021"))
+
+
 def test_options_reach_the_training_transform():
     config = DataConfig(dataset="shapes", crop=(40, 200), scale=(1.0, 1.0))
 

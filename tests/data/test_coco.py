@@ -381,7 +381,7 @@ def test_unknown_placeholder_is_refused(tmp_path):
 
 def test_missing_pycocotools_is_told_with_the_command(tmp_path, monkeypatch):
     write_coco(tmp_path)
-    monkeypatch.setattr("parsenet.data.coco_masks.find_spec", lambda name: None)
+    monkeypatch.setattr("parsenet.data.coco.find_spec", lambda name: None)
 
     with refuses(
         ConfigError,

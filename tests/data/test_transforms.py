@@ -1,68 +1,65 @@
 import pickle
+from functools import partial
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsenet.config import RECIPES, Recipe
-from parsenet.data.draw import Window
-from parsenet.data.sample import Sample
-from parsenet.data.transforms import NUM_TRIES, TrainTransform
-from parsenet.data.warp import PAD_COLOUR
+from parsenet.data.reading import shrink
+from parsenet.data.transforms import NUM_TRIES, PAD_COLOUR, Augmentation, Draw, ScaleTurnCrop
+from tests.fakes.images import gradient
+
+AS_IT_IS = {"scale": (1.0, 1.0), "flip": False}
 
 
-def make_sample(height=30, width=44, block=11):
-    """Label of square blocks; the image shows 20 x class + 10 in every channel."""
+def blocks(height=30, width=44, block=11):
+    """Return a label of square blocks, and an image of 20 x class + 10 in every channel."""
     rows, columns = np.mgrid[:height, :width] // block
     label = ((rows + 2 * columns) % 7).astype(np.uint8)
-    image = np.repeat(label[..., None] * 20 + 10, 3, axis=2).astype(np.uint8)
-    return Sample(image, label, "blocks")
+    return np.repeat(label[..., None] * 20 + 10, 3, axis=2).astype(np.uint8), label
 
 
-def train_transform(void=255, **recipe):
-    return TrainTransform(Recipe(**recipe), void)
+def augment(image, label, seed, void=255, transforms=(), **recipe):
+    augmentation = Augmentation(Recipe(**recipe), void, transforms)
+    return augmentation(label, partial(shrink, image), seed)
 
 
 def same(first, second):
-    return np.array_equal(first.image, second.image) and np.array_equal(first.label, second.label)
+    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
-def test_nothing_asked_for_changes_nothing():
-    sample = make_sample()
+def warp(draw):
+    """Return what warps an image of the draw's size, and its label."""
+    transform = ScaleTurnCrop(Recipe(), 255)
+    return (
+        lambda image: transform.apply(shrink(image, draw.reduction), draw),
+        lambda label: transform.apply_to_mask(label, draw),
+    )
 
-    out = train_transform(crop=(30, 44), scale=(1.0, 1.0), flip=False)(sample, 3)
 
-    assert same(out, sample)
-    assert out.id == "blocks"
+def test_paper_recipe_leaves_image_and_label_as_they_are():
+    image, label = blocks()
+
+    assert same(Augmentation(RECIPES["paper"])(label, partial(shrink, image), 3), (image, label))
 
 
 def test_result_depends_on_the_seed_alone():
-    transform = train_transform(crop=(20, 20), colour=0.4)
-    fresh = train_transform(crop=(20, 20), colour=0.4)
+    transforms = ["GaussNoise", {"Affine": {"p": 0.5}}]
+    make = partial(Augmentation, Recipe(crop=(20, 20), colour=0.4), 255, transforms)
+    image, label = blocks()
+    used, new = make(), make()
 
-    first = transform(make_sample(), 5)
-    transform(make_sample(), 6)
+    first = used(label, partial(shrink, image), 5)
+    other = used(label, partial(shrink, image), 6)
+    copy = pickle.loads(pickle.dumps(used))
 
-    assert same(transform(make_sample(), 5), first)
-    assert same(fresh(make_sample(), 5), first)
-    assert not same(transform(make_sample(), 6), first)
-
-
-def test_input_is_left_as_it_was():
-    sample = make_sample()
-
-    train_transform(crop=(20, 20), colour=0.4)(sample, 1)
-
-    assert same(sample, make_sample())
-
-
-def test_transform_survives_pickling():
-    transform = train_transform(crop=(20, 20), colour=0.2)
-
-    copy = pickle.loads(pickle.dumps(transform))
-
-    assert same(copy(make_sample(), 8), transform(make_sample(), 8))
+    for augmentation in (used, new, copy):
+        assert same(augmentation(label, partial(shrink, image), 5), first)
+    assert not same(first, other)
+    assert same(blocks(), (image, label)), "the input is left as it was"
 
 
 @settings(max_examples=40, deadline=None)
@@ -72,230 +69,289 @@ def test_transform_survives_pickling():
     seed=st.integers(0, 2**32 - 1),
 )
 def test_every_crop_has_its_size_and_known_labels(size, crop, seed):
-    sample = make_sample(*size, block=3)
+    image, label = augment(*blocks(*size, block=3), seed, crop=crop)
 
-    out = train_transform(crop=crop)(sample, seed)
-
-    assert out.image.shape == (*crop, 3)
-    assert out.label.shape == crop
-    assert set(np.unique(out.label)) <= set(np.unique(sample.label)) | {255}
-
-
-def test_padding_is_void_and_mean_coloured():
-    sample = make_sample(10, 20)
-
-    out = train_transform(crop=(16, 30), scale=(1.0, 1.0), flip=False)(sample, 0)
-
-    void = out.label == 255
-    assert void.sum() == 16 * 30 - 10 * 20
-    assert (out.image[void] == PAD_COLOUR).all()
-    np.testing.assert_array_equal(out.label[~void].reshape(10, 20), sample.label)
+    assert image.shape == (*crop, 3)
+    assert image.transpose(2, 0, 1).flags.c_contiguous, "as tensors have them"
+    assert label.shape == crop
+    assert set(np.unique(label)) <= set(range(7)) | {255}
 
 
-def test_void_of_the_padding_can_be_chosen():
-    out = train_transform(crop=(40, 60), scale=(1.0, 1.0), void=200)(make_sample(), 0)
+@pytest.mark.parametrize("void", [255, 200])
+def test_padding_is_void_and_mean_coloured(void):
+    _, stored = blocks(10, 20)
 
-    assert (out.label == 200).sum() == 40 * 60 - 30 * 44
+    image, label = augment(*blocks(10, 20), 0, crop=(16, 30), void=void, **AS_IT_IS)
+
+    assert (label == void).sum() == 16 * 30 - 10 * 20
+    assert (image[label == void] == PAD_COLOUR).all()
+    np.testing.assert_array_equal(label[label != void].reshape(10, 20), stored)
 
 
 def test_small_images_lie_anywhere_in_the_crop():
-    transform = train_transform(crop=(3, 5), scale=(1.0, 1.0), flip=False)
-    sample = make_sample(1, 1)
+    labels = [augment(*blocks(1, 1), seed, crop=(3, 5), **AS_IT_IS)[1] for seed in range(300)]
 
-    places = {
-        tuple(np.argwhere(transform(sample, seed).label != 255)[0].tolist()) for seed in range(300)
-    }
-
-    assert len(places) == 15
+    assert len({tuple(np.argwhere(label != 255)[0].tolist()) for label in labels}) == 15
 
 
 def test_every_crop_of_a_large_image_is_drawn():
     label = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    sample = Sample(np.zeros((3, 4, 3), np.uint8), label, "a")
-    transform = train_transform(crop=(2, 2), scale=(1.0, 1.0), flip=False)
+    image = np.zeros((3, 4, 3), np.uint8)
 
-    corners = {int(transform(sample, seed).label[0, 0]) for seed in range(200)}
+    outs = [augment(image, label, seed, crop=(2, 2), **AS_IT_IS)[1] for seed in range(200)]
 
-    assert corners == {0, 1, 2, 4, 5, 6}
+    assert {int(out[0, 0]) for out in outs} == {0, 1, 2, 4, 5, 6}
 
 
-def test_label_stays_on_the_image():
-    # Wherever a 7 x 7 neighbourhood has one class, the image shows exactly that class.
-    transform = train_transform(crop=(64, 64), scale=(0.7, 2.0))
+@pytest.mark.parametrize(("degrees", "kernel", "least"), [(0.0, 7, 100), (180.0, 9, 30)])
+def test_label_stays_on_the_image(degrees, kernel, least):
+    # Wherever a neighbourhood has one class, the image shows exactly that class.
     for seed in range(30):
-        out = transform(make_sample(60, 80, block=20), seed)
-
-        framed = np.pad(out.label, 1, constant_values=255)
-        least, most = (
-            change(framed, np.ones((7, 7)))[1:-1, 1:-1] for change in (cv2.erode, cv2.dilate)
+        image, label = augment(
+            *blocks(60, 80, 20), seed, crop=(64, 64), scale=(0.7, 2.0), rotate=degrees
         )
-        inner = (least == most) & (out.label != 255)
-        assert inner.sum() > 100
-        np.testing.assert_array_equal(out.image[inner][:, 0], out.label[inner] * 20 + 10)
+
+        framed = np.pad(label, 1, constant_values=255)
+        low, high = (
+            change(framed, np.ones((kernel, kernel)))[1:-1, 1:-1]
+            for change in (cv2.erode, cv2.dilate)
+        )
+        inner = (low == high) & (label != 255)
+        assert inner.sum() > least
+        np.testing.assert_array_equal(image[inner][:, 0], label[inner] * 20 + 10)
 
 
-def test_half_of_the_images_are_mirrored():
-    sample = make_sample()
-    transform = train_transform(crop=None, scale=(1.0, 1.0), flip=True)
+def test_half_of_the_images_are_mirrored_whatever_their_scale():
+    label = np.zeros((40, 40), np.uint8)
+    transform = ScaleTurnCrop(Recipe(crop=None, scale=(0.5, 2.0)))
+    draws = [transform.draw(label, seed) for seed in range(600)]
 
-    outs = [transform(sample, seed).label for seed in range(400)]
-
-    mirrored = sum(np.array_equal(out, sample.label[:, ::-1]) for out in outs)
-    plain = sum(np.array_equal(out, sample.label) for out in outs)
-    assert mirrored + plain == 400
-    assert 160 < mirrored < 240
-
-
-def test_mirroring_is_independent_of_the_scale():
-    # Top row is dark, left column is white: where the white is tells the mirror.
-    image = np.zeros((40, 40, 3), np.uint8)
-    image[:, :20] = 255
-    sample = Sample(image, np.zeros((40, 40), np.uint8), "a")
-    transform = train_transform(crop=None, scale=(0.5, 2.0))
-    outs = [transform(sample, seed).image for seed in range(600)]
-
-    sizes = np.array([out.shape[0] for out in outs])
-    mirrored = np.array([out[0, 0, 0] == 0 for out in outs])
-
-    assert abs(np.corrcoef(sizes, mirrored)[0, 1]) < 0.12
-
-
-def test_scale_is_even_over_its_range():
-    transform = train_transform(crop=None, scale=(0.5, 2.0))
-    sample = make_sample(40, 40)
-
-    sizes = np.array([transform(sample, seed).label.shape[0] for seed in range(600)])
+    sizes = np.array([draw.scaled[0] for draw in draws])
+    mirrored = np.array([draw.mirrored for draw in draws])
 
     assert (sizes.min(), sizes.max()) == (20, 80)
     assert abs(sizes.mean() - 50) < 2
+    assert 240 < mirrored.sum() < 360
+    assert abs(np.corrcoef(sizes, mirrored)[0, 1]) < 0.12
 
 
 def test_colour_jitter_leaves_the_label():
-    sample = make_sample()
+    stored = blocks()
 
-    out = train_transform(crop=None, scale=(1.0, 1.0), flip=False, colour=0.4)(sample, 0)
+    image, label = augment(*blocks(), 0, crop=None, colour=0.4, **AS_IT_IS)
 
-    assert not np.array_equal(out.image, sample.image)
-    np.testing.assert_array_equal(out.label, sample.label)
-
-
-def test_colours_are_read_side_by_side_as_tensors_have_them():
-    out = train_transform(crop=(20, 24))(make_sample(), 0)
-
-    assert out.image.transpose(2, 0, 1).flags.c_contiguous
-
-
-def test_paper_recipe_leaves_the_image_as_it_is():
-    assert same(TrainTransform(RECIPES["paper"])(make_sample(), 3), make_sample())
+    assert not np.array_equal(image, stored[0])
+    np.testing.assert_array_equal(label, stored[1])
 
 
 def test_standard_recipe_draws_what_it_always_drew():
     # Taken from the first release, which made these of three albumentations steps: a run that is
     # repeated shall see the same crops.
     label = np.zeros((375, 500), np.uint8)
-    transform = TrainTransform(RECIPES["standard"])
+    transform = ScaleTurnCrop(RECIPES["standard"])
 
     draws = [transform.draw(label, seed) for seed in range(4)]
 
-    assert [draw.window for draw in draws] == [
-        Window((724, 965), (235, 258), (321, 321)),
-        Window((564, 751), (116, 60), (321, 321)),
-        Window((626, 834), (44, 362), (321, 321)),
-        Window((549, 732), (4, 186), (321, 321)),
+    assert [(draw.scaled, draw.corner, draw.crop, draw.mirrored) for draw in draws] == [
+        ((724, 965), (235, 258), (321, 321), True),
+        ((564, 751), (116, 60), (321, 321), True),
+        ((626, 834), (44, 362), (321, 321), False),
+        ((549, 732), (4, 186), (321, 321), False),
     ]
-    assert [draw.mirrored for draw in draws] == [True, True, False, False]
 
 
 def test_other_options_do_not_move_the_crop():
-    label = make_sample().label
-    plain = train_transform(crop=(20, 20), flip=False)
-    rich = train_transform(crop=(20, 20), flip=True, colour=0.4, rotate=30.0)
+    label = blocks()[1]
+    plain = ScaleTurnCrop(Recipe(crop=(20, 20), flip=False))
+    rich = ScaleTurnCrop(Recipe(crop=(20, 20), flip=True, colour=0.4, rotate=30.0))
 
     for seed in range(20):
-        assert plain.draw(label, seed).window == rich.draw(label, seed).window
+        assert plain.draw(label, seed)[:4] == rich.draw(label, seed)[:4]
 
 
 def test_turns_are_even_to_both_sides():
-    transform = train_transform(crop=(8, 8), rotate=20.0)
+    transform = ScaleTurnCrop(Recipe(crop=(8, 8), rotate=20.0))
 
-    degrees = [transform.draw(make_sample().label, seed).degrees for seed in range(500)]
+    degrees = [transform.draw(blocks()[1], seed).degrees for seed in range(500)]
 
     assert -20 <= min(degrees) < -18
     assert 18 < max(degrees) <= 20
     assert abs(np.mean(degrees)) < 2
 
 
-def test_turned_label_stays_on_the_turned_image():
-    transform = train_transform(crop=(64, 64), scale=(0.7, 2.0), rotate=180.0)
-    for seed in range(30):
-        out = transform(make_sample(60, 80, block=20), seed)
-
-        framed = np.pad(out.label, 1, constant_values=255)
-        least, most = (
-            change(framed, np.ones((9, 9)))[1:-1, 1:-1] for change in (cv2.erode, cv2.dilate)
-        )
-        inner = (least == most) & (out.label != 255)
-        assert inner.sum() > 30
-        np.testing.assert_array_equal(out.image[inner][:, 0], out.label[inner] * 20 + 10)
-
-
-def halved_sample():
-    """Class 0 on the left, class 1 on the right: many small crops show one alone."""
+def shares_of_class_1(**recipe):
+    """Crop an image of class 0 on the left, 1 on the right: many small crops show one alone."""
     label = np.zeros((100, 100), np.uint8)
     label[:, 50:] = 1
-    return Sample(np.zeros((100, 100, 3), np.uint8), label, "a")
-
-
-def shares_of_class_1(**recipe):
-    transform = train_transform(crop=(40, 40), scale=(1.0, 1.0), **recipe)
-    return np.array([transform(halved_sample(), seed).label.mean() for seed in range(150)])
+    image = np.zeros((100, 100, 3), np.uint8)
+    outs = [augment(image, label, n, crop=(40, 40), scale=(1.0, 1.0), **recipe) for n in range(150)]
+    return np.array([out[1].mean() for out in outs])
 
 
 def test_crops_of_one_class_are_drawn_again():
-    assert np.isin(shares_of_class_1(), [0, 1]).mean() > 0.25
-    assert np.isin(shares_of_class_1(cat_max_ratio=0.75), [0, 1]).mean() < 0.05
-
-
-def test_no_class_fills_more_than_its_share_of_a_crop():
     shares = shares_of_class_1(cat_max_ratio=0.75)
 
+    assert np.isin(shares_of_class_1(), [0, 1]).mean() > 0.25
+    assert np.isin(shares, [0, 1]).mean() < 0.05
     # A trial looks at a sixteenth of the pixels; and one in fifty fails ten times.
     assert ((shares > 0.2) & (shares < 0.8)).mean() > 0.95
 
 
-def test_a_image_of_one_class_is_cropped_after_the_last_try():
-    sample = Sample(np.zeros((50, 50, 3), np.uint8), np.zeros((50, 50), np.uint8), "a")
+@pytest.mark.parametrize("value", [0, 255])
+def test_an_image_of_one_value_is_cropped_after_the_last_try(value):
+    image, label = np.zeros((50, 50, 3), np.uint8), np.full((50, 50), value, np.uint8)
 
-    out = train_transform(crop=(20, 20), cat_max_ratio=0.5)(sample, 0)
+    _, out = augment(image, label, 0, crop=(20, 20), cat_max_ratio=0.5)
 
-    assert out.label.shape == (20, 20)
+    assert (out == value).all()
     assert NUM_TRIES == 10
-
-
-def test_a_image_of_void_is_cropped():
-    sample = Sample(np.zeros((50, 50, 3), np.uint8), np.full((50, 50), 255, np.uint8), "a")
-
-    assert (train_transform(crop=(20, 20), cat_max_ratio=0.5)(sample, 0).label == 255).all()
 
 
 def test_labels_of_many_classes_keep_their_values():
     label = np.arange(300, 300 + 40 * 60, dtype=np.uint16).reshape(40, 60)
-    sample = Sample(np.zeros((40, 60, 3), np.uint8), label, "a")
+    image = np.zeros((40, 60, 3), np.uint8)
+    transforms = [{"Rotate": {"p": 1.0}}, "HorizontalFlip"]
 
-    out = train_transform(void=65535, crop=(50, 50), scale=(1.0, 1.0))(sample, 0)
+    _, out = augment(
+        image, label, 0, void=65535, transforms=transforms, crop=(50, 50), scale=(1.0, 1.0)
+    )
 
-    assert out.label.dtype == np.uint16
-    assert out.label.max() == 65535
-    assert set(np.unique(out.label)) <= {*np.unique(label), 65535}
+    assert out.dtype == np.uint16
+    assert out.max() == 65535
+    assert set(np.unique(out)) <= {*np.unique(label), 65535}
 
 
 def test_small_results_are_averages_and_not_single_pixels():
     # A chequerboard: any result but grey is an alias.
     board = (np.indices((200, 200)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    sample = Sample(np.repeat(board[..., None], 3, 2), np.zeros((200, 200), np.uint8), "a")
-    transform = train_transform(crop=None, scale=(0.3, 0.3), flip=False)
+    image, label = np.repeat(board[..., None], 3, 2), np.zeros((200, 200), np.uint8)
 
-    out = transform(sample, 0)
+    out, _ = augment(image, label, 0, crop=None, scale=(0.3, 0.3), flip=False)
 
-    assert out.image.shape == (60, 60, 3)
-    assert np.abs(out.image.astype(int) - 127).max() <= 1
+    assert out.shape == (60, 60, 3)
+    assert np.abs(out.astype(int) - 127).max() <= 1
+
+
+# The warp by hand.
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 30), (45, 68), (60, 90), (31, 92)])
+def test_window_is_that_of_the_whole_resized_image(height, width):
+    image = gradient((30, 45))
+    whole = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    # Not reduced before: the window itself is looked at.
+    draw = Draw((30, 45), (height, width), (5, 7), (12, 20))
+
+    part = warp(draw)[0](image)
+
+    assert np.abs(part.astype(int) - whole[5:17, 7:27]).max() <= 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(22, 31), (44, 67), (62, 91)])
+def test_label_of_the_window_is_the_nearest_pixel(height, width):
+    # Even heights from 30 rows and any width from 45 columns: never half-way between two pixels.
+    label = np.random.default_rng(0).integers(0, 21, (30, 45), dtype=np.uint8)
+
+    part = warp(Draw((30, 45), (height, width), (4, 6), (15, 22)))[1](label)
+
+    rows = np.floor((np.arange(4, 19) + 0.5) * 30 / height).astype(int)
+    columns = np.floor((np.arange(6, 28) + 0.5) * 45 / width).astype(int)
+    np.testing.assert_array_equal(part, label[rows][:, columns])
+
+
+@pytest.mark.parametrize("scaled", [(30, 45), (44, 67), (22, 31)])
+@pytest.mark.parametrize("corner", [(2, 3), (-6, -9), (-20, 5)])
+def test_mirror_within_the_matrix_is_the_mirror_of_the_result(scaled, corner):
+    image = gradient((30, 45))
+    label = np.random.default_rng(0).integers(0, 21, (30, 45), dtype=np.uint8)
+    plain, mirrored = (warp(Draw((30, 45), scaled, corner, (50, 40), m)) for m in (False, True))
+
+    difference = plain[0](image)[:, ::-1].astype(int) - mirrored[0](image)
+
+    assert np.abs(difference).max() <= 1  # of rounding
+    np.testing.assert_array_equal(plain[1](label)[:, ::-1], mirrored[1](label))
+
+
+def test_half_turn_is_the_image_upside_down():
+    image = gradient((20, 30))
+
+    turned = warp(Draw((20, 30), (20, 30), (0, 0), (20, 30), degrees=180.0))[0](image)
+
+    assert np.abs(turned.astype(int) - image[::-1, ::-1]).max() <= 1
+
+
+def test_turn_pads_the_corners():
+    warp_image, warp_label = warp(Draw((21, 21), (21, 21), (0, 0), (21, 21), degrees=45.0))
+
+    label = warp_label(np.zeros((21, 21), np.uint8))
+
+    assert label[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [255] * 4
+    assert label[10, 10] == 0
+    assert (warp_image(gradient((21, 21)))[0, 0] == PAD_COLOUR).all()
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("size", [(64, 96), (61, 93), (57, 89)])
+def test_reduced_image_lies_where_the_whole_one_does(size, reduction):
+    # Grey rises evenly along both sides, so a shift by half a pixel shows.
+    rows, columns = np.indices(size)
+    image = np.repeat((rows + columns)[..., None], 3, axis=2).astype(np.uint8)
+    scaled = size[0] // reduction, size[1] // reduction
+    draw = Draw(size, scaled, (0, 0), scaled)
+    assert draw.reduction == reduction
+    matrix = np.array(draw.matrix(1))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    whole = cv2.warpAffine(image, matrix, scaled[::-1], flags=flags)
+
+    small = warp(draw)[0](image).astype(int)
+
+    assert np.abs(small - whole)[1:-1, 1:-1].max() <= 1
+
+
+def test_only_the_needed_part_is_read():
+    # Far more than 2^15 pixels a side, where OpenCV's warp ends.
+    image = np.zeros((10, 40_000, 3), np.uint8)
+    image[:, 39_000:] = 200
+
+    out = warp(Draw((10, 40_000), (20, 80_000), (0, 77_990), (20, 20)))[0](image)
+
+    assert (out[:, :9] == 0).all()
+    assert (out[:, 11:] == 200).all()
+
+
+SAME = Draw((30, 40), (30, 40), (0, 0), (30, 40))
+
+
+@pytest.mark.parametrize(
+    ("draw", "reduction", "pixel", "expected"),
+    [
+        (SAME, 1, (3, 7), (3, 7)),
+        # Two pixels where there was one: their centres lie at -1/4 and 1/4 of the old one.
+        (SAME._replace(scaled=(60, 80), crop=(60, 80)), 1, (0, 1), (-0.25, 0.25)),
+        (SAME._replace(corner=(5, 10), crop=(20, 8), mirrored=True), 1, (0, 0), (17, 5)),
+        (SAME._replace(corner=(5, 10), crop=(20, 8), mirrored=True), 1, (7, 0), (10, 5)),
+        (Draw((30, 30), (30, 30), (5, 5), (11, 11), degrees=90.0), 1, (5, 5), (10, 10)),
+        (Draw((30, 30), (30, 30), (5, 5), (11, 11), degrees=90.0), 1, (0, 0), (15, 5)),
+        # Pixel 3 of the half covers 6 and 7 of the whole, whose middle is 6.5.
+        (SAME, 2, (6.5, 6.5), (3, 3)),
+    ],
+)
+def test_matrix_by_hand(draw, reduction, pixel, expected):
+    matrix = np.array(draw.matrix(reduction))
+
+    np.testing.assert_allclose(matrix @ (*pixel, 1), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scaled", "expected"),
+    [
+        ((200, 300), 1), ((100, 150), 1), ((51, 75), 1), ((50, 75), 2), ((26, 38), 2),
+        ((25, 37), 4), ((12, 18), 8), ((1, 1), 8), ((10, 76), 1),
+    ],
+)  # fmt: skip
+def test_reduction_never_makes_an_image_smaller_than_its_target(scaled, expected):
+    assert Draw((100, 150), scaled, (0, 0), (1, 1)).reduction == expected
+
+
+def test_window_shows_a_part_of_the_image():
+    assert Draw((5, 5), (20, 30), (-4, 10), (40, 40)).shown() == (slice(0, 20), slice(10, 30))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from parsenet.data.sampler import TrainSampler
+from parsenet.data.sample import TrainSampler
 from parsenet.data.shapes import Shapes
 from parsenet.engine.datamodule import SegmentationDataModule, TrainLoader
 from parsenet.errors import ConfigError
@@ -147,11 +147,3 @@ def test_images_and_labels_travel_as_bytes(stage):
     batch = next(iter(loader))
 
     assert (batch.image.dtype, batch.label.dtype) == (torch.uint8, torch.uint8)
-
-
-@pytest.mark.parametrize(("cache", "shares"), [("memory", 4), ("disk", 1), ("none", 1)])
-def test_processes_of_a_machine_divide_the_memory_of_the_cache(cache, shares):
-    datamodule = make_datamodule(0, 8, cache=cache, cache_limit=2.0)
-    datamodule.trainer.num_nodes = 2
-
-    assert datamodule._share().cache_limit == 2.0 / shares

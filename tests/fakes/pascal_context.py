@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from parsenet.taxonomy.pascal_context import NAMES59, NAMES459
+from parsenet.taxonomy.known import NAMES59, NAMES459
 from tests.fakes.voc import write_palette_png
 
 SPLITS = {

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from parsenet.data.reading import read_mask
+from parsenet.data.labels import read_mask
 from parsenet.inference.inputs import PLACES, Frame, Input, result_path
 from parsenet.inference.job import RunConfig
 from parsenet.inference.writers import (
