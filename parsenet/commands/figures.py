@@ -27,6 +27,8 @@ class ImagesOptions:
     """Folder to write to."""
     split: str | None = None
     """Split to take (the one for validation)."""
+    count: int | None = None
+    """Images, spread evenly (all; 50 for scales)."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,6 @@ class ScalesOptions:
     images: ImagesOptions
     model: str = positional()
     """A checkpoint, or the name of a trunk."""
-    count: int = 50
-    """Images, spread evenly."""
     start: Start = field(default_factory=Start)
     overrides: tuple[str, ...] = overrides_of("data")
 
@@ -67,8 +67,6 @@ class ContextOptions:
     """Checkpoint with context."""
     without: Path = positional()
     """Checkpoint without it."""
-    count: int | None = None
-    """Images, spread evenly (all)."""
     shown: int = 6
     """Images that gained and lost most."""
     device: str = "auto"
@@ -78,7 +76,7 @@ class ContextOptions:
 
 def scales(options: ScalesOptions) -> int:
     """Draw figure 3; return the exit code."""
-    dataset, split, chosen = _open_data(options.images, options.count, options.overrides)
+    dataset, split, chosen = _open_data(options.images, options.overrides, 50)
 
     from parsenet.figures.networks import open_subject
     from parsenet.figures.scales import measure_scales, write_scales
@@ -130,7 +128,7 @@ def context(options: ContextOptions) -> int:
     """Draw figures 1, 4 and 5; return the exit code."""
     if options.shown < 1:
         raise ConfigError(f"`--shown` must be at least 1, got {options.shown}.")
-    dataset, split, chosen = _open_data(options.images, options.count, options.overrides)
+    dataset, split, chosen = _open_data(options.images, options.overrides)
 
     from parsenet.figures.context import score_side, write_context
 
@@ -144,20 +142,20 @@ def context(options: ContextOptions) -> int:
 
 
 def _open_data(
-    images: ImagesOptions, count: int | None, overrides: Sequence[str]
+    images: ImagesOptions, overrides: Sequence[str], usual: int | None = None
 ) -> tuple[SegmentationDataset, str, list[int]]:
     """Return the data set, its split, and the positions of the images to take."""
     import numpy as np
 
     from parsenet.data.build import build_dataset
 
-    if count is not None and count < 1:
-        raise ConfigError(f"`--count` must be at least 1, got {count}.")
+    if images.count is not None and images.count < 1:
+        raise ConfigError(f"`--count` must be at least 1, got {images.count}.")
     config, _ = find_data(DataChoice(images.data), overrides)
     split = images.split or config.val_split
     dataset = build_dataset(config, split)
     images.out.mkdir(parents=True, exist_ok=True)
-    number = min(count or len(dataset), len(dataset))
+    number = min(images.count or usual or len(dataset), len(dataset))
     return dataset, split, np.linspace(0, len(dataset) - 1, number).astype(int).tolist()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,76 +24,45 @@ from parsenet.metrics.counting import ImageCounts, count
 from parsenet.metrics.record import Evaluation, compare_scored, hash_file
 from parsenet.metrics.scores import table
 from parsenet.metrics.statistics import Resampling
+from parsenet.reports import tables
 from parsenet.reports.page import image_uri, render_page
 from parsenet.reports.sheets import contact_sheet
-from parsenet.reports.tables import (
-    SUMMARY,
-    comparison_cells,
-    comparison_note,
-    comparison_table,
-    percent,
-)
-from parsenet.taxonomy import VOID_COLOUR
+from parsenet.taxonomy import VOID_COLOUR, Colour
 
 _TITLE = "What global context gains"
 _TILE = 300
 """Longer side of an image in pixels."""
 
 
-@dataclass(frozen=True)
-class Gain:
-    """What context did to one image."""
+class Gain(NamedTuple):
+    """What context did to one image: its own mean IoU in [0, 1]; a gain below 0 is a cost."""
 
-    index: int
-    """Position in the data set."""
     id: str
-    """Name of the image."""
     with_context: float
-    """Mean IoU of the image by itself, in [0, 1]."""
     without: float
-    """The same without context."""
-
-    @property
-    def gain(self) -> float:
-        """The difference; below 0 context cost something."""
-        return self.with_context - self.without
+    gain: float
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """One of the two networks, and what it said about the images."""
 
     checkpoint: Path
-    """Its file."""
     images: ImageCounts
-    """Counts per image."""
     labels: Path
     """Folder of its label maps, see `label_path`."""
 
 
-@dataclass
-class Gallery:
-    """Images side by side: as it is, ground truth, without context, with context."""
+class Gallery(NamedTuple):
+    """Images as they are, with ground truth, without context and with it, side by side."""
 
-    kind: str
-    """`gained` or `cost`."""
-    title: str
-    """What is shown."""
-    rows: list[list[UInt8[np.ndarray, "_ _ 3"]]] = field(default_factory=list)
-    """Four images in each."""
-    captions: list[list[str]] = field(default_factory=list)
-    """A text below each."""
-    colours: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    images: list[list[UInt8[np.ndarray, "_ _ 3"]]]
+    captions: list[list[str]]
+    colours: dict[str, Colour]
     """Of the classes, and of void, that are seen."""
 
 
 def label_path(labels: Path, sample: Sample) -> Path:
-    """Name the label map of an image; one of the same name in other data has another.
-
-    Args:
-        labels: folder of label maps.
-        sample: the image.
-    """
+    """Name the label map of an image; one of the same name in other data has another."""
     digest = hashlib.sha256(sample.image.tobytes()).hexdigest()
     return labels / f"{sample.id}_{digest[:8]}.png"
 
@@ -138,24 +106,11 @@ def score_side(
     return Side(checkpoint, ImageCounts.join(parts, taxonomy.num_classes), labels)
 
 
-def gains_of(
-    dataset: SegmentationDataset, with_context: ImageCounts, without: ImageCounts
-) -> list[Gain]:
-    """Sort images by what context gained, most first; images without a counted pixel left out.
-
-    Args:
-        dataset: tells the positions.
-        with_context: counts of the network with context.
-        without: counts of the other.
-    """
-    position = {name: index for index, name in enumerate(dataset.ids)}
-    one, other = (table(x.areas())[:, 0].tolist() for x in (with_context, without))
-    gains = [
-        Gain(position[name], name, a, b)
-        for name, a, b in zip(with_context.ids, one, other, strict=True)
-        if np.isfinite(a) and np.isfinite(b)
-    ]
-    return sorted(gains, key=lambda gain: (-gain.gain, gain.id))
+def gains_of(with_context: ImageCounts, without: ImageCounts) -> list[Gain]:
+    """Sort images by what context gained, most first; images without a counted pixel left out."""
+    scores = (table(counts.areas())[:, 0].tolist() for counts in (with_context, without))
+    gains = [Gain(name, a, b, a - b) for name, a, b in zip(with_context.ids, *scores, strict=True)]
+    return sorted((x for x in gains if np.isfinite(x.gain)), key=lambda x: (-x.gain, x.id))
 
 
 def write_context(
@@ -185,61 +140,56 @@ def write_context(
         file = "/".join(side.checkpoint.parts[-2:])
         heads.append(f"{name} context, {file}: {scored[-1].card}.")
     record = compare_scored(scored[1], scored[0], Resampling()).to_dict(scored[0].names)
-    gains = gains_of(dataset, sides[0].images, sides[1].images)
-    gained = [gain for gain in gains if gain.gain > 0][:shown]
-    cost = [gain for gain in gains[::-1] if gain.gain < 0][:shown]
-    galleries = [
-        _fill(Gallery("gained", "Images that gained most"), gained, dataset, sides),
-        _fill(Gallery("cost", "Images that lost most"), cost, dataset, sides),
-    ]
+    gains = gains_of(sides[0].images, sides[1].images)
+    gained = [x for x in gains if x.gain > 0]
+    lost = [x for x in gains[::-1] if x.gain < 0]
+    galleries = {
+        "gained": _draw(gained[:shown], dataset, sides),
+        "cost": _draw(lost[:shown], dataset, sides),
+    }
     sheets = []
-    for gallery in galleries:
-        path = out_dir / f"context_{gallery.kind}.png"
+    for name, (images, captions, colours) in galleries.items():
+        path = out_dir / f"context_{name}.png"
         path.unlink(missing_ok=True)
-        if gallery.rows:
-            sheet = contact_sheet(gallery.rows, gallery.captions, (), _TILE, gallery.colours)
+        if images:
+            sheet = contact_sheet(images, captions, tile=_TILE, legend=colours)
             write_image(path, Image.fromarray(sheet))
             sheets.append(path)
-    sentences = [f"A, {heads[1]}", f"B, {heads[0]}", _summary(gains)]
-    parts = [f"# {_TITLE}", *sentences[:2], comparison_table(record), sentences[2]]
-    parts += [f"![{path.stem}]({path.name})" for path in sheets]
-    images = [
-        {"id": g.id, "with": g.with_context, "without": g.without, "gain": g.gain} for g in gains
+    sentences = [
+        f"A, {heads[1]}",
+        f"B, {heads[0]}",
+        f"Of {len(gains):,} images {len(gained):,} are better with context and {len(lost):,} "
+        "worse, by the mean IoU over the classes of their own ground truth.",
+    ]
+    links = [f"![{path.stem}]({path.name})" for path in sheets]
+    parts = [f"# {_TITLE}", *sentences, tables.comparison_table(record).strip("\n"), *links]
+    rows = [
+        {"id": x.id, "with": x.with_context, "without": x.without, "gain": x.gain} for x in gains
     ]
     written = {
         "context.html": _page(record, sentences, gains, galleries),
-        "context.md": "\n\n".join(part.strip("\n") for part in parts) + "\n",
-        "context.json": json.dumps(record | {"images": images}, indent=1) + "\n",
+        "context.md": "\n\n".join(parts) + "\n",
+        "context.json": json.dumps(record | {"images": rows}, indent=1) + "\n",
     }
     for name, text in written.items():
         write_bytes_atomically(out_dir / name, text.encode())
     return [*(out_dir / name for name in written), *sheets]
 
 
-def _fill(
-    gallery: Gallery,
-    gains: Sequence[Gain],
-    dataset: SegmentationDataset,
-    sides: tuple[Side, Side],
-) -> Gallery:
+def _draw(gains: Sequence[Gain], dataset: SegmentationDataset, sides: tuple[Side, Side]) -> Gallery:
     """Lay labels over images; what is void in the ground truth is void in all of them."""
-    taxonomy, present = dataset.taxonomy, set()
+    taxonomy, gallery, present = dataset.taxonomy, Gallery([], [], {}), set[int]()
     for gain in gains:
-        sample = dataset.read(gain.index)
-        labels = [sample.label]
+        sample = dataset.read(dataset.ids.index(gain.id))
+        void, labels = sample.label == taxonomy.void, [sample.label]
         for side in sides[::-1]:
             found = read_stored_label(label_path(side.labels, sample)).astype(sample.label.dtype)
-            labels.append(np.where(sample.label == taxonomy.void, sample.label, found))
-        gallery.rows.append([
-            sample.image,
-            *(blend(sample.image, x, taxonomy, 0.75) for x in labels),
-        ])
-        gallery.captions.append([
-            gain.id,
-            "ground truth",
-            f"without context: {100 * gain.without:.1f}",
-            f"with context: {100 * gain.with_context:.1f} ({100 * gain.gain:+.1f})",
-        ])  # fmt: skip
+            labels.append(np.where(void, sample.label, found))
+        drawn = [blend(sample.image, label, taxonomy, 0.75) for label in labels]
+        gallery.images.append([sample.image, *drawn])
+        without = f"without context: {100 * gain.without:.1f}"
+        with_context = f"with context: {100 * gain.with_context:.1f} ({100 * gain.gain:+.1f})"
+        gallery.captions.append([gain.id, "ground truth", without, with_context])
         present |= {int(value) for label in labels for value in np.unique(label)}
     for value in sorted(present):
         colour = VOID_COLOUR if value == taxonomy.void else taxonomy.palette[value]
@@ -251,41 +201,33 @@ def _page(
     record: Mapping[str, Any],
     sentences: Sequence[str],
     gains: Sequence[Gain],
-    galleries: Sequence[Gallery],
+    galleries: Mapping[str, Gallery],
 ) -> str:
     """Write a page with everything in it: scores, classes by gain, images side by side."""
-    scores = {name: entry for name, entry in record["scores"].items() if name in SUMMARY}
-    classes = [entry for entry in record["scores"].items() if entry[0] not in SUMMARY]
-    # What was not scored comes last.
-    classes.sort(key=lambda item: -(item[1]["difference"]["value"] or 0))
-    classes.sort(key=lambda item: item[1]["difference"]["value"] is None)
+
+    def rank(item: tuple[str, Any]) -> tuple[bool, float]:
+        value = item[1]["difference"]["value"]
+        return value is None, -(value or 0.0)  # what was not scored comes last
+
+    scores = [item for item in record["scores"].items() if item[0] in tables.SUMMARY]
+    classes = [item for item in record["scores"].items() if item[0] not in tables.SUMMARY]
+    shown = {
+        kind: [
+            [(text, image_uri(image, _TILE)) for text, image in zip(*row, strict=True)]
+            for row in zip(gallery.captions, gallery.images, strict=True)
+        ]
+        for kind, gallery in galleries.items()
+    }
     return render_page(
         "context.html.j2",
         title=_TITLE,
         sentences=sentences,
-        tables=[
-            ("Scores", comparison_cells({"scores": scores})[1]),
-            ("Classes, by gain", comparison_cells({"scores": dict(classes)})[1]),
-        ],
-        note=comparison_note(record),
-        galleries=[
-            (gallery, [
-                [(text, image_uri(image, _TILE)) for text, image in zip(*row, strict=True)]
-                for row in zip(gallery.captions, gallery.rows, strict=True)
-            ])
-            for gallery in galleries
-        ],
+        scores=tables.comparison_cells({"scores": dict(scores)})[1],
+        classes=tables.comparison_cells({"scores": dict(sorted(classes, key=rank))})[1],
+        note=tables.comparison_note(record),
+        galleries=[(kind, galleries[kind].colours, rows) for kind, rows in shown.items()],
         gains=[
-            [g.id, percent(g.without), percent(g.with_context), f"{100 * g.gain:+.2f}"]
-            for g in gains
+            [x.id, *map(tables.percent, (x.without, x.with_context)), f"{100 * x.gain:+.2f}"]
+            for x in gains
         ],
-    )  # fmt: skip
-
-
-def _summary(gains: Sequence[Gain]) -> str:
-    better = sum(gain.gain > 0 for gain in gains)
-    worse = sum(gain.gain < 0 for gain in gains)
-    return (
-        f"Of {len(gains):,} images {better:,} are better with context and {worse:,} worse, by "
-        "the mean IoU over the classes of their own ground truth."
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,22 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Unit(NamedTuple):
-    """One activation: a channel at a cell of a feature map."""
-
-    channel: int
-    row: int
-    column: int
-
-
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What one activation of a feature map sees of an image."""
 
     feature: str
     """The map."""
-    unit: Unit
-    """The activation."""
+    unit: tuple[int, int, int]
+    """Channel, row and column of the activation."""
     activation: float
     """Its value on the image as it is."""
     field: Field
@@ -56,8 +47,8 @@ class Seen:
     @property
     def box(self) -> tuple[int, int, int, int]:
         """First row, end row, first column, end column of the theoretical field in the image."""
-        rows = self.field.span(self.unit.row, self.size[0])
-        return *rows, *self.field.span(self.unit.column, self.size[1])
+        _, row, column = self.unit
+        return *self.field.span(row, self.size[0]), *self.field.span(column, self.size[1])
 
     @property
     def theoretical_share(self) -> float:
@@ -75,7 +66,7 @@ class Seen:
         """Return plain values; the heat map as rows of numbers."""
         return {
             "feature": self.feature,
-            **self.unit._asdict(),
+            **dict(zip(("channel", "row", "column"), self.unit, strict=True)),
             "activation": self.activation,
             "theoretical_size": self.field.size,
             "theoretical_box": self.box,
@@ -140,14 +131,8 @@ def probe_image(
 
 
 def mean_shares(images: Mapping[str, Sequence[Seen]]) -> list[dict[str, Any]]:
-    """Average the shares of every feature map over images.
-
-    Args:
-        images: what was seen of each, by name.
-    """
-    rows: dict[str, list[Seen]] = defaultdict(list)
-    for one in (one for parts in images.values() for one in parts):
-        rows[one.feature].append(one)
+    """Average the shares of every feature map over images, given what was seen of each by name."""
+    every = [one for seen in images.values() for one in seen]
     return [
         {
             "feature": feature,
@@ -156,21 +141,15 @@ def mean_shares(images: Mapping[str, Sequence[Seen]]) -> list[dict[str, Any]]:
             "empirical_share": float(np.mean([one.empirical_share for one in seen])),
             "images": len(seen),
         }
-        for feature, seen in rows.items()
+        for feature in dict.fromkeys(one.feature for one in every)
+        for seen in [[one for one in every if one.feature == feature]]
     ]
 
 
 def write_fields(
     out_dir: Path, subject: Subject, probe: Probe, images: Mapping[str, Sequence[Seen]]
 ) -> Path:
-    """Write `receptive_field.json`: the mean shares, and everything of every image.
-
-    Args:
-        out_dir: folder; made if it is missing.
-        subject: the network.
-        probe: how the images were disturbed.
-        images: what was seen of each, by name.
-    """
+    """Write `receptive_field.json`: the mean shares, and everything of every image by name."""
     record = {
         "network": subject.name,
         "probe": asdict(probe),
@@ -216,7 +195,7 @@ def _draw_panel(axes: Axes, image: UInt8[np.ndarray, "h w 3"], one: Seen) -> Non
     top, bottom, left, right = one.box
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "w-", lw=1.5)
     middle = (one.field.first + one.field.last) / 2
-    centre = [middle + cell * one.field.stride for cell in (one.unit.column, one.unit.row)]
+    centre = [middle + cell * one.field.stride for cell in one.unit[:0:-1]]
     axes.plot(*centre, "r+", ms=12, mew=2)
     axes.set(xlim=(0, one.size[1]), ylim=(one.size[0], 0))
     shares = f"{100 * one.theoretical_share:.0f} % in theory, {100 * one.empirical_share:.0f} %"
@@ -255,17 +234,16 @@ def _disturb(pixels: Tensor, noise: Tensor, probe: Probe, cell: tuple[int, ...])
     return result
 
 
-def _choose(x: Tensor, stride: int, probe: Probe) -> Unit:
+def _choose(x: Tensor, stride: int, probe: Probe) -> tuple[int, int, int]:
     """Find the greatest activation, of one channel or one cell where these are given."""
-    x = x.clone()
-    if probe.at is not None:
-        kept = torch.zeros_like(x, dtype=torch.bool)
-        row, column = (min(p // stride, n - 1) for p, n in zip(probe.at, x.shape[1:], strict=True))
-        kept[:, row, column] = True
-        x[~kept] = -torch.inf
+    first = [0, 0, 0]
     if probe.channel is not None:
-        x[: probe.channel], x[probe.channel + 1 :] = -torch.inf, -torch.inf
-    return Unit(*(int(place) for place in np.unravel_index(int(x.argmax()), x.shape)))
+        first[0], x = probe.channel, x[probe.channel : probe.channel + 1]
+    if probe.at is not None:
+        first[1:] = (min(p // stride, n - 1) for p, n in zip(probe.at, x.shape[1:], strict=True))
+        x = x[:, first[1] : first[1] + 1, first[2] : first[2] + 1]
+    channel, row, column = np.unravel_index(int(x.argmax()), x.shape)
+    return first[0] + int(channel), first[1] + int(row), first[2] + int(column)
 
 
 def _refuse_unknown(

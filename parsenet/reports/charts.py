@@ -86,14 +86,14 @@ def line_chart(
         log: axes with a logarithmic scale, `x`, `y` or `xy`; points at 0 and below are left out.
         cover: values that a y axis without logarithms holds at least, for charts to be compared.
     """
-    tables = {name: _drawable(line, log) for name, line in lines.items()}
-    tables = {name: table for name, table in tables.items() if len(table)}
+    tables = {name: table for name, x in lines.items() if len(table := _drawable(x, log))}
     if not tables:
         return None
     with style():
         figure, axes = _one_panel(title)
-        for index, (name, (x, y, half)) in enumerate((n, t.T) for n, t in tables.items()):
-            look = _look(index) | ({"marker": ""} if len(x) > _MOST_MARKS else {})
+        for index, (name, table) in enumerate(tables.items()):
+            look = _look(index) | ({"marker": ""} if len(table) > _MOST_MARKS else {})
+            x, y, half = table.T
             axes.plot(x, y, **look, label=name)
             axes.fill_between(x, y - half, y + half, color=look["color"], alpha=0.15, lw=0)
             best = x == lines[name].best
@@ -228,25 +228,13 @@ def matrix_chart(title: str, names: Sequence[str], counts: Sequence[Sequence[int
 
 
 def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
-    """Make an empty figure for what no chart here draws; return it and its axes by row and column.
-
-    Args:
-        rows: of panels.
-        columns: of panels.
-        size: (width, height) in inches.
-    """
+    """Make an empty figure, its size in inches, and its axes by row and column."""
     figure = Figure(size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def log_scale(axes: Axes, letter: str, values: np.ndarray) -> None:
-    """Make an axis logarithmic; a few values along x are marked where their labels have room.
-
-    Args:
-        axes: a panel.
-        letter: `x` or `y`.
-        values: all that lie on it, sorted.
-    """
+    """Make the axis `x` or `y` logarithmic; few sorted values along x are marked themselves."""
     axes.set(**{f"{letter}scale": "log"})
     axis = axes.xaxis if letter == "x" else axes.yaxis
     decades = log10(values[-1] / values[0])
@@ -264,12 +252,7 @@ def style() -> AbstractContextManager[None]:
 
 
 def write_chart(path: Path, figure: Figure) -> None:
-    """Write a chart as SVG or PNG, by the file's name; the same chart has the same bytes.
-
-    Args:
-        path: file to write, ending in `.svg` or `.png`.
-        figure: the chart.
-    """
+    """Write a chart to an `.svg` or `.png`; the same chart has the same bytes."""
     write_bytes_atomically(path, _render(figure, path.suffix[1:]))
 
 

@@ -18,12 +18,11 @@ from PIL import Image
 
 
 def render_page(template: str, **values: object) -> str:
-    """Fill a template in; text in it is escaped, charts from `svg_element` are not.
+    """Fill in a template such as `run.html.j2`; all but charts from `svg_element` is escaped.
 
     Args:
-        template: name of its file, such as `run.html.j2`.
-        **values: what its names stand for; a name without a value is an error. `title` is needed
-            by all pages.
+        template: name of its file.
+        **values: `title`, and what else its names stand for; one without a value is an error.
     """
     return _environment().get_template(template).render(values)
 

@@ -17,25 +17,8 @@ from matplotlib.figure import Figure
 
 from parsenet.errors import DataNotFoundError
 from parsenet.files import write_bytes_atomically
-from parsenet.reports.charts import (
-    MOST,
-    Line,
-    bar_chart,
-    line_chart,
-    matrix_chart,
-    svg_element,
-    write_chart,
-)
+from parsenet.reports import charts, tables
 from parsenet.reports.page import image_uri, render_page
-from parsenet.reports.tables import (
-    SUMMARY,
-    class_cells,
-    class_table,
-    confusions,
-    percent,
-    protocol_sentence,
-    summary_table,
-)
 
 MAX_SAMPLES = 12
 """Sample images on the page; all of them stay in the run folder."""
@@ -110,25 +93,19 @@ def write_report(run_dir: Path) -> Path:
         DataNotFoundError: it is no run folder.
     """
     run = read_run(run_dir)
-    metrics, (curves, bars, matrix) = run.metrics, _draw(run)
-    if matrix is not None:
-        write_chart(run_dir / "confusion.svg", matrix)
+    drawn = _draw(run)
+    if "confusion" in drawn:
+        charts.write_chart(run_dir / "confusion.svg", drawn["confusion"])
     page = render_page(
         "run.html.j2",
         title=run.name,
         run=run,
-        scores=[(name, percent(metrics.get(key))) for key, name in SUMMARY.items()],
-        protocol=protocol_sentence(metrics) if metrics else "",
-        curves=[svg_element(chart) for chart in curves],
-        classes=class_cells(metrics) if metrics else None,
-        is_open=len(metrics.get("classes", [])) <= MOST,
-        bars=svg_element(bars) if bars else "",
-        matrix=svg_element(matrix) if matrix else "",
-        confusions=confusions(metrics) if metrics else [],
-        galleries=[
-            (title, [(path.stem, image_uri(path)) for path in paths], note)
-            for title, paths, note in _galleries(run)
-        ],
+        metrics=run.metrics,
+        tables=tables,
+        charts={name: charts.svg_element(chart) for name, chart in drawn.items()},
+        is_open=len(run.metrics.get("classes", [])) <= charts.MOST,
+        galleries=_galleries(run),
+        image_uri=image_uri,
         facts=facts(run.record),
     )
     write_bytes_atomically(run_dir / "report.md", markdown_report(run).encode())
@@ -140,9 +117,9 @@ def markdown_report(run: Run) -> str:
     """Write a run as Markdown that links its sample images."""
     parts = [f"# {run.name}"]
     if run.metrics:
-        parts += [protocol_sentence(run.metrics), summary_table(run.metrics)]
+        parts += [tables.protocol_sentence(run.metrics), tables.summary_table(run.metrics)]
         parts += ["## Classes", "In per cent; a dash marks a class without ground truth."]
-        parts += [class_table(run.metrics)]
+        parts += [tables.class_table(run.metrics)]
         if run.metrics.get("confusion"):
             parts += ["## Confusions", "![confusion matrix](confusion.svg)"]
     for title, paths, note in _galleries(run):
@@ -168,18 +145,19 @@ def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows + [(name, str(version)) for name, version in record.get("versions", {}).items()]
 
 
-def _draw(run: Run) -> tuple[list[Figure], Figure | None, Figure | None]:
-    """Draw the curves, the classes and the confusions."""
-    charts = []
+def _draw(run: Run) -> dict[str, Figure]:
+    """Draw what there is of the curves, the classes and the confusions, by name."""
+    drawn = {}
     for title, ends in (("Loss", ("loss", "loss_epoch")), ("Mean IoU", ("mIoU",))):
-        lines = {name: Line(run.curves[name]) for name in sorted(run.curves) if name.endswith(ends)}
-        charts.append(line_chart(title, lines, "iteration"))
-    curves = [chart for chart in charts if chart is not None]
+        names = sorted(name for name in run.curves if name.endswith(ends))
+        lines = {name: charts.Line(run.curves[name]) for name in names}
+        drawn[title] = charts.line_chart(title, lines, "iteration")
     classes = run.metrics.get("classes", [])
     shares = {x["name"]: None if x["iou"] is None else 100 * x["iou"] for x in classes}
-    bars = bar_chart("IoU by class, %", shares, "")
-    counts = run.metrics.get("confusion")
-    return curves, bars, matrix_chart("Confusion matrix", [*shares], counts) if counts else None
+    drawn["classes"] = charts.bar_chart("IoU by class, %", shares, "")
+    if counts := run.metrics.get("confusion"):
+        drawn["confusion"] = charts.matrix_chart("Confusion matrix", [*shares], counts)
+    return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
 def _galleries(run: Run) -> list[tuple[str, tuple[Path, ...], str]]:

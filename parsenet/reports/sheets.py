@@ -9,15 +9,13 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from parsenet.taxonomy import Colour
+
 GAP, LINE = 8, 20
 """Pixels between images, and of a line of text."""
 
-_INK, _PAPER, _FRAME = (30, 32, 36), (255, 255, 255), (160, 160, 160)
-_FONT_SIZE = 14
-_MOST_LINES = 6
-_MOST_ENTRIES = 60
-
-Colour = tuple[int, int, int]
+_INK, _FRAME = (30, 32, 36), (160, 160, 160)
+_FONT_SIZE, _MOST_LINES, _MOST_ENTRIES = 14, 6, 60
 
 
 def contact_sheet(
@@ -39,14 +37,13 @@ def contact_sheet(
         tile: longer side of an image on the sheet, in pixels.
         legend: colour of each name at the foot; None for none.
     """
-    columns = max(map(len, (*rows, heads)))
-    width = columns * (tile + GAP) + GAP
-    parts = [_draw_heads(heads, tile, width)] if heads else []
-    parts += [
-        _draw_row(images, texts, tile, width) for images, texts in zip(rows, captions, strict=True)
-    ]
+    width = max(map(len, (*rows, heads))) * (tile + GAP) + GAP
+    parts = [np.asarray(_paper(width, GAP))]
+    parts += [_draw_texts(heads, tile, width)] if heads else []
+    for images, texts in zip(rows, captions, strict=True):
+        parts += [_draw_images(images, tile, width), _draw_texts(texts, tile, width)]
     parts += [draw_legend(legend, width)] if legend else []
-    return np.concatenate([np.asarray(_paper(width, GAP)), *parts])
+    return np.concatenate(parts)
 
 
 def draw_legend(
@@ -87,12 +84,7 @@ def font(scale: float = 1.0) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def fit(image: UInt8[np.ndarray, "_ _ *_"], side: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Scale an image until its longer side has so many pixels.
-
-    Args:
-        image: RGB or grey in [0, 255].
-        side: pixels.
-    """
+    """Scale an RGB or grey image until its longer side has so many pixels."""
     opened = Image.fromarray(image).convert("RGB")
     factor = side / max(opened.size)
     size = max(1, round(opened.width * factor)), max(1, round(opened.height * factor))
@@ -100,28 +92,26 @@ def fit(image: UInt8[np.ndarray, "_ _ *_"], side: int) -> UInt8[np.ndarray, "h w
     return np.asarray(opened.resize(size, how))
 
 
-def _draw_heads(heads: Sequence[str], tile: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
-    sheet = _paper(width, LINE + GAP // 2)
-    draw = ImageDraw.Draw(sheet)
-    for index, head in enumerate(heads):
-        draw.text((GAP + index * (tile + GAP), 0), _cut(head, tile), _INK, font())
-    return np.asarray(sheet)
-
-
-def _draw_row(
-    images: Sequence[UInt8[np.ndarray, "_ _ *_"]], captions: Sequence[str], tile: int, width: int
+def _draw_images(
+    images: Sequence[UInt8[np.ndarray, "_ _ *_"]], tile: int, width: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw images on a common base line, their captions below."""
+    """Draw images on a common base line."""
     tiles = [fit(image, tile) for image in images]
-    texts = [_wrap(caption, tile) for caption in captions]
-    height = max(len(image) for image in tiles)
-    sheet = _paper(width, height + LINE * max(map(len, texts)) + GAP)
-    draw = ImageDraw.Draw(sheet)
-    for index, (image, lines) in enumerate(zip(tiles, texts, strict=True)):
+    sheet = np.full((max(map(len, tiles)), width, 3), 255, np.uint8)
+    for index, image in enumerate(tiles):
         left = GAP + index * (tile + GAP)
-        sheet.paste(Image.fromarray(image), (left, height - len(image)))
+        sheet[-len(image) :, left : left + image.shape[1]] = image
+    return sheet
+
+
+def _draw_texts(texts: Sequence[str], tile: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Write a text below each tile."""
+    broken = [_wrap(text, tile) for text in texts]
+    sheet = _paper(width, LINE * max(map(len, broken), default=0) + GAP)
+    draw = ImageDraw.Draw(sheet)
+    for index, lines in enumerate(broken):
         for number, line in enumerate(lines):
-            draw.text((left, height + 2 + number * LINE), line, _INK, font())
+            draw.text((GAP + index * (tile + GAP), 2 + number * LINE), line, _INK, font())
     return np.asarray(sheet)
 
 
@@ -149,4 +139,4 @@ def _cut(text: str, width: int) -> str:
 
 
 def _paper(width: int, height: int) -> Image.Image:
-    return Image.new("RGB", (width, height), _PAPER)
+    return Image.new("RGB", (width, height), (255, 255, 255))
