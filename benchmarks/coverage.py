@@ -103,7 +103,7 @@ def measure(population: Population, images: int, trials: int, resamples: int) ->
         difference = result.difference
         holds_difference.append((difference.low <= other - one) & (other - one <= difference.high))
         alarms.append(result.p_value < 0.05)
-        family.append(np.nanmin(result.p_value_of_classes) < 0.05)
+        family.append(np.nanmin(result.p_value[len(SCORES) :]) < 0.05)
     means = [np.mean(part, axis=0) for part in (holds, holds_difference, alarms)]
     return Coverage(means[0], means[1], means[2], float(np.mean(family)))
 

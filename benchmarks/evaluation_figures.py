@@ -94,13 +94,12 @@ def dialects(scored: Evaluation, path: Path) -> None:
 def differences(one: Evaluation, other: Evaluation, path: Path) -> None:
     """Show the interval of every difference; filled where the test finds one."""
     result = compare_scored(one, other, Resampling())
-    p_values = np.concatenate([result.p_value[: len(SCORES)], result.p_value_of_classes])
     names = [*(name.replace("_", " ") for name in SCORES), *one.names]
     bounds = result.difference
     figure, axis = plt.subplots(figsize=(8, 5.2))
     for row in np.flatnonzero(np.isfinite(bounds.value)):
         low, value, high = (100 * part[row] for part in (bounds.low, bounds.value, bounds.high))
-        found = p_values[row] < 0.05
+        found = result.p_value[row] < 0.05
         axis.plot([low, high], [row, row], color=BLUE if found else GREY, lw=2)
         axis.plot(value, row, "o", color=BLUE, mfc=BLUE if found else "white", ms=5)
     axis.axvline(0, color="black", lw=0.8)

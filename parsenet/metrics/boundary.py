@@ -49,7 +49,7 @@ def contour_areas(
         num_classes: number of classes C.
         void: label value of pixels that are left out.
         ratio: width of the boundary strips as a share of the diagonal.
-        widths: widths of the trimap's bands, in pixels.
+        widths: widths of the trimap's bands in pixels, the narrowest first.
 
     Returns:
         right, true and predicted pixels by row and class: first the boundary strips, where the
@@ -61,18 +61,20 @@ def contour_areas(
     radius = max(1, round(ratio * math.hypot(*label.shape)))
     edge = np.ones(label.shape, bool)
     edge[radius:-radius, radius:-radius] = False
-    strips = [counted & (edge | (x <= radius)) for x in (distance, distance_to_other_label(judged))]
-    bands = [[counted & (distance <= width)] * 2 for width in widths]
+    truth = counted & (edge | (distance <= radius))
+    found = counted & (edge | (distance_to_other_label(judged) <= radius))
+    ring = np.searchsorted(widths, distance)  # the narrowest band that holds the pixel
 
     def add(where: Bool[np.ndarray, "h w"], classes: UInt[np.ndarray, "h w"]) -> np.ndarray:
-        return np.bincount(classes[where], minlength=num_classes).astype(np.float64)
+        codes = ring[where] * num_classes + classes[where]
+        rings = np.bincount(codes, minlength=(1 + len(widths)) * num_classes)
+        return rings.reshape(-1, num_classes)
 
-    is_right = label == judged
-    rows = [
-        (add(truth & found & is_right, label), add(truth, label), add(found, judged))
-        for truth, found in [strips, *bands]
-    ]
-    return np.stack(rows, axis=1)
+    right = label == judged
+    strips = [add(truth & found & right, label), add(truth, label), add(found, judged)]
+    rings = [add(counted & right, label), add(counted, label), add(counted, judged)]
+    rows = [np.sum(strips, axis=1, keepdims=True), np.cumsum(rings, axis=1)[:, :-1]]
+    return np.concatenate(rows, axis=1).astype(np.float64)
 
 
 def distance_to_other_label(label: UInt[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:

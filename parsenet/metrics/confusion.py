@@ -53,8 +53,7 @@ class ImageCounter:
     ) -> None:
         """Count the pixels of some images.
 
-        Tensors on a GPU are counted there; it is waited for once in 64 images, when their counts
-        are fetched and their values checked.
+        A GPU counts its own; once in 64 images their counts are fetched and their values checked.
 
         Args:
             prediction: predicted classes 0..C-1.
@@ -105,12 +104,7 @@ class ImageCounter:
 
 
 class ConfusionMatrix:
-    """Adds up pixels by (true class, predicted class): the total of an `ImageCounter`.
-
-    Args:
-        num_classes: number of classes C; labels and predictions are 0..C-1.
-        void: label value of pixels that count nowhere.
-    """
+    """Adds up pixels by (true class, predicted class): the total of such an `ImageCounter`."""
 
     def __init__(self, num_classes: int, void: int = IGNORE_INDEX) -> None:
         self.num_classes = num_classes
@@ -121,28 +115,17 @@ class ConfusionMatrix:
     def reset(self) -> None:
         """Forget all counts."""
         self._counter.reset()
-        self._num_loose = 0
+        self._num_updates = 0
         self._total = np.zeros((self.num_classes, self.num_classes), np.int64)
 
     def update(
         self, prediction: Integer[Tensor, "*batch h w"], label: Integer[Tensor, "*batch H W"]
     ) -> None:
-        """Add the pixels of one or more images.
-
-        Tensors on a GPU are counted there; they are waited for, and their values checked, once in
-        64 calls and when the counts are read.
-
-        Args:
-            prediction: predicted classes 0..C-1.
-            label: true classes 0..C-1, or void.
-
-        Raises:
-            LabelError: the two differ in size, or a value is not among those above.
-        """
-        if self._num_loose == _BLOCK:
+        """Add the pixels of one or more images, as `ImageCounter.update` does."""
+        self._num_updates += 1
+        self._counter.update(prediction[None], label[None], [str(self._num_updates)])
+        if self._num_updates % _BLOCK == 0:
             self.to_numpy()
-        self._counter.update(prediction[None], label[None], [str(self._num_loose)])
-        self._num_loose += 1
 
     def to_numpy(self) -> Int64[np.ndarray, "c c"]:
         """Return a copy of the counts; rows are true classes, columns predicted ones.
@@ -152,7 +135,6 @@ class ConfusionMatrix:
         """
         self._total += self._counter.to_counts().total()
         self._counter.reset()
-        self._num_loose = 0
         return self._total.copy()
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,22 +89,14 @@ class Evaluation:
             checkpoint: file that was scored.
         """
         pixels = images.total().sum(axis=1)
-        card = ProtocolCard(
-            dataset=taxonomy.name,
-            split=split,
-            num_images=len(images),
-            classes_counted=tuple(n for n, x in zip(taxonomy.names, pixels, strict=True) if x),
-            classes_absent=tuple(n for n, x in zip(taxonomy.names, pixels, strict=True) if not x),
-            checkpoint=hash_file(checkpoint) if checkpoint else None,
-        )
+        counted, absent = (tuple(compress(taxonomy.names, x)) for x in (pixels > 0, pixels == 0))
+        sha256 = hash_file(checkpoint) if checkpoint else None
+        card = ProtocolCard(taxonomy.name, split, len(images), counted, absent, checkpoint=sha256)
         return cls(images, taxonomy.names, card, checkpoint.name if checkpoint else None)
 
     @classmethod
     def load(cls, path: Path) -> Evaluation:
-        """Read what `write` wrote: `metrics.json` and the counts beside it.
-
-        Args:
-            path: the file, or its folder.
+        """Read what `write` wrote: `metrics.json`, or its folder, and the counts beside it.
 
         Raises:
             DataNotFoundError: one of the files is missing.
@@ -249,11 +242,8 @@ def _shown(value: object, other: object) -> str:
 
 def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Turn columns into rows; a score that does not exist is None."""
-    rows = zip(*columns.values(), strict=True)
-    return [
-        {k: known(v) if isinstance(v, float) else v for k, v in zip(columns, row, strict=True)}
-        for row in rows
-    ]
+    plain = [[known(x) if isinstance(x, float) else x for x in part] for part in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
 
 
 def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

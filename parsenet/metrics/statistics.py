@@ -68,16 +68,14 @@ class Comparison:
     other: Intervals
     difference: Intervals
     p_value: Float64[np.ndarray, " s"]
-    """Chance of a difference as large when swapping the two changes nothing; two-sided."""
+    """Chance of a difference as large when swapping the two changes nothing; two-sided.
+
+    Those of the classes are Holm's: testing many, one would look better by chance.
+    """
     num_images: Int64[np.ndarray, " c"]
     """Images that show each class; from few of them, limits are too narrow."""
     how: Resampling
     """How it was drawn."""
-
-    @property
-    def p_value_of_classes(self) -> Float64[np.ndarray, " c"]:
-        """Holm's p-values of the classes: testing many, one would look better by chance."""
-        return _holm(self.p_value[len(SCORES) :])
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """Return plain numbers in [0, 1]; what does not exist is None.
@@ -86,7 +84,6 @@ class Comparison:
             names: of the classes.
         """
         sides = {"a": self.one, "b": self.other, "difference": self.difference}
-        p_values = [*self.p_value[: len(SCORES)], *self.p_value_of_classes]
         num_images = [None] * len(SCORES) + self.num_images.tolist()
         record: dict[str, Any] = {}
         for row, label in enumerate([*SCORES, *(f"IoU_{name}" for name in names)]):
@@ -94,7 +91,7 @@ class Comparison:
                 side: {limit: known(values[row]) for limit, values in bounds._asdict().items()}
                 for side, bounds in sides.items()
             }
-            record[label] |= {"p_value": known(p_values[row]), "num_images": num_images[row]}
+            record[label] |= {"p_value": known(self.p_value[row]), "num_images": num_images[row]}
         return {"resampling": asdict(self.how), "scores": record}
 
 
@@ -179,7 +176,8 @@ def _permutation_test(
         # The margin takes sums of the same numbers in another order for ties.
         as_large += (np.abs(one - other) >= observed - 1e-12).sum(0)
     # The data as they are belong to the permutations: a p-value is never zero.
-    return np.where(np.isnan(observed), np.nan, (as_large + 1) / (how.resamples + 1))
+    p_value = np.where(np.isnan(observed), np.nan, (as_large + 1) / (how.resamples + 1))
+    return np.concatenate([p_value[: len(SCORES)], _holm(p_value[len(SCORES) :])])
 
 
 def _blocks(num_images: int, resamples: int) -> Iterator[int]:
