@@ -83,10 +83,7 @@ class SubmitOptions:
     """Such as auto, cpu, cuda, cuda:1."""
     precision: str = "auto"
     """One of auto, 32-true, bf16-mixed."""
-    scales: tuple[float, ...] = (1.0,)
-    """Average over sizes."""
-    flip: bool = False
-    """Average with the mirrored image."""
+    inference: InferenceConfig = InferenceConfig()
     overwrite: bool = False
     """Replace label maps that exist."""
     quiet: bool = False
@@ -120,11 +117,8 @@ def predict(options: PredictOptions) -> int:
 
         report = predict_on_devices(load, job, options.device, options.devices)
     show_failures(report, options.out)
-    summary = _summarise(report, job) | {"seconds": round(time.monotonic() - start, 3)}
-    if options.json:
-        print(json.dumps(summary, indent=2))
-    elif not options.quiet:
-        _show(summary)
+    if options.json or not options.quiet:
+        _tell(report, job, round(time.monotonic() - start, 3), options.json)
     return 1 if report.failed else 0
 
 
@@ -173,39 +167,36 @@ def show_failures(report: Report, out: Path) -> None:
         print(f"failed: {more} more, see '{out / FAILED_NAME}'.", file=sys.stderr)
 
 
-def _summarise(report: Report, job: Job) -> dict[str, Any]:
-    """Return what happened, as `--json` prints it; of a single image its areas too."""
-    summary = {
-        "model": str(job.settings.get("model")),
-        "classes": list(report.taxonomy.names) if report.taxonomy else [],
-        "out": str(job.out_dir),
-        "labelled": len(report.done),
-        "skipped": len(report.skipped),
-        "failed": report.failed,
-    }
+def _tell(report: Report, job: Job, seconds: float, as_json: bool) -> None:
+    """Print what happened, and of a single image the areas of its classes."""
+    taxonomy, done, skipped = report.taxonomy, len(report.done), len(report.skipped)
     paths = [result_path(job.out_dir, "label", one.name) for one in job.inputs]
-    if report.taxonomy and len(paths) == 1 and paths[0].is_file():
+    areas: dict[str, Any] = {}
+    if taxonomy is not None and len(paths) == 1 and paths[0].is_file():
         import numpy as np
         from PIL import Image
 
         from parsenet.inference.writers import describe_areas
 
         label = np.asarray(Image.open(paths[0]))
-        summary["size"] = list(label.shape)
-        summary["areas"] = describe_areas(label, report.taxonomy)
-    return summary
-
-
-def _show(summary: dict[str, Any]) -> None:
-    """Print the summary for people: the areas of a single image, and counts."""
-    areas = summary.get("areas", [])
-    width = max((len(area["class"]) for area in areas), default=0)
-    for area in areas:
-        print(f"{area['class']:{width}}  {100 * area['share']:5.1f} %  {area['pixels']:>9} pixels")
-    done = summary["labelled"] or summary["skipped"]
-    where = f"; results are in '{summary['out']}'" if done else ""
-    counts = f"{summary['labelled']} labelled, {summary['skipped']} already there"
-    print(f"{counts}, {len(summary['failed'])} failed{where}.")
+        areas = {"size": label.shape, "areas": describe_areas(label, taxonomy)}
+    if as_json:
+        summary = {
+            "model": str(job.settings.get("model")),
+            "classes": taxonomy.names if taxonomy else [],
+            "out": str(job.out_dir),
+            "labelled": done,
+            "skipped": skipped,
+            "failed": report.failed,
+        }
+        print(json.dumps(summary | areas | {"seconds": seconds}, indent=2))
+        return
+    width = max((len(area["class"]) for area in areas.get("areas", ())), default=0)
+    for area in areas.get("areas", ()):
+        share = 100 * area["share"]
+        print(f"{area['class']:{width}}  {share:5.1f} %  {area['pixels']:>9} pixels")
+    where = f"; results are in '{job.out_dir}'" if done or skipped else ""
+    print(f"{done} labelled, {skipped} already there, {len(report.failed)} failed{where}.")
 
 
 def submit(options: SubmitOptions) -> int:
@@ -220,7 +211,7 @@ def submit(options: SubmitOptions) -> int:
     from parsenet.submission import check_archive, find_split, pack, require_voc, results_folder
 
     images = find_split(options.root, options.split)
-    config = InferenceConfig(scales=options.scales, flip=options.flip)
+    config = options.inference
     predictor = Predictor.load(options.model, options.device, options.precision, config)
     require_voc(predictor.taxonomy)
     if not options.quiet:

@@ -75,11 +75,6 @@ class Frame(NamedTuple):
         path = str(self.source.path)
         return path if self.name == self.source.name else f"{path} ({self.name})"
 
-    @property
-    def pixels(self) -> int:
-        """Number of pixels."""
-        return int(self.image.shape[0] * self.image.shape[1])
-
 
 @dataclass
 class Inputs:
@@ -124,11 +119,14 @@ def find_inputs(
                     "rights."
                 )
             for one in found:
-                if one.file not in files:
-                    files.add(one.file)
+                if one.file in files:
+                    continue
+                files.add(one.file)
+                if os.path.normcase(one.name) in names:
                     name = next(x for x in _names(one) if os.path.normcase(x) not in names)
-                    names.add(os.path.normcase(name))
-                    inputs.found.append(one._replace(name=name))
+                    one = one._replace(name=name)
+                names.add(os.path.normcase(one.name))
+                inputs.found.append(one)
     return inputs
 
 
@@ -171,19 +169,14 @@ def _beside(entry: str, list_path: Path) -> str:
 
 
 def _names(one: Input) -> Iterator[str]:
-    """Yield the names that an input's results can have, the best first."""
-    folders, slash, stem = one.name.rpartition("/")
-    first, *others = folders.split("/")
-    folders = "/".join([f"{first}_" if first in RESULT_FOLDERS else first, *others])
-    whole = f"{folders}{slash}{stem}"
-    yield whole
+    """Yield the names that the results of an input can have whose own name is taken."""
     if isinstance(one.path, Path):
         parent = one.path.absolute().parent.name
-        if parent and not folders:
-            yield f"{parent}_{stem}"
+        if parent and "/" not in one.name:
+            yield f"{parent}_{one.name}"
         if one.path.suffix:
-            yield f"{whole}_{one.path.suffix[1:]}"
-    yield from (f"{whole}_{number}" for number in itertools.count(2))
+            yield f"{one.name}_{one.path.suffix[1:]}"
+    yield from (f"{one.name}_{number}" for number in itertools.count(2))
 
 
 def _expand(word: str, recursive: bool, exclude: Path | None) -> list[Input]:
@@ -199,12 +192,14 @@ def _expand(word: str, recursive: bool, exclude: Path | None) -> list[Input]:
             for x in sorted(matches, key=natural_key)
             if x.is_file()
         ]
-    inner = _inside(exclude, root)
-    return [
-        Input(path, path.relative_to(root).with_name(path.stem).as_posix())
-        for path in sorted(root.glob("**/*" if recursive else "*"), key=natural_key)
-        if is_image(path) and path.is_file() and not (inner and path.is_relative_to(inner))
-    ]
+    inner, found = _inside(exclude, root), []
+    for file in sorted(root.glob("**/*" if recursive else "*"), key=natural_key):
+        if is_image(file) and file.is_file() and not (inner and file.is_relative_to(inner)):
+            name = file.relative_to(root).with_name(file.stem).as_posix()
+            first, slash, rest = name.partition("/")
+            mark = "_" if slash and first in RESULT_FOLDERS else ""
+            found.append(Input(file, f"{first}{mark}{slash}{rest}"))
+    return found
 
 
 def _inside(exclude: Path | None, root: Path) -> Path | None:

@@ -114,16 +114,17 @@ def form_batches(
     groups: dict[tuple[int, ...], list[Frame]] = {}
     count = pixels = 0
     for frame in frames:
-        fitting = 1 if device_type == "cpu" else min(_AUTO_MOST, _AUTO_PIXELS // frame.pixels)
+        area = frame.image.size // 3
+        fitting = 1 if device_type == "cpu" else min(_AUTO_MOST, _AUTO_PIXELS // area)
         most = max(1, fitting) if size == "auto" else size
         group = groups.setdefault(frame.image.shape, [])
         group.append(frame)
-        count, pixels = count + 1, pixels + frame.pixels
+        count, pixels = count + 1, pixels + area
         is_full = len(group) >= most
         while groups and (is_full or count > _BATCHES_AHEAD * most or pixels > HELD_PIXELS):
             # A full group goes first, otherwise the one that has waited longest.
             batch = groups.pop(frame.image.shape if is_full else next(iter(groups)))
-            count, pixels = count - len(batch), pixels - sum(x.pixels for x in batch)
+            count, pixels = count - len(batch), pixels - batch[0].image.size // 3 * len(batch)
             is_full = False
             yield batch
     yield from groups.values()
