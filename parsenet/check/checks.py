@@ -95,20 +95,16 @@ def _shifted(values: Counter[int], low: int, top: int) -> Finding:
 
 
 def _check_range(split: Survey, hint: str) -> Iterator[Finding]:
-    wrong = {
-        index: sum(label.counts[value] for value in label.wrong)
-        for index, label in enumerate(split.labels)
-        if label.wrong
-    }
+    wrong = {n: label for n, label in enumerate(split.labels) if label.wrong}
     if not wrong:
         return
-    files = Counter(value for label in split.labels for value in label.wrong)
+    files = Counter(value for label in wrong.values() for value in label.wrong)
     listed = [f"{x} ({number(count, 'file')})" for x, count in files.most_common(_SHOWN_VALUES)]
     more = f" and {len(files) - _SHOWN_VALUES} more" if len(files) > _SHOWN_VALUES else ""
-    worst_first = sorted(wrong, key=lambda index: -wrong[index])
+    worst_first = sorted(wrong, key=lambda n: -sum(wrong[n].counts[x] for x in wrong[n].wrong))
     yield find(
         "value-out-of-range",
-        [split.case(index, _places(split.labels[index])) for index in worst_first],
+        [split.case(index, _places(wrong[index])) for index in worst_first],
         split=split.name,
         void=split.taxonomy.void,
         listed=", ".join(listed) + more,

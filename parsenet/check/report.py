@@ -90,9 +90,6 @@ def _describe(split: Survey) -> dict[str, Any]:
 def class_weights(pixels: Int64[np.ndarray, "n c"]) -> dict[str, Float64[np.ndarray, " c"]]:
     """Weigh classes by how rare they are in training; a class that never occurs weighs 1.
 
-    Args:
-        pixels: of each class in each training label.
-
     Source: median frequency balancing, Eigen and Fergus, arXiv:1411.4734 (SegNet's too); ENet,
     arXiv:1606.02147, section 5.2.
     """
@@ -119,12 +116,7 @@ def class_repeats(pixels: Int64[np.ndarray, "n c"], balance: float) -> Float64[n
 
 
 def write_text(diagnosis: Diagnosis, show: int = 5) -> str:
-    """Write a diagnosis, the worst findings last, where the terminal stops scrolling.
-
-    Args:
-        diagnosis: what was found.
-        show: files to name for each finding.
-    """
+    """Write a diagnosis with `show` files per finding; the worst last, where scrolling stops."""
     heads, rows = class_cells(diagnosis)
     table = markdown_table(heads, rows, "l" + "r" * (len(heads) - 1)).rstrip()
     parts = [*split_lines(diagnosis), table, weights_yaml(diagnosis)]
@@ -180,12 +172,7 @@ def weights_yaml(diagnosis: Diagnosis) -> str:
 
 
 def write_page(diagnosis: Diagnosis, show: int = 5) -> str:
-    """Write a diagnosis as one page of HTML that needs no other file and no network.
-
-    Args:
-        diagnosis: what was found.
-        show: files to name for each finding.
-    """
+    """Write a diagnosis as one page of HTML with `show` files per finding, the first ones drawn."""
     config, splits = diagnosis.config, {split.name: split for split in diagnosis.splits}
     taxonomy = diagnosis.splits[0].taxonomy
     sheets = [draw_cases(splits, finding) for finding in diagnosis.findings]

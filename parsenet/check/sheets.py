@@ -87,14 +87,7 @@ def legend(values: Sequence[int], taxonomy: Taxonomy) -> dict[str, Colour]:
 def training_keys(
     dataset: SegmentationDataset, seed: int, epoch: int, balance: float = 0.0
 ) -> list[Key]:
-    """Return the keys that training draws in an epoch; with `data.balance` labels are read first.
-
-    Args:
-        dataset: what is trained on.
-        seed: `seed_everything` of the run.
-        epoch: counted from 0.
-        balance: `data.balance`.
-    """
+    """Return the keys that training draws in an epoch, by `data.balance` from all labels."""
     weights = repeat_factors(check_labels(dataset), balance) if balance else None
     sampler = TrainSampler(len(dataset), seed, weights=weights)
     sampler.set_epoch(epoch)

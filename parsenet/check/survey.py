@@ -87,10 +87,7 @@ class Survey:
     @cached_property
     def values(self) -> Counter[int]:
         """Pixels by value in all labels that can be read."""
-        values: Counter[int] = Counter()
-        for label in self.labels:
-            values.update(label.counts)
-        return values
+        return sum((Counter(label.counts) for label in self.labels), Counter[int]())
 
     @property
     def void_share(self) -> float:
@@ -202,11 +199,11 @@ def _see_label(dataset: SegmentationDataset, index: int) -> LabelFacts:
         return LabelFacts(_sentence(error, dataset.label_name(index)), code)
     found = np.bincount(label.ravel())
     counts = {int(value): int(found[value]) for value in np.flatnonzero(found)}
-    wrong = {}
-    for value in counts:
-        if value >= taxonomy.num_classes and value != taxonomy.void:
-            row, column = divmod(int((label == value).argmax()), label.shape[1])
-            wrong[value] = (row, column)
+    wrong = {
+        value: divmod(int((label == value).argmax()), label.shape[1])
+        for value in counts
+        if value >= taxonomy.num_classes and value != taxonomy.void
+    }
     return LabelFacts("", "", _size(label), counts, wrong, _digest(label))
 
 

@@ -7,18 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsenet.config import DataConfig, FolderConfig
 from parsenet.errors import ConfigError
 from parsenet.files import read_yaml, write_bytes_atomically
 from parsenet.options import overrides_of, parse_sections, positional
-
-if TYPE_CHECKING:
-    from parsenet.data.sample import Key
-
-_SAMPLES = 12
-"""On a sheet."""
 
 
 @dataclass(frozen=True)
@@ -112,22 +106,21 @@ def browse(options: BrowseOptions) -> int:
     from parsenet.data.build import build_dataset
     from parsenet.inference.drawing import write_image
 
-    split = options.split or config.train_split
+    split, failed = options.split or config.train_split, 0
     is_train = split == config.train_split and not options.raw
     dataset = build_dataset(config, split, train=is_train)
-    keys: Sequence[int | Key] = range(len(dataset))
+    keys: Sequence[Any] = range(len(dataset))
     title = f"{split}_raw" if options.raw else split
     if is_train:
         seed = seed if options.seed is None else options.seed
         keys = training_keys(dataset, seed, options.epoch, config.balance)
         title = f"{split}_epoch{options.epoch}"
-    keys, failed = keys[: options.count], 0
     for old in options.out.glob(f"{title}_[0-9][0-9][0-9].png"):
         old.unlink()
-    for start in range(0, len(keys), _SAMPLES):
-        sheet, wrong = draw_sheet(dataset, keys[start : start + _SAMPLES])
-        failed += wrong
-        path = options.out / f"{title}_{start // _SAMPLES + 1:03d}.png"
+    keys = keys[: options.count]
+    for start in range(0, len(keys), 12):
+        sheet, wrong = draw_sheet(dataset, keys[start : start + 12])
+        path, failed = options.out / f"{title}_{start // 12 + 1:03d}.png", failed + wrong
         write_image(path, Image.fromarray(sheet))
         print(path)
     if failed:
@@ -144,7 +137,6 @@ def find_data(choice: DataChoice, overrides: Sequence[str] = ()) -> tuple[DataCo
 
     Raises:
         ConfigError: an option is unknown or has a wrong value, or nobody tells a folder's classes.
-        DataNotFoundError: there is nothing at that path.
     """
     given, record = choice.source, dict[str, Any]()
     if (given / "config.yaml").is_file():

@@ -33,21 +33,15 @@ def test_wrong_pixels_are_marked_so_that_single_ones_survive_scaling_down():
     assert not shown[:900].any()
 
 
-def test_keys_are_those_of_training():
-    dataset = build_dataset(SHAPES, "train", train=True)
-    sampler = TrainSampler(len(dataset), seed=3)
+@pytest.mark.parametrize("balance", [0.0, 0.9])
+def test_keys_are_those_of_training(balance):
+    dataset = build_dataset(SHAPES, "val", train=True)
+    present = np.array([np.isin(range(5), dataset.read_label(n)) for n in range(len(dataset))])
+    weights = repeat_factors(present, balance) if balance else None
+    sampler = TrainSampler(len(dataset), seed=3, weights=weights)
     sampler.set_epoch(2)
 
-    assert training_keys(dataset, seed=3, epoch=2) == list(sampler)
-
-
-def test_balance_draws_the_keys_of_balanced_training(tmp_path):
-    root = write_healthy(tmp_path)
-    dataset = build_dataset(DataConfig("folder", root, folder=LAYOUT), "train")
-    present = np.ones((4, 3), np.bool_)
-    expected = list(TrainSampler(4, 0, weights=repeat_factors(present, 0.9)))
-
-    assert training_keys(dataset, 0, 0, balance=0.9) == expected
+    assert training_keys(dataset, seed=3, epoch=2, balance=balance) == list(sampler)
 
 
 def test_samples_are_those_of_the_loader():
