@@ -52,7 +52,7 @@ COMMANDS = {
     ),
     "dialects": Command("scores:dialects", "what others would report", "A/metrics.json"),
     "report": Command("scores:report", "redraw a run's report", "runs/demo"),
-    "ablate": Command("ablate:main", "a grid of experiments", "configs/ablations/shapes.yaml"),
+    "ablate": Command("ablate:ablate", "a grid of experiments", "configs/ablations/shapes.yaml"),
     "doctor": Command("data:doctor", "find faults in data", "CONFIG_OR_DIR --out check/"),
     "browse": Command("data:browse", "look at training data", "CONFIG_OR_DIR --out sheets/"),
     "figures scales": Command(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from parsenet.config import DataConfig, InferenceConfig, NetworkConfig, OptimConfig
 from parsenet.errors import ConfigError
+from parsenet.options import parse_sections
 
-_OF_THIS_MACHINE = ("root", "num_workers", "check_labels", "download")
+Record: TypeAlias = dict[str, Any]
+"""Plain values, as JSON has them."""
+
+_NO_FIGURE = {
+    "root", "num_workers", "check_labels", "download", "accelerator", "devices", "samples",
+}  # fmt: skip
 """Options that change where and how fast, never what is computed."""
 
 _NOT_HERE = ("val_check_interval", "check_val_every_n_epoch", "logger", "callbacks")
@@ -23,7 +27,7 @@ _NOT_HERE = ("val_check_interval", "check_val_every_n_epoch", "logger", "callbac
 _WHOLE = {"max_steps", "max_epochs", "accumulate_grad_batches"}
 """Options of the Trainer that the length of a run is computed from."""
 
-_TRAINER_OF_THIS_MACHINE = ("accelerator", "devices")
+_WEIGHT_FILES = (".npz", ".pth", ".pt", ".ckpt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -49,59 +53,44 @@ class Scoring:
 class Options:
     """Everything that decides how a run comes out."""
 
-    network: NetworkConfig
-    optim: OptimConfig
-    data: DataConfig
-    scoring: Scoring
-    trainer: Mapping[str, Any] = field(default_factory=dict)
+    network: NetworkConfig = NetworkConfig()
+    optim: OptimConfig = OptimConfig()
+    data: DataConfig = DataConfig()
+    scoring: Scoring = Scoring()
+    trainer: Record = field(default_factory=dict)
     """Options of Lightning's Trainer."""
     seed: int = 0
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Fingerprints of data and weights by name, see `read_inputs`."""
 
     def at(self, lr: float, seed: int) -> Options:
         """Return the same options at another rate and seed."""
         return replace(self, optim=replace(self.optim, lr=lr), seed=seed)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a record, without the paths of this machine."""
-        network, data = asdict(self.network), asdict(self.data)
-        network["weights"] = _file_name(self.network.weights)
-        del data["root"]
-        record = {
-            "seed_everything": self.seed,
-            "model": {"network": network, "optim": asdict(self.optim)},
-            "data": data,
-            "trainer": dict(self.trainer),
-            "scoring": asdict(self.scoring),
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(record, default=str))
-        return plain
+    def to_dict(self) -> Record:
+        """Return plain values for a record, without paths of this machine and unused layouts."""
+        record = _plain(self)
+        for layout in {"folder", "coco"} - {self.data.dataset}:
+            del record["data"][layout]
+        return record
 
     @property
     def key(self) -> str:
-        """Name of this run: equal for equal experiments, on any machine.
+        """Name of this run: equal for equal options, data and weights, on any machine.
 
-        Options at their default are left out, so that an option that is added later leaves the key
-        of a recorded run as it is.
+        Two hashes, of the options and of the inputs. Options at their default are left out, so that
+        one that is added later leaves the key of a recorded run as it is.
         """
-        network = _changed(self.network)
-        network["weights"] = _file_name(self.network.weights)
-        record = {
-            "network": network,
-            "optim": _changed(self.optim),
-            "data": _changed(self.data),
-            "scoring": {
-                "pictures": self.scoring.images,  # the word in recorded keys
-                "inference": _changed(self.scoring.inference),
-            },
-            "trainer": {
-                name: value
-                for name, value in self.trainer.items()
-                if name not in _TRAINER_OF_THIS_MACHINE
-            },
-            "seed": self.seed,
-        }
-        text = json.dumps(record, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        changed = _difference(_plain(self), _plain(Options()))
+        return f"{_hash(changed)[:16]}-{_hash(self.inputs)[:8]}"
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the data and the weights file that a run is made of."""
+        data, weights = self.data, Path(self.network.weights or "")
+        splits = dict.fromkeys((data.train_split, data.val_split))
+        is_file = weights.suffix in _WEIGHT_FILES
+        return [*(f"{data.dataset}/{split}" for split in splits), *[weights.name] * is_file]
 
     def agree_with(self, recorded: Mapping[str, Any]) -> bool:
         """Say whether a recorded run was computed with these options.
@@ -127,22 +116,24 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
         name: where they are from, for messages.
 
     Raises:
-        ConfigError: an option is unknown or has a wrong value.
+        ConfigError: an option is unknown or has a wrong value, or names a class to be made: a grid
+            that is passed on must not run code.
     """
-    from jsonargparse import ArgumentError
-
     _require_sections(section, name)
-    parser = _make_parser()
-    try:
-        with warnings.catch_warnings():  # jsonargparse's own, about its coming versions
-            warnings.simplefilter("ignore")
-            made = parser.instantiate_classes(parser.parse_object(dict(section)))
-    except (ArgumentError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        if isinstance(error, TypeError):  # the parser lets a null pass for any value
-            reason = f"null or another wrong type ({reason})"
-        raise ConfigError(f"The options of {name} must be right, got: {reason}.") from None
-    trainer = {key: value for key, value in made.trainer.items() if key not in _NOT_HERE}
+    trainer = {
+        key: value for key, value in section.get("trainer", {}).items() if key not in _NOT_HERE
+    }
+    given = {key: value for key, value in section.items() if key not in ("model", "trainer")}
+    _require_plain(given | {"model": section.get("model", {}), "trainer": trainer}, "", name)
+    given |= {f"model.{key}": value for key, value in section.get("model", {}).items()}
+    kinds = {
+        "model.network": NetworkConfig,
+        "model.optim": OptimConfig,
+        "data": DataConfig,
+        "scoring": Scoring,
+        "seed_everything": int,
+    }
+    made = parse_sections(kinds, given, name)
     for key in _WHOLE & trainer.keys():
         if not isinstance(trainer[key], int | float) or trainer[key] % 1:
             raise ConfigError(
@@ -152,8 +143,78 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
     return Options(made.model.network, made.model.optim, made.data, made.scoring, trainer)
 
 
+def read_inputs(options: Options, required: bool = True) -> dict[str, str]:
+    """Take the fingerprints of the data and the weights of a run.
+
+    That of a split covers the classes (with the file that defines them), and for every sample its
+    id, the names of its image and label below `data.root`, and the sizes of these files in bytes:
+    no pixel is read. That of a
+    weights file is the SHA-256 of its content. torchvision's weights are known by their name.
+
+    Args:
+        options: of the run.
+        required: whether data that are not at hand are an error; a weights file that is missing is
+            told when the network is built.
+
+    Returns:
+        fingerprints by `input_names`; without those of what is not at hand.
+
+    Raises:
+        ParseNetError: the data are not there.
+    """
+    from parsenet.metrics.record import hash_file
+
+    data, weights = options.data, Path(options.network.weights or "")
+    found = {}
+    if required or data.root is not None or data.dataset == "shapes":
+        for split in (data.train_split, data.val_split):
+            found[f"{data.dataset}/{split}"] = _fingerprint_split(data, split)
+    if weights.suffix in _WEIGHT_FILES and weights.is_file():
+        found[weights.name] = hash_file(weights)
+    return found
+
+
+def _fingerprint_split(config: DataConfig, split: str) -> str:
+    from parsenet.data.build import build_dataset
+    from parsenet.metrics.record import hash_file
+
+    dataset, root = build_dataset(config, split), str(config.root)
+    lines: list[object] = [dataset.taxonomy.names, dataset.taxonomy.void]
+    for name in filter(None, (config.folder.taxonomy, config.coco.categories)):
+        places = (Path(name), (config.root or Path()) / name)
+        lines += [hash_file(path) for path in places if path.is_file()]
+    for index, name in enumerate(dataset.ids):
+        files = [str(dataset.image_path(index) or ""), dataset.label_name(index)]
+        sizes = [Path(file).stat().st_size if Path(file).is_file() else None for file in files]
+        lines.append([name, *(Path(file.removeprefix(root)).as_posix() for file in files), *sizes])
+    return _hash(lines)[:16]
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(options: Options) -> Record:
+    network, data = asdict(options.network), asdict(options.data) | asdict(options.data.recipe)
+    for section, name in ((network, "weights"), (data["folder"], "taxonomy")):
+        section[name] = section[name] and Path(section[name]).name
+    del data["root"]
+    record = {
+        "seed_everything": options.seed,
+        "model": {"network": network, "optim": asdict(options.optim)},
+        "data": data,
+        "trainer": options.trainer,
+        "scoring": asdict(options.scoring),
+    }
+    plain: Record = json.loads(json.dumps(record, default=str))
+    return plain
+
+
 def _require_sections(section: Mapping[str, Any], name: str) -> None:
-    for place in ("model", "model.network", "model.optim", "data", "scoring", "trainer"):
+    for place in (
+        "model", "model.network", "model.optim", "data", "data.folder", "data.coco", "scoring",
+        "scoring.inference", "trainer",
+    ):  # fmt: skip
         value: Any = section
         for part in place.split("."):
             value = value.get(part, {})
@@ -164,39 +225,37 @@ def _require_sections(section: Mapping[str, Any], name: str) -> None:
             )
 
 
+def _require_plain(value: object, place: str, name: str) -> None:
+    """Refuse what is made into an object, at any depth; the Trainer's options hold no mappings."""
+    items: list[tuple[object, object]] = []
+    if isinstance(value, Mapping):
+        if "class_path" in value or place.startswith("trainer."):
+            raise ConfigError(
+                f"`{place}` of {name} must be a plain value, got "
+                f"{value.get('class_path', dict(value))!r}. A grid makes no objects of classes "
+                "that it names: write numbers, words or lists of them."
+            )
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = [("", item) for item in value]
+    for key, item in items:
+        _require_plain(item, f"{place}.{key}".strip("."), name)
+
+
+def _difference(record: Mapping[str, Any], default: Mapping[str, Any]) -> Record:
+    """Return the options that are not at their default, but those that change no figure."""
+    kept = {}
+    for name in record.keys() - _NO_FIGURE:
+        value, usual = record[name], default.get(name)
+        if isinstance(value, Mapping):
+            value, usual = _difference(value, usual or {}), {}
+        if value != usual:
+            kept[name] = value
+    return kept
+
+
 def _agree(ours: object, theirs: object) -> bool:
     """Compare options that both have, at any depth, but those that change no figure."""
     if not isinstance(ours, Mapping) or not isinstance(theirs, Mapping):
         return ours == theirs
-    ignored = {*_OF_THIS_MACHINE, *_TRAINER_OF_THIS_MACHINE, "samples"}
-    return all(_agree(ours[name], theirs[name]) for name in ours.keys() & theirs.keys() - ignored)
-
-
-@cache
-def _make_parser() -> Any:  # noqa: ANN401 - jsonargparse is imported late, for a quick --help
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(NetworkConfig, "model.network")
-    parser.add_class_arguments(OptimConfig, "model.optim")
-    parser.add_class_arguments(DataConfig, "data")
-    parser.add_class_arguments(Scoring, "scoring")
-    parser.add_argument("--trainer", type=dict[str, Any], default={})
-    parser.add_argument("--seed_everything", type=int, default=0)
-    return parser
-
-
-def _changed(config: NetworkConfig | OptimConfig | DataConfig | InferenceConfig) -> dict[str, Any]:
-    """Return the fields that differ from their default."""
-    default = type(config)()
-    return {
-        item.name: getattr(config, item.name)
-        for item in fields(config)
-        if item.name not in _OF_THIS_MACHINE
-        and getattr(config, item.name) != getattr(default, item.name)
-    }
-
-
-def _file_name(weights: str | None) -> str | None:
-    """Leave the folder out of a path; names such as `imagenet1k_v1` stay."""
-    return None if weights is None else Path(weights).name
+    return all(_agree(ours[x], theirs[x]) for x in (ours.keys() & theirs.keys()) - _NO_FIGURE)

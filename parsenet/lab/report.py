@@ -1,27 +1,49 @@
-"""The report of a grid as Markdown, LaTeX and JSON; `page.py` writes the HTML."""
+"""The report of a grid: one summary of plain values, as HTML, Markdown, LaTeX and JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
 from parsenet.files import write_bytes_atomically
-from parsenet.lab.drawings import draw_charts
 from parsenet.lab.grid import Grid
-from parsenet.lab.page import html_page
-from parsenet.lab.results import Result
-from parsenet.lab.summary import Summary, summarise
-from parsenet.lab.words import best_rate, headline, how_to_read, rates, spread, table_note, verdicts
-from parsenet.reports.drawer import as_file
+from parsenet.lab.options import Record
+from parsenet.lab.results import WORKS, Standing, estimate, figure, standing
+from parsenet.reports.charts import Line, Points, line_chart, row_chart, svg_element, write_chart
+from parsenet.reports.page import image_uri, render_page
+from parsenet.reports.sheets import contact_sheet
 from parsenet.reports.tables import SUMMARY, markdown_table, percent, scientific
 
-Table = tuple[list[str], list[list[str]], str]
-"""Heads, rows, and the side of each column."""
+Table = tuple[str, list[str], list[list[str]], str]
+"""A note, heads, rows, and the side of each column."""
+
+_SPREAD = "Per cent; behind ± half of the 95 % t-interval over n seeds."
+_GROUPS = {
+    "rows": ("Scores", "Bars are 95 % t-intervals over seeds; a single seed has none."),
+    "sweep": ("Scores over rates", "Means over the seeds of the sweep; a ring marks the best."),
+    "loss": ("Loss", "The first seed at the cell's best rate; batches averaged in blocks."),
+    "norms": (
+        "Feature norms",
+        "Mean length of a pixel's feature vector over a training batch, before any normalization; "
+        "the first seed at the cell's best rate.",
+    ),
+    "collapse": (
+        "Feature norms of collapsing runs",
+        "The same at the lowest rate above the best at which a run of the sweep collapsed.",
+    ),
+}
 
 
-def write_grid_report(grid: Grid, results: Mapping[str, Result], out_dir: Path) -> Path:
+def write_grid_report(grid: Grid, results: Mapping[str, Record], out_dir: Path) -> Path:
     """Write `report.html`, `.md`, `.tex` and `.json`, and `charts/` for `report.md`.
 
     Args:
@@ -32,128 +54,260 @@ def write_grid_report(grid: Grid, results: Mapping[str, Result], out_dir: Path) 
     Returns:
         the path of `report.html`.
     """
-    summary = summarise(grid, results)
-    charts = draw_charts(summary)
+    summary, path = summarise(grid, results), out_dir / "report.html"
+    charts, tables = draw_charts(summary), list_tables(summary)
     for name, chart in charts.items():
-        write_bytes_atomically(out_dir / "charts" / f"{name}.svg", as_file(chart).encode())
-    path = out_dir / "report.html"
-    tables = list_tables(summary)
-    write_bytes_atomically(out_dir / "report.json", _to_json(summary).encode())
-    write_bytes_atomically(out_dir / "report.md", markdown(summary, tables, list(charts)).encode())
-    write_bytes_atomically(out_dir / "report.tex", latex(summary).encode())
-    page = html_page(summary, tables, charts, out_dir / "samples")
-    write_bytes_atomically(path, page.encode())
+        write_chart(out_dir / "charts" / f"{name}.svg", chart)
+    page = render_page(
+        "grid.html.j2",
+        title=summary["title"],
+        headline=headline(summary),
+        how_to_read=how_to_read(summary),
+        tables=tables,
+        verdicts=verdicts(summary),
+        charts=[
+            (title, note, [svg_element(x) for name, x in charts.items() if name.startswith(group)])
+            for group, (title, note) in _GROUPS.items()
+        ],
+        samples=draw_samples(summary, out_dir / "samples"),
+        origins=summary["origins"] or ["No run yet."],
+    )
+    texts = {
+        ".json": json.dumps(summary, indent=1) + "\n",
+        ".md": markdown(summary, tables, list(charts)),
+        ".tex": latex(summary),
+        ".html": page,
+    }
+    for ending, text in texts.items():
+        write_bytes_atomically(path.with_suffix(ending), text.encode())
     return path
 
 
-def list_tables(summary: Summary) -> dict[str, Table]:
+def summarise(grid: Grid, results: Mapping[str, Record]) -> Record:
+    """Put together what is known of every cell, as plain values; scores in [0, 1]."""
+    stands = [standing(grid, cell, results) for cell in grid.cells]
+    runs = {
+        run["key"]: run  # the sweep's run at the best rate is one of the cell's
+        for stand in stands
+        for found in (*stand.sweep.values(), stand.runs)
+        for run in found
+    }
+    return {
+        "name": grid.path.stem,
+        "title": grid.title,
+        "score": grid.score.title,
+        "metric": None if grid.score.classes else grid.score.metric,
+        "classes": list(grid.score.classes),
+        "rows": list(grid.rows),
+        "columns": list(grid.columns),
+        "lrs": list(grid.lrs),
+        "seeds": list(grid.seeds),
+        "sweep_seeds": list(grid.sweep_seeds),
+        "works": WORKS,
+        "num_runs": grid.num_runs,
+        "num_done": len(runs),
+        "num_collapsed": sum(run["collapsed"] for run in runs.values()),
+        "seconds": sum(run["seconds"] for run in runs.values()),
+        "origins": _origins(list(runs.values())),
+        "cells": [_summarise_cell(grid, stand) for stand in stands],
+    }
+
+
+def _origins(runs: Sequence[Record]) -> list[str]:
+    """Say on what the runs were made: machines, commits, days; a line for each combination."""
+    counts: Counter[str] = Counter()
+    for run in runs:
+        machine = run["machine"]
+        commit, threads = machine["git_commit"], machine["num_threads"]
+        counts[
+            f"{run['date'][:10]}, {machine['device']}, {threads} thread{'s'[: threads != 1]}, "
+            f"{run['precision']}, torch {machine['versions']['torch']}, commit "
+            f"{commit[:7] + commit[40:] if commit else 'unknown'}"
+        ] += 1
+    return [f"{count} runs: {word}" for word, count in sorted(counts.items())]
+
+
+def _summarise_cell(grid: Grid, stand: Standing) -> Record:
+    runs = stand.runs
+    record: Record = {
+        **stand.cell._asdict(),
+        "best_lr": stand.best_lr,
+        "num_collapsed": sum(run["collapsed"] for run in runs),
+        "reasons": sorted({run["reason"] for run in runs if run["collapsed"]}),
+        "sweep": [
+            {
+                "lr": lr,
+                "score": fmean(figure(run, grid.score) for run in found),
+                "collapsed": any(run["collapsed"] for run in found),
+                "highest_loss": max((run["highest_loss"] or 0.0 for run in found), default=None),
+            }
+            for lr, found in stand.sweep.items()
+        ],
+        "is_swept": stand.is_swept,
+        "working": list(stand.working),
+        "decades": stand.decades,
+        "score": asdict(estimate([figure(run, grid.score) for run in runs])),
+        "paper_collapsed": stand.cell in grid.paper_collapsed,
+    }
+    paper = grid.paper.get(stand.cell, {})
+    for metric in SUMMARY:
+        values = [run["scores"][metric] for run in runs if run["scores"][metric] is not None]
+        theirs = paper[metric] / 100 if metric in paper else None
+        record[metric] = asdict(estimate(values)) | {"paper": theirs}
+    if runs:  # the first seed's run stands for the cell in curves and images
+        shown = {name: runs[0][name] for name in ("samples", "curve", "norms", "scales")}
+        record |= {"shown": runs[0]["key"]} | shown
+    for lr, found in stand.sweep.items():
+        collapsed = [run for run in found if run["collapsed"] and lr > (stand.best_lr or 0)]
+        if collapsed and "collapse" not in record:
+            record["collapse"] = {"lr": lr, "norms": collapsed[0]["norms"]}
+    return record
+
+
+def headline(summary: Record) -> str:
+    """Say how much of the grid is there."""
+    done, total, hours = summary["num_done"], summary["num_runs"], summary["seconds"] / 3600
+    state = "All" if done >= total else f"{done} of"
+    time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
+    return (
+        f"{state} {total} runs are there, {summary['num_collapsed']} of them collapsed; "
+        f"{time} of runs in all."
+    )
+
+
+def how_to_read(summary: Record) -> str:
+    """Say what the figures are."""
+    classes = f" ({', '.join(summary['classes'])})" if summary["classes"] else ""
+    sweep = ", ".join(map(str, summary["sweep_seeds"]))
+    return (
+        f"The figure of a run is its {summary['score']}{classes}, scored once after the last "
+        f"iteration. Every rate is run with seed {sweep}; a cell's best rate is the one with the "
+        "best figure there, and further seeds are run with it alone. Means are over the n seeds at "
+        "that rate (the sweep's among them, which favours the mean a little) with half of their 95 "
+        "% t-interval. A rate works when no run of the sweep collapsed at it and its figure is at "
+        f"least {100 * summary['works']:.0f} % of the cell's best; told are those around the best "
+        "up to one that does not, and decades are log10 of the highest over the lowest of them. "
+        "A run is collapsed when its loss is not finite or one class is predicted on at least 99.9 "
+        "% of the pixels; it counts with the figure that it got. A star marks collapsed runs."
+    )
+
+
+def verdicts(summary: Record) -> list[str]:
+    """Say why runs at a best rate collapsed, cell by cell."""
+    return [
+        f"{cell['row']}, {cell['column']}: {'; '.join(cell['reasons'])}"
+        for cell in summary["cells"]
+        if cell["reasons"]
+    ] or ["None at a best rate."]
+
+
+def list_tables(summary: Record) -> dict[str, Table]:
     """Make the tables of the report, by title."""
+    cells, lrs = summary["cells"], summary["lrs"]
+    names = [[cell["row"], cell["column"]] for cell in cells]
+
+    def table(note: str, heads: Sequence[str], rows: Sequence[list[str]], sides: str = "") -> Table:
+        rows = [[*name, *row] for name, row in zip(names, rows, strict=True)]
+        return note, ["", "", *heads], rows, "ll" + (sides or "r" * len(heads))
+
     tables = {
-        "Every cell at its best rate": _cells(summary),
-        "The four scores": _scores(summary),
-        "Every rate": _sweep(summary),
+        "Every cell at its best rate": table(
+            _SPREAD,
+            [summary["score"], "n", "best lr", "rates that work", "decades", "collapsed"],
+            [_best(cell) for cell in cells],
+            "rrrlrr",
+        ),
+        "The four scores": table(
+            _SPREAD,
+            list(SUMMARY.values()),
+            [[_spread(cell[metric]) for metric in SUMMARY] for cell in cells],
+        ),
+        "Every rate": table(
+            "Per cent by learning rate, means over the seeds of the sweep; a star marks collapse.",
+            [scientific(lr) for lr in lrs],
+            [_rates(cell, lrs) for cell in cells],
+        ),
     }
     for metric, title in SUMMARY.items():
-        if any(cell[metric]["paper"] is not None for cell in summary["cells"]):
-            tables[f"Against the paper: {title}"] = _against_paper(summary, metric)
+        if any(cell[metric]["paper"] is not None for cell in cells):
+            rows = [_against_paper(cell, metric) for cell in cells]
+            heads = ["paper", "ours", "difference"]
+            tables[f"Against the paper: {title}"] = table(_SPREAD, heads, rows)
     return tables
 
 
-def markdown(summary: Summary, tables: Mapping[str, Table], charts: list[str]) -> str:
+def _best(cell: Record) -> list[str]:
+    count, best, working = cell["score"]["num_runs"], cell["best_lr"], cell["working"]
+    ends = dict.fromkeys(map(scientific, (*working[:1], *working[-1:])))
+    return [
+        _spread(cell["score"]),
+        str(count),
+        "-" if best is None else scientific(best) + ("" if cell["is_swept"] else " so far"),
+        " to ".join(ends) or "none",
+        "-" if cell["decades"] is None else f"{cell['decades']:.1f}",
+        f"{cell['num_collapsed']} of {count}",
+    ]
+
+
+def _rates(cell: Record, lrs: Sequence[float]) -> list[str]:
+    found = {
+        point["lr"]: percent(point["score"]) + "*" * point["collapsed"] for point in cell["sweep"]
+    }
+    return [found.get(lr, "-") for lr in lrs]
+
+
+def _against_paper(cell: Record, metric: str) -> list[str]:
+    paper, ours = cell[metric]["paper"], cell[metric]["mean"]
+    word = "collapsed" if cell["paper_collapsed"] else percent(paper)
+    both = paper is not None and ours is not None
+    return [word, _spread(cell[metric]), f"{100 * (ours - paper):+.2f}" if both else "-"]
+
+
+def _spread(found: Record, sign: str = "±") -> str:
+    """Write a mean with half of its interval, per cent."""
+    if found["half_width"] is None:
+        return percent(found["mean"])
+    return f"{percent(found['mean'])} {sign} {percent(found['half_width'])}"
+
+
+def markdown(summary: Record, tables: Mapping[str, Table], charts: Sequence[str]) -> str:
     """Write the report for a repository; its charts lie beside it."""
     parts = [f"# {summary['title']}", headline(summary), how_to_read(summary)]
-    for title, table in tables.items():
-        parts += [f"## {title}", table_note(title), markdown_table(*table)]
-    parts += ["## Collapsed runs at a best rate", *_list(verdicts(summary), "None at a best rate.")]
+    for title, (note, heads, rows, sides) in tables.items():
+        parts += [f"## {title}", note, markdown_table(heads, rows, sides)]
+    parts += ["## Collapsed runs at a best rate", _list(verdicts(summary))]
     parts += ["## Charts", *(f"![{name}](charts/{name}.svg)" for name in charts)]
-    parts += ["## How it was made", *_list(summary["origins"], "No run yet.")]
+    parts += ["## How it was made", _list(summary["origins"] or ["No run yet."])]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def latex(summary: Summary) -> str:
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def latex(summary: Record) -> str:
     """Write the table of rows and columns, the paper's figures in brackets where there are some."""
-    lines = [
+    by_place = {(cell["row"], cell["column"]): cell for cell in summary["cells"]}
+    columns, metric = summary["columns"], summary["metric"]
+    lines = [[_escape(column) for column in ("", *columns)]] + [
+        [_escape(row), *(_latex_cell(by_place.get((row, x)), metric) for x in columns)]
+        for row in summary["rows"]
+    ]
+    heads, *rows = [" & ".join(line) + r" \\" for line in lines]
+    return "\n".join([
         f"% {summary['title']}: {summary['score']}, per cent; mean and half of the 95 % t-interval",
         "% over seeds at each cell's best rate; in brackets the paper's figure.",
-        r"\begin{tabular}{l" + "r" * len(summary["columns"]) + "}",
-        r"\hline",
-        " & ".join(["", *map(_escape, summary["columns"])]) + r" \\",
-        r"\hline",
-    ]
-    by_place = {(cell["row"], cell["column"]): cell for cell in summary["cells"]}
-    for row in summary["rows"]:
-        texts = [
-            _latex_cell(by_place.get((row, column)), summary["metric"])
-            for column in summary["columns"]
-        ]
-        lines.append(" & ".join([_escape(row), *texts]) + r" \\")
-    return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
+        r"\begin{tabular}{l" + "r" * len(columns) + "}",
+        *(r"\hline", heads, r"\hline", *rows, r"\hline", r"\end{tabular}", ""),
+    ])
 
 
-def _cells(summary: Summary) -> Table:
-    heads = ["", "", summary["score"], "n", "best lr", "rates that work", "decades", "collapsed"]
-    rows = [
-        [
-            cell["row"],
-            cell["column"],
-            spread(cell["score"]),
-            str(cell["score"]["count"]),
-            best_rate(cell["best_lr"], cell["is_swept"]),
-            rates(cell["working"]),
-            "-" if cell["decades"] is None else f"{cell['decades']:.1f}",
-            f"{cell['num_collapsed']} of {cell['score']['count']}",
-        ]
-        for cell in summary["cells"]
-    ]
-    return heads, rows, "llrrrlrr"
-
-
-def _scores(summary: Summary) -> Table:
-    rows = [
-        [cell["row"], cell["column"], *(spread(cell[metric]) for metric in SUMMARY)]
-        for cell in summary["cells"]
-    ]
-    return ["", "", *SUMMARY.values()], rows, "llrrrr"
-
-
-def _sweep(summary: Summary) -> Table:
-    rows = []
-    for cell in summary["cells"]:
-        found = {point["lr"]: point for point in cell["sweep"]}
-        texts = [
-            percent(found[lr]["score"]) + ("*" if found[lr]["collapsed"] else "")
-            if lr in found
-            else "-"
-            for lr in summary["lrs"]
-        ]
-        rows.append([cell["row"], cell["column"], *texts])
-    return ["", "", *map(scientific, summary["lrs"])], rows, "ll" + "r" * len(summary["lrs"])
-
-
-def _against_paper(summary: Summary, metric: str) -> Table:
-    rows = []
-    for cell in summary["cells"]:
-        paper, ours = cell[metric]["paper"], cell[metric]["mean"]
-        both = paper is not None and ours is not None
-        word = "collapsed" if cell["paper_collapsed"] else percent(paper)
-        rows.append([
-            cell["row"], cell["column"], word, spread(cell[metric]),
-            f"{100 * (ours - paper):+.2f}" if both else "-",
-        ])  # fmt: skip
-    return ["", "", "paper", "ours", "difference"], rows, "llrrr"
-
-
-def _latex_cell(cell: Mapping[str, Any] | None, metric: str | None) -> str:
+def _latex_cell(cell: Record | None, metric: str | None) -> str:
     """Write a cell's figure; the paper's stands beside it where it is of the same metric."""
     if cell is None:
         return ""
-    score = cell["score"]
-    if score["mean"] is None:
-        text = "--"
-    else:
-        text = f"{100 * score['mean']:.2f}"
-        if score["half_width"] is not None:
-            text = rf"${text} \pm {100 * score['half_width']:.2f}$"
+    text = "--" if cell["score"]["mean"] is None else _spread(cell["score"], r"\pm")
+    text = f"${text}$" if r"\pm" in text else text
     if cell["paper_collapsed"]:
         return f"{text} (collapsed)"
     paper = None if metric is None else cell[metric]["paper"]
@@ -166,9 +320,77 @@ def _escape(text: str) -> str:
     return text
 
 
-def _list(lines: list[str], nothing: str) -> list[str]:
-    return ["\n".join(f"- {line}" for line in lines)] if lines else [nothing]
+def draw_charts(summary: Record) -> dict[str, Figure]:
+    """Draw scores over rows and rates, losses and feature norms, by the names of their files."""
+    score, cells = summary["score"], summary["cells"]
+    by_place = {(cell["row"], cell["column"]): cell["score"] for cell in cells}
+    intervals = {
+        column: [_interval(by_place.get((row, column))) for row in summary["rows"]]
+        for column in summary["columns"]
+    }
+    title = f"{score}, %, at each cell's best rate"
+    charts = {"rows": row_chart(title, summary["rows"], intervals)}
+    scores = [100 * point["score"] for cell in cells for point in cell["sweep"]]
+    for index, column in enumerate(summary["columns"]):
+        own = [cell for cell in cells if cell["column"] == column]
+        sweeps = {
+            cell["row"]: Line(
+                [(point["lr"], 100 * point["score"]) for point in cell["sweep"]],
+                best=cell["best_lr"],
+            )
+            for cell in own
+        }
+        losses = {cell["row"]: Line(_finite(cell.get("curve", []))) for cell in own}
+        charts[f"sweep_{index}"] = line_chart(
+            f"{column}: {score}, %", sweeps, "learning rate", log="x", cover=[0, *scores]
+        )
+        charts[f"loss_{index}"] = line_chart(f"{column}: loss", losses, "iteration", log="y")
+    for index, cell in enumerate(cells):
+        name, collapse = f"{cell['row']}, {cell['column']}", cell.get("collapse", {})
+        charts[f"norms_{index}"] = _draw_norms(f"{name}: feature norms", cell)
+        if collapse:
+            title = f"{name}, collapsing at {scientific(collapse['lr'])}: feature norms"
+            charts[f"collapse_{index}"] = _draw_norms(title, collapse)
+    return {name: chart for name, chart in charts.items() if chart is not None}
 
 
-def _to_json(summary: Summary) -> str:
-    return json.dumps(summary, indent=1) + "\n"
+def _interval(found: Record | None) -> tuple[float, float] | None:
+    if found is None or found["mean"] is None:
+        return None
+    return 100 * found["mean"], 100 * (found["half_width"] or 0.0)
+
+
+def _finite(points: Sequence[Sequence[Any]]) -> Points:
+    return [(x, y) for x, y in points if y is not None]
+
+
+def _draw_norms(title: str, run: Record) -> Figure | None:
+    lines = {name: Line(_finite(points)) for name, points in run.get("norms", {}).items()}
+    return line_chart(title, lines, "iteration", log="y")
+
+
+def draw_samples(summary: Record, folder: Path) -> str | None:
+    """Lay the same images out for all cells, a row for each; None where there are none.
+
+    Args:
+        summary: what `summarise` returns.
+        folder: has the labels by run, `image/` and `ground_truth/`.
+    """
+    cells = [cell for cell in summary["cells"] if "shown" in cell]
+    columns = {"image": "image", "ground truth": "ground_truth"}
+    columns |= {f"{cell['row']}, {cell['column']}": cell["shown"] for cell in cells}
+    rows = []
+    for name in sorted({name for cell in cells for name in cell["samples"]}):
+        paths = [folder / place / f"{name}.png" for place in columns.values()]
+        if any(path.is_file() for path in paths):
+            rows.append([_read_image(path) for path in paths])
+    sheet = contact_sheet(rows, [[""] * len(columns)] * len(rows), [*columns]) if rows else None
+    return None if sheet is None else image_uri(sheet)
+
+
+def _read_image(path: Path) -> np.ndarray:
+    """Read a sample; white stands for one that is not there."""
+    if not path.is_file():
+        return np.full((1, 1, 3), 255, np.uint8)
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB"))

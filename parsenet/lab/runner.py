@@ -2,20 +2,161 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import multiprocessing
 import os
+import signal
 import sys
+import threading
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
-from multiprocessing.connection import wait
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from parsenet.errors import ParseNetError
-from parsenet.lab.grid import Grid
-from parsenet.lab.results import Result, ResultsFile, plain
-from parsenet.lab.screen import Screen
-from parsenet.lab.standings import check_classes, figure, finished, wanted
-from parsenet.lab.workers import TRIES, Done, Event, Failed, Refused, Worker
+from parsenet.lab.grid import Grid, Plan
+from parsenet.lab.options import Options, Record
+from parsenet.lab.results import ResultsFile, check_classes, figure, finished, plain, wanted
 from parsenet.reports.tables import scientific
+
+if TYPE_CHECKING:
+    from parsenet.lab.train import Bench
+
+_log = logging.getLogger(__name__)
+
+TRIES: Final = 2
+"""Times that a run is begun before it is given up."""
+
+Make = Callable[[str, Path, Options], Record]
+"""Makes a run on a device, with a folder for states and samples; returns what is kept of it."""
+
+
+class Workers(ABC):
+    """Makes runs somewhere: `LocalWorkers` here; a cluster's scheduler can take its place."""
+
+    size: int
+    """Runs that can be under way at once."""
+
+    @abstractmethod
+    def start(self, options: Options) -> Future[Record]:
+        """Begin a run; the result holds `failed` with the reason where it broke off.
+
+        The future raises a `ParseNetError` for what the user has to mend, and what it likes when
+        the process died.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the runs under way."""
+
+
+class LocalWorkers(Workers):
+    """Processes of this machine, one per device.
+
+    Args:
+        devices: such as `cpu` or `cuda:1`; one may be named more than once.
+        out_dir: folder for predicted labels and for the states of runs under way.
+        make: what makes a run; tests put something quicker here.
+    """
+
+    def __init__(self, devices: list[str], out_dir: Path, make: Make | None = None) -> None:
+        self.size = len(devices)
+        threads = max(1, count_cores() // self.size)
+        self._workers = [_Worker(device, threads, out_dir, make or make_run) for device in devices]
+
+    def start(self, options: Options) -> Future[Record]:
+        """Begin a run on a device that is free."""
+        return next(worker for worker in self._workers if worker.is_free).start(options)
+
+    def close(self) -> None:
+        """End the processes, in the middle of a run if need be."""
+        for worker in self._workers:
+            worker.close()
+
+
+class _Worker:
+    """A pool of one process, so that one that dies takes no other run with it.
+
+    Starting it takes seconds, for the imports; so it stays for the whole grid, until a run fails.
+    """
+
+    def __init__(self, device: str, threads: int, out_dir: Path, make: Make) -> None:
+        self._device, self._threads, self._out_dir, self._make = device, threads, out_dir, make
+        self._pool: ProcessPoolExecutor | None = None
+        self._lifeline: Connection | None = None
+        self._future: Future[Record] | None = None
+
+    @property
+    def is_free(self) -> bool:
+        return self._future is None or self._future.done()
+
+    def start(self, options: Options) -> Future[Record]:
+        before = self._future
+        if before is not None and (before.exception() or "failed" in before.result()):
+            self.close()
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            theirs, self._lifeline = context.Pipe(duplex=False)
+            self._pool = ProcessPoolExecutor(1, context, _begin, (theirs, self._threads))
+        self._future = self._pool.submit(_try, self._make, self._device, self._out_dir, options)
+        return self._future
+
+    def close(self) -> None:
+        if self._pool is not None and self._lifeline is not None:
+            self._lifeline.close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = None
+
+
+def _begin(lifeline: Connection, threads: int) -> None:
+    """Prepare a worker's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process in front
+    # A spawned process would spawn its data loaders too, with seconds of imports for each run.
+    multiprocessing.set_start_method(None, force=True)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    """End this process when the other end of the pipe is closed: by `close`, or by a death."""
+    with suppress(EOFError, OSError):
+        lifeline.recv()
+    os._exit(1)
+
+
+def _try(make: Make, device: str, out_dir: Path, options: Options) -> Record:
+    """Make a run; whatever happens in it must not end the grid but for what concerns all runs."""
+    try:
+        return make(device, out_dir, options)
+    except ParseNetError as error:
+        raise ParseNetError(str(error)) from None  # its class may not come through the pipe
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return {"failed": f"{type(error).__name__}: {error}"}
+
+
+def make_run(device: str, out_dir: Path, options: Options) -> Record:
+    """Train and score: what a worker's process does."""
+    return _bench(device, out_dir).run(options)
+
+
+@cache
+def _bench(device: str, out_dir: Path) -> Bench:
+    from parsenet.lab.train import Bench, Place, quiet_lightning
+
+    quiet_lightning()
+    return Bench(Place(device, out_dir))
 
 
 class Runner:
@@ -25,110 +166,75 @@ class Runner:
     of a run under way every few minutes.
 
     Args:
-        grid: what to run.
+        grid: what to run, with its inputs.
         file: where results are, and go.
+        out_dir: folder with the states of runs under way.
         workers: who makes the runs.
-        screen: shows where it stands.
     """
 
-    def __init__(
-        self, grid: Grid, file: ResultsFile, workers: Sequence[Worker], screen: Screen
-    ) -> None:
+    def __init__(self, grid: Grid, file: ResultsFile, out_dir: Path, workers: Workers) -> None:
         self.grid = grid
         self.file = file
+        self.out_dir = out_dir
         self.workers = workers
-        self.screen = screen
         # What failed the last time may have been the machine's fault.
         self.results = finished(grid, file.read())
-        self.given_up: dict[str, Result] = {}
+        self.given_up: dict[str, Record] = {}
         self._tries: Counter[str] = Counter()
 
-    def run(self) -> dict[str, Result]:
+    def run(self) -> dict[str, Record]:
         """Make all runs; return every result of the file by key, failed ones among them.
 
         Raises:
             ParseNetError: something the user has to mend, before anything else is tried.
         """
+        running: dict[Future[Record], Plan] = {}
+        keys = {plan.key for plan in self.grid.plans()}
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        console = Console(stderr=True)
+        bar = Progress(
+            *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        )
+        with bar:
+            task = bar.add_task("Runs", total=self.grid.num_runs)
+            while True:
+                under_way = [plan.key for plan in running.values()]
+                plans = wanted(self.grid, self.results, self.given_up, under_way)
+                for plan in plans[: self.workers.size - len(running)]:
+                    running[self.workers.start(plan.options)] = plan
+                bar.update(task, completed=len(keys & {*self.results, *self.given_up}))
+                if not running:
+                    return self.results | self.given_up
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    line = self._take(running.pop(future), future)
+                    if bar.disable:
+                        _log.info("%s", line)
+                    else:
+                        bar.console.print(line, highlight=False, markup=False)
+
+    def _take(self, plan: Plan, future: Future[Record]) -> str:
+        """Keep what a run came to; return what there is to say of it."""
         try:
-            self._assign()
-            while any(worker.plan for worker in self.workers):
-                busy = [worker for worker in self.workers if worker.plan]
-                wait([worker.connection for worker in busy], timeout=0.5)
-                for worker in busy:
-                    self._handle(worker)
-                self._show()
-        finally:
-            for worker in self.workers:
-                worker.close()
-        return self.results | self.given_up
-
-    def _handle(self, worker: Worker) -> None:
-        event: Event | None = worker.next_event()
-        plan = worker.plan
-        assert plan is not None
-        if isinstance(event, Refused):
-            raise ParseNetError(event.reason)
-        if isinstance(event, Done):
-            self._keep(worker, event.result)
-        elif isinstance(event, Failed):
-            self._tries[plan.key] += 1
-            if self._tries[plan.key] < TRIES:
-                self.screen.say(f"{describe(worker)}: {event.reason}. Once more.")
-                worker.replace()
-                worker.give(plan)
-                return
-            self.screen.say(f"{describe(worker)}: {event.reason}. Given up.")
-            self._keep(worker, {"key": plan.key, "failed": event.reason})
-            worker.replace()
-        else:
-            return
-        worker.plan = None
-        self._assign()
-
-    def _keep(self, worker: Worker, result: Result) -> None:
-        plan = worker.plan
-        assert plan is not None
-        cell, options = plan
-        place = {
-            "row": cell.row, "column": cell.column, "lr": options.optim.lr, "seed": options.seed,
-        }  # fmt: skip
-        result = plain({**place, **result, **place})
+            result = future.result()
+        except BrokenProcessPool:
+            result = {"failed": "its process died (memory ran out?)"}
+        options = plan.options
+        name = f"{' / '.join(plan.cell)}, lr {scientific(options.optim.lr)}, seed {options.seed}"
+        self._tries[plan.key] += 1
+        if "failed" in result and self._tries[plan.key] < TRIES:
+            return f"{name}: {result['failed']}. Once more."
+        place = {"row": plan.cell.row, "column": plan.cell.column, "lr": options.optim.lr}
+        place |= {"seed": options.seed, "key": plan.key, "inputs": options.inputs}
+        result = {name: plain(value) for name, value in (place | result | place).items()}
         self.file.add(result)
         if "failed" in result:
             self.given_up[plan.key] = result
-            return
-        options.state_in(worker.out_dir).unlink(missing_ok=True)
+            return f"{name}: {result['failed']}. Given up."
+        options.state_in(self.out_dir).unlink(missing_ok=True)
         self.results[plan.key] = result
-        self.screen.add(result["seconds"])
         collapse = f", collapsed: {result['reason']}" if result["collapsed"] else ""
-        self.screen.say(
-            f"{describe(worker)}: {100 * figure(result, self.grid.score):.2f} % in "
-            f"{result['seconds']:.0f} s{collapse}"
-        )
-
-    def _assign(self) -> None:
-        """Give idle workers the next runs."""
-        under_way = {worker.plan.key for worker in self.workers if worker.plan}
-        idle = [worker for worker in self.workers if not worker.plan]
-        plans = wanted(self.grid, self.results, self.given_up, under_way)
-        for worker, plan in zip(idle, plans, strict=False):
-            worker.give(plan)
-        self._show()
-
-    def _show(self) -> None:
-        lines = [
-            f"{describe(worker)}: {worker.progress.describe()} ({worker.device})"
-            for worker in self.workers
-            if worker.plan
-        ]
-        self.screen.show(self.grid, self.results, len(self.given_up), lines)
-
-
-def describe(worker: Worker) -> str:
-    """Name the run that a worker is at."""
-    assert worker.plan is not None
-    cell, options = worker.plan
-    return f"{cell.row} / {cell.column}, lr {scientific(options.optim.lr)}, seed {options.seed}"
+        score = 100 * figure(result, self.grid.score)
+        return f"{name}: {score:.2f} % in {result['seconds']:.0f} s{collapse}"
 
 
 def find_devices(name: str) -> list[str]:
@@ -155,11 +261,11 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict[str, Result]:
+def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict[str, Record]:
     """Make the runs of a grid that are not in its results file yet.
 
     Args:
-        grid: what to run.
+        grid: what to run, with its inputs.
         file: where results are, and go.
         out_dir: folder for sample labels and for the states of runs under way.
         devices: see `find_devices`.
@@ -172,13 +278,14 @@ def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict
     """
     from parsenet.data.build import taxonomy_of
 
-    with file.alone(), Screen() as screen:
+    with file.alone():
         known = finished(grid, file.read())
-        if not wanted(grid, known, ()):
+        if not wanted(grid, known):
             return known
         for options in grid.cells.values():  # now, not when the first run has come to its end
             check_classes(grid.score, taxonomy_of(options.data).names)
-        chosen = find_devices(devices)
-        threads = max(1, count_cores() // len(chosen))
-        workers = [Worker(device, threads, out_dir) for device in chosen]
-        return Runner(grid, file, workers, screen).run()
+        workers = LocalWorkers(find_devices(devices), out_dir)
+        try:
+            return Runner(grid, file, out_dir, workers).run()
+        finally:
+            workers.close()

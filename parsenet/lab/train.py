@@ -2,10 +2,8 @@
 
 import io
 import logging
-import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,9 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 
 from parsenet.config import DataConfig
-from parsenet.data.base import SegmentationDataset, check_labels
-from parsenet.data.build import build_dataset, taxonomy_of
-from parsenet.data.labels import LabelMap
-from parsenet.data.sample import TrainSampler, repeat_factors
+from parsenet.data.base import SegmentationDataset
 from parsenet.engine.checkpoints import AtomicCheckpointIO, LastCheckpoint
-from parsenet.engine.datamodule import TrainLoader
+from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.module import SegmentationModule
 from parsenet.engine.record import describe_machine, now
 from parsenet.engine.run import QUIET
@@ -29,13 +24,11 @@ from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
 from parsenet.hardware import choose_precision
 from parsenet.inference.predictor import Predictor
-from parsenet.lab.options import Options, Scoring
-from parsenet.lab.results import Result
+from parsenet.lab.options import Options, Record, Scoring
 from parsenet.lab.watch import Watch, learned_scales, thin
 from parsenet.metrics.confusion import ImageCounter
-from parsenet.metrics.counting import ImageCounts
 from parsenet.metrics.scores import scores
-from parsenet.taxonomy import Taxonomy
+from parsenet.reports.tables import SUMMARY
 
 ONE_CLASS = 0.999
 """Share of the pixels from which on one predicted class counts as a collapse."""
@@ -47,53 +40,16 @@ _LONGEST_SIDE = 240
 class Place:
     """Where a run is made."""
 
-    device: torch.device
+    device: str
+    """Such as `cpu` or `cuda:1`."""
     out_dir: Path
     """Folder for predicted labels (`samples/`) and for the states of runs under way."""
-    tell: Callable[[int, float], None] = lambda step, loss: None
-    """Called now and then with (iteration, loss)."""
     save_every: float = 600.0
     """Seconds between two writings of a run's state."""
 
 
-class Images:
-    """Training and validation images, kept from one run to the next.
-
-    Args:
-        config: which data.
-    """
-
-    def __init__(self, config: DataConfig) -> None:
-        self.config = config
-        self.taxonomy = taxonomy_of(config)
-        self.train = build_dataset(config, config.train_split, train=True)
-        self.val = build_dataset(config, config.val_split)
-        self._weights = None
-        if config.check_labels or config.balance:
-            check_labels(self.val, progress=False)
-            present = check_labels(self.train, progress=False)
-            self._weights = repeat_factors(present, config.balance)
-
-    def load(self, seed: int, progress: Callable[[], int]) -> TrainLoader:
-        """Load training batches; order and augmentation are those of the seed.
-
-        Args:
-            seed: of the run.
-            progress: counts the batches of this epoch that a resumed run has had.
-        """
-        config = self.config
-        return TrainLoader(
-            self.train,
-            progress,
-            TrainSampler(len(self.train), seed, weights=self._weights),
-            batch_size=min(config.batch_size, len(self.train)),
-            num_workers=config.num_workers,
-            persistent_workers=config.num_workers > 0,
-        )
-
-
 class Bench:
-    """Makes runs, one after another, on one device.
+    """Makes runs, one after another, in one place.
 
     Args:
         place: where.
@@ -101,9 +57,10 @@ class Bench:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._images: Images | None = None
+        self._device = torch.device(place.device)
+        self._checked: set[DataConfig] = set()
 
-    def run(self, options: Options) -> Result:
+    def run(self, options: Options) -> Record:
         """Train and score, from the state that a killed run left, if there is one.
 
         The state stays until the result is on disk: whoever writes that removes it.
@@ -114,59 +71,72 @@ class Bench:
         Raises:
             ParseNetError: something the user can mend.
         """
-        started, clock = now(), time.monotonic()
-        images = self._find_images(options.data)
+        started = now()
+        watch = Watch(options.to_dict())
         pl.seed_everything(options.seed, verbose=False)
-        module = SegmentationModule(options.network, options.optim, images.taxonomy)
+        # Lightning sets a data module up anew for each run; reading all labels once is enough.
+        check = options.data.check_labels and options.data not in self._checked
+        data = SegmentationDataModule(**vars(replace(options.data, check_labels=check)))
+        data.seed = options.seed
+        module = SegmentationModule(options.network, options.optim, data.taxonomy)
         module.seed = options.seed
-        trainer, watch = self._train(module, options, images)
-        trained = time.monotonic()
-        scored = self._score(module, options, images, trainer.precision)
+        trainer = self._train(module, data, watch, options)
+        self._checked.add(options.data)
+        seconds_training = watch.seconds()
+        known = "bf16-mixed" if trainer.precision == "bf16-mixed" else "32-true"
+        predictor = Predictor(
+            module.network, data.taxonomy, str(self._device), known, options.scoring.inference
+        )
+        folder = self.place.out_dir / "samples" / options.key
+        scored = _score(predictor, data.dataset("val"), options.scoring, folder)
         losses = watch.losses()
-        known = [loss for loss in losses if np.isfinite(loss)]
         return {
             "key": options.key,
+            "inputs": dict(options.inputs),
             "config": options.to_dict(),
             "date": started,
-            "seconds": round(watch.seconds_before + time.monotonic() - clock, 1),
-            "seconds_training": round(watch.seconds_before + trained - clock, 1),
-            "machine": describe_machine(self.place.device),
+            "seconds": round(watch.seconds(), 1),
+            "seconds_training": round(seconds_training, 1),
+            "machine": describe_machine(self._device),
             "precision": str(trainer.precision),
             "num_iterations": trainer.global_step,
             "num_parameters": sum(p.numel() for p in module.parameters()),
             "curve": thin(losses, trainer.accumulate_grad_batches),
-            "highest_loss": max(known, default=None),
+            "highest_loss": max((loss for loss in losses if np.isfinite(loss)), default=None),
             "norms": watch.norms,
             "scales": learned_scales(module),
             **scored,
             **judge(watch.diverged, scored),
         }
 
-    def _find_images(self, config: DataConfig) -> Images:
-        """Keep the images while runs are on the same data; others take their place."""
-        if self._images is None or self._images.config != config:
-            self._images = None  # two caches at once may be too much
-            self._images = Images(config)
-        return self._images
-
     def _train(
-        self, module: SegmentationModule, options: Options, images: Images
-    ) -> tuple[pl.Trainer, Watch]:
-        given = dict(options.trainer)
-        loader = images.load(
-            options.seed, lambda: trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        )
-        per_epoch = max(1, len(loader) // int(given.get("accumulate_grad_batches", 1)))
-        num_steps = int(given.get("max_steps", -1))
-        if num_steps < 0:
-            num_steps = int(given.get("max_epochs", 1)) * per_epoch
-        watch = Watch(num_steps, self.place.tell, options.to_dict())
+        self,
+        module: SegmentationModule,
+        data: SegmentationDataModule,
+        watch: Watch,
+        options: Options,
+    ) -> pl.Trainer:
         state = options.state_in(self.place.out_dir)
-        device = self.place.device
+        with warnings.catch_warnings():
+            for message in (*QUIET, ".*You defined a `validation_step` but"):
+                warnings.filterwarnings("ignore", message)
+            trainer = self._make_trainer(options, watch, state)
+            before = state if _can_resume(state, options) else None
+            try:
+                trainer.fit(module, datamodule=data, ckpt_path=before, weights_only=True)
+            except Exception as error:
+                # A state of other code, most likely: the next try begins anew.
+                if not watch.has_begun and not isinstance(error, torch.cuda.OutOfMemoryError):
+                    state.unlink(missing_ok=True)
+                raise
+        return trainer
+
+    def _make_trainer(self, options: Options, watch: Watch, state: Path) -> pl.Trainer:
+        device = self._device
         defaults: dict[str, Any] = {
             "accelerator": "gpu" if device.type == "cuda" else device.type,
             "devices": [device.index or 0] if device.type == "cuda" else 1,
-            "precision": given.pop("precision", None) or choose_precision(device),
+            "precision": choose_precision(device),
             "callbacks": [watch, LastCheckpoint(state, seconds=self.place.save_every)],
             "plugins": [AtomicCheckpointIO()],
             "use_distributed_sampler": False,
@@ -175,54 +145,14 @@ class Bench:
             "enable_model_summary": False,
             "limit_val_batches": 0,
         }
-        with warnings.catch_warnings():
-            for message in QUIET:
-                warnings.filterwarnings("ignore", message)
-            try:
-                trainer = pl.Trainer(**defaults | given)
-            except (TypeError, ValueError, MisconfigurationException) as error:
-                reason = " ".join(str(error).split())
-                raise ConfigError(
-                    f"`trainer` must hold options of Lightning's Trainer, got: {reason}."
-                ) from error
-            warnings.filterwarnings("ignore", ".*You defined a `validation_step` but")
-            before = state if _can_resume(state, options) else None
-            try:
-                trainer.fit(module, loader, ckpt_path=before, weights_only=True)
-            except Exception as error:
-                # A state of other code, most likely: the next try begins anew.
-                if not watch.has_begun and not isinstance(error, torch.cuda.OutOfMemoryError):
-                    state.unlink(missing_ok=True)
-                raise
-        return trainer, watch
-
-    def _score(
-        self, module: SegmentationModule, options: Options, images: Images, precision: object
-    ) -> Result:
-        scoring = options.scoring
-        known = "bf16-mixed" if precision == "bf16-mixed" else "32-true"
-        predictor = Predictor(
-            module.network, images.taxonomy, str(self.place.device), known, scoring.inference
-        )
-        folder = self.place.out_dir / "samples" / options.key
-        counts, samples = _count(predictor, images.val, scoring, folder)
-        result = scores(counts.total())
-        predicted = counts.total().sum(0)
-        names = images.taxonomy.names
-        return {
-            "num_images": len(counts),
-            "scores": {
-                "pixel_accuracy": result.pixel_accuracy,
-                "mean_accuracy": result.mean_accuracy,
-                "mean_iou": result.mean_iou,
-                "frequency_weighted_iou": result.frequency_weighted_iou,
-            },
-            "class_iou": dict(zip(names, result.class_iou, strict=True)),
-            "class_pixels": dict(zip(names, result.class_pixels, strict=True)),
-            "largest_class": names[int(predicted.argmax())],
-            "largest_share": float(predicted.max() / max(1, predicted.sum())),
-            "samples": samples,
-        }
+        given = {name: value for name, value in options.trainer.items() if value is not None}
+        try:
+            return pl.Trainer(**defaults | given)
+        except (TypeError, ValueError, MisconfigurationException) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(
+                f"`trainer` must hold options of Lightning's Trainer, got: {reason}."
+            ) from error
 
 
 def _can_resume(state: Path, options: Options) -> bool:
@@ -239,10 +169,10 @@ def _can_resume(state: Path, options: Options) -> bool:
     return False
 
 
-def _count(
+def _score(
     predictor: Predictor, dataset: SegmentationDataset, scoring: Scoring, folder: Path
-) -> tuple[ImageCounts, list[str]]:
-    """Label and count images spread over a split; keep the labels of some."""
+) -> Record:
+    """Label and count images spread over a split; keep the labels of some as images."""
     chosen = _spread(len(dataset), scoring.images)
     kept = {chosen[i] for i in _spread(len(chosen), min(scoring.samples, len(chosen)))}
     taxonomy = predictor.taxonomy
@@ -250,18 +180,27 @@ def _count(
     samples = []
     for index in chosen:
         item = dataset[index]
-        image, truth = item.image.permute(1, 2, 0).numpy(), item.label
-        label = predictor(np.ascontiguousarray(image))
-        counter.update(torch.from_numpy(label)[None], truth[None], (item.id,))
+        image = np.ascontiguousarray(item.image.permute(1, 2, 0).numpy())
+        prediction = predictor(image)
+        counter.update(torch.from_numpy(prediction)[None], item.label[None], (item.id,))
         if index in kept:
-            name = item.id.replace("/", "_")
-            samples.append(name)
-            _keep(folder / f"{name}.png", label, taxonomy)
-            shared = folder.parent
-            if not (shared / "truth" / f"{name}.png").is_file():
-                _keep_image(shared / "image" / f"{name}.png", Image.fromarray(image))
-                _keep(shared / "truth" / f"{name}.png", truth.numpy(), taxonomy)
-    return counter.to_counts(), samples
+            samples.append(f"{item.id.replace('/', '_')}.png")
+            _keep(folder / samples[-1], taxonomy.colourise(prediction), Image.Resampling.NEAREST)
+            truth = folder.parent / "ground_truth" / samples[-1]
+            if not truth.is_file():
+                _keep(folder.parent / "image" / truth.name, image, Image.Resampling.LANCZOS)
+                _keep(truth, taxonomy.colourise(item.label.numpy()), Image.Resampling.NEAREST)
+    counts, names = counter.to_counts().total(), taxonomy.names
+    result, predicted = scores(counts), counts.sum(0)
+    return {
+        "num_images": len(chosen),
+        "scores": {metric: getattr(result, metric) for metric in SUMMARY},
+        "class_iou": dict(zip(names, result.class_iou, strict=True)),
+        "class_pixels": dict(zip(names, result.class_pixels, strict=True)),
+        "largest_class": names[int(predicted.argmax())],
+        "largest_share": float(predicted.max() / max(1, predicted.sum())),
+        "samples": [name.removesuffix(".png") for name in samples],
+    }
 
 
 def _spread(total: int, count: int | None) -> list[int]:
@@ -271,21 +210,15 @@ def _spread(total: int, count: int | None) -> list[int]:
     return [int(i) for i in np.linspace(0, total - 1, count).round()] if count else []
 
 
-def _keep(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
-    _keep_image(path, Image.fromarray(taxonomy.colourise(label)), Image.Resampling.NEAREST)
-
-
-def _keep_image(
-    path: Path, image: Image.Image, how: Image.Resampling = Image.Resampling.LANCZOS
-) -> None:
+def _keep(path: Path, pixels: np.ndarray, how: Image.Resampling) -> None:
+    image, content = Image.fromarray(pixels), io.BytesIO()
     factor = min(1.0, _LONGEST_SIDE / max(image.size))
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    content = io.BytesIO()
     image.resize(size, how).save(content, "PNG", optimize=True)
     write_bytes_atomically(path, content.getvalue())
 
 
-def judge(diverged: str | None, scored: Result) -> Result:
+def judge(diverged: str | None, scored: Record) -> Record:
     """Say whether a run came to nothing, and why.
 
     Args:

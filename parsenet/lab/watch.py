@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,8 +26,6 @@ class Watch(pl.Callback):
     """Keep losses and feature norms, and end a run whose loss is not finite.
 
     Args:
-        num_steps: iterations of the run.
-        tell: called now and then with (iteration, loss).
         config: options of the run, kept in its state.
 
     Attributes:
@@ -38,20 +36,12 @@ class Watch(pl.Callback):
             any normalization; fc7 and pool6 as dropout left them.
     """
 
-    def __init__(
-        self,
-        num_steps: int,
-        tell: Callable[[int, float], None],
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         self.diverged: str | None = None
         self.has_begun = False
         self.norms: dict[str, list[tuple[int, float]]] = {}
         self.seconds_before = 0.0
         self._started = time.monotonic()
-        self._every = max(1, num_steps // NUM_LOOKS)
-        self._last = num_steps - 1
-        self._tell = tell
         self._config = config
         self._losses: list[Tensor] = []
         self._hook: RemovableHandle | None = None
@@ -63,7 +53,7 @@ class Watch(pl.Callback):
             "diverged": self.diverged,
             "norms": self.norms,
             "losses": torch.tensor(self.losses(), dtype=torch.float64),
-            "seconds": self.seconds_before + time.monotonic() - self._started,
+            "seconds": self.seconds(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -86,8 +76,8 @@ class Watch(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Listen to the trunk where a look is due."""
-        step = trainer.global_step
-        if step % self._every and step != self._last:
+        step, num_steps = trainer.global_step, int(trainer.estimated_stepping_batches)
+        if step % max(1, num_steps // NUM_LOOKS) and step != num_steps - 1:
             return
         assert isinstance(pl_module, SegmentationModule)
 
@@ -128,16 +118,17 @@ class Watch(pl.Callback):
         loss = self._losses[-1]
         if loss.is_cuda and len(self._losses) % LOOK_EVERY:
             return
-        value = float(loss)
-        if len(self._losses) % LOOK_EVERY == 0:
-            self._tell(trainer.global_step, value)
-        if not math.isfinite(value):
+        if not math.isfinite(value := float(loss)):
             self.diverged = f"the loss was {value} at iteration {trainer.global_step}"
             trainer.should_stop = True
 
     def losses(self) -> list[float]:
         """Return the loss of every batch."""
         return [float(loss) for loss in self._losses]
+
+    def seconds(self) -> float:
+        """Return how long the run has taken, before it was killed and since."""
+        return self.seconds_before + time.monotonic() - self._started
 
 
 def thin(losses: list[float], accumulated: int) -> list[tuple[int, float]]:
@@ -151,23 +142,22 @@ def thin(losses: list[float], accumulated: int) -> list[tuple[int, float]]:
         points (last iteration of the block, mean loss).
     """
     size = max(accumulated, -(-len(losses) // NUM_POINTS))
-    blocks = (losses[start : start + size] for start in range(0, len(losses), size))
-    points, seen = [], 0
-    for block in blocks:
-        seen += len(block)
-        points.append((-(-seen // accumulated), sum(block) / len(block)))
-    return points
+    starts = range(0, len(losses), size)
+    blocks = [losses[start : start + size] for start in starts]
+    ends = [
+        -(-(start + len(block)) // accumulated) for start, block in zip(starts, blocks, strict=True)
+    ]
+    return [(end, sum(block) / len(block)) for end, block in zip(ends, blocks, strict=True)]
 
 
 def learned_scales(module: SegmentationModule) -> dict[str, dict[str, float]]:
     """Return mean, smallest and largest factor of every L2Norm, by feature."""
-    scales = {}
-    for name, part in module.network.named_modules():
-        if isinstance(part, L2Norm):
-            scale = part.scale.detach().float()
-            scales[name.rpartition(".")[2]] = {
-                "mean": float(scale.mean()),
-                "low": float(scale.min()),
-                "high": float(scale.max()),
-            }
-    return scales
+    scales = {
+        name.rpartition(".")[2]: part.scale.detach().float()
+        for name, part in module.network.named_modules()
+        if isinstance(part, L2Norm)
+    }
+    return {
+        name: {"mean": float(x.mean()), "low": float(x.min()), "high": float(x.max())}
+        for name, x in scales.items()
+    }

@@ -24,7 +24,11 @@ def test_report_is_made_of_results_at_hand(tmp_path, capsys):
 
 def test_failed_runs_exit_with_1(tmp_path):
     key = next(make_grid(tmp_path).sweep()).key
-    ResultsFile(tmp_path / "out" / "results.jsonl").add({"key": key, "failed": "no memory"})
+    ResultsFile(tmp_path / "out" / "results.jsonl").add({
+        "key": key,
+        "inputs": {},
+        "failed": "no memory",
+    })
 
     words = ["ablate", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "out"), "--report"]
 
@@ -40,8 +44,8 @@ def test_report_without_a_run_of_the_grid_is_refused(tmp_path, capsys):
 
     assert capsys.readouterr().err == (
         f"error: '{kept}' must hold runs of '{path}' to report on, got none of its 12. Make them "
-        "without `--report`, name another file by `--results`, or give the options that they were "
-        "made with.\n"
+        "without `--report`, name another file by `--results`, or give the options, data and "
+        "weights that they were made with.\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -79,7 +83,7 @@ def test_missing_data_are_told_once_and_end_the_grid(tmp_path, capsys):
 def test_failure_of_a_run_that_is_no_longer_in_the_grid_does_not_count(tmp_path):
     path, kept = write_grid(tmp_path), ResultsFile(tmp_path / "kept.jsonl")
     kept.add(result_of(next(make_grid(tmp_path).sweep()), 0.5))
-    kept.add({"key": "of a row that was removed", "failed": "no memory"})
+    kept.add({"key": "of a row that was removed", "inputs": {}, "failed": "no memory"})
 
     words = ["ablate", str(path), "--out", str(tmp_path / "out"), "--report", "--results"]
     assert main([*words, str(kept.path)]) == 0

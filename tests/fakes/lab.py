@@ -2,13 +2,12 @@
 
 import os
 import signal
-from pathlib import Path
 
 import yaml
 
-from parsenet.lab.grid import Plan, read_grid
-from parsenet.lab.grid_file import Cell
-from parsenet.lab.workers import Done, Failed, Progress, Refused
+from parsenet.errors import ConfigError
+from parsenet.lab.grid import Cell, Plan, read_grid
+from parsenet.lab.options import read_inputs
 
 GRID = {
     "title": "Tiny",
@@ -47,8 +46,8 @@ def write_grid(folder, **changes):
 
 
 def make_grid(folder, **changes):
-    """Write and read the grid."""
-    return read_grid(write_grid(folder, **changes))
+    """Write and read the grid, and what its data are."""
+    return read_grid(write_grid(folder, **changes)).with_inputs(read_inputs)
 
 
 def result_of(plan, score, collapsed=False, **changes):
@@ -59,6 +58,7 @@ def result_of(plan, score, collapsed=False, **changes):
         "lr": plan.options.optim.lr,
         "seed": plan.options.seed,
         "key": plan.key,
+        "inputs": dict(plan.options.inputs),
         "config": plan.options.to_dict(),
         "date": "2026-01-02T03:04:05+00:00",
         "seconds": 36.0,
@@ -84,27 +84,20 @@ def result_of(plan, score, collapsed=False, **changes):
     }  # fmt: skip
 
 
-def pretend(connection, device, threads, out_dir):
-    """Do what a worker's process does, without training: seed 1 dies once, 2 always, 3 breaks.
+def pretend(device, out_dir, options):
+    """Make a run without training: seed 1 kills its process once, 2 always, 3 breaks.
 
     A run's score is its rate, and a rate above 1 is refused. A state is left behind.
     """
-    while True:
-        try:
-            options = connection.recv()
-        except EOFError:
-            return
-        connection.send(Progress(1, 0.5))
-        begun = Path(out_dir) / f"{options.key}.begun"
-        first = not begun.exists()
-        begun.touch()
-        options.state_in(Path(out_dir)).parent.mkdir(exist_ok=True)
-        options.state_in(Path(out_dir)).touch()
-        if options.seed == 2 or (options.seed == 1 and first):
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif options.seed == 3:
-            connection.send(Failed("ValueError: no"))
-        elif options.optim.lr > 1:
-            connection.send(Refused("`data.root` must be set."))
-        else:
-            connection.send(Done(result_of(Plan(Cell("x", "y"), options), options.optim.lr)))
+    begun = out_dir / f"{options.key}.begun"
+    first = not begun.exists()
+    begun.touch()
+    options.state_in(out_dir).parent.mkdir(exist_ok=True)
+    options.state_in(out_dir).touch()
+    if options.seed == 2 or (options.seed == 1 and first):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if options.seed == 3:
+        raise ValueError("no")
+    if options.optim.lr > 1:
+        raise ConfigError("`data.root` must be set.")
+    return result_of(Plan(Cell("x", "y"), options), options.optim.lr)

@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from parsenet.errors import ConfigError, DataNotFoundError
-from parsenet.lab.grid import parse_overrides, read_grid
-from parsenet.lab.grid_file import Cell, merge
+from parsenet.lab.grid import Cell, merge, parse_overrides, read_grid
 from tests.fakes.lab import GRID, make_grid, write_grid
 
 
@@ -77,7 +76,7 @@ def test_extended_grid_keeps_what_it_does_not_say(tmp_path):
 
     options = grid.cells["fc7", "raw"]
     assert (options.data.batch_size, options.trainer["max_steps"]) == (4, 9)
-    assert (grid.name, grid.title, grid.lrs) == ("more", "Tiny", (0.1,))
+    assert (grid.path.stem, grid.title, grid.lrs) == ("more", "Tiny", (0.1,))
 
 
 def test_merge_joins_sections_and_replaces_lists():
@@ -167,7 +166,7 @@ def test_merge_joins_sections_and_replaces_lists():
         ),
         (
             {"paper": {"fc7": {"raw": {"mean_iou": 694}}}},
-            "`paper` of 'tiny.yaml' must give `mean_iou` in per cent, got 694. Write 69.43.",
+            "`paper.fc7.raw.mean_iou` of 'tiny.yaml' must be in per cent, got 694. Write 69.43.",
         ),
         (
             {"paper": {"fc7": {"norm": {"mean_iou": 1}}}},
@@ -175,8 +174,33 @@ def test_merge_joins_sections_and_replaces_lists():
             "'norm'. Check their spelling.",
         ),
         (
+            {"paper": {"fc7": {"raw": 3}}},
+            "`paper.fc7.raw` of 'tiny.yaml' must hold figures by score, got 3. Write {ROW: "
+            "{COLUMN: {mean_iou: 69.43}}}, or `collapsed` for the figures.",
+        ),
+        (
+            {"set": {"trainer": {"gradient_clip_val": {"a": 1}}}},
+            "`trainer.gradient_clip_val` of 'tiny.yaml', row 'fc7', column 'raw' must be a plain "
+            "value, got {'a': 1}. A grid makes no objects of classes that it names: write numbers, "
+            "words or lists of them.",
+        ),
+        (
+            {"set": {"data": {"folder": 3}}},
+            "`data.folder` of 'tiny.yaml', row 'fc7', column 'raw' must hold named options, got 3. "
+            "Name them below it, or leave it out.",
+        ),
+        (
+            {"set": {"trainer": {"max_steps": 2.5}}},
+            "`trainer.max_steps` of 'tiny.yaml', row 'fc7', column 'raw' must be a whole number, "
+            "got 2.5. Write 1000, or leave it out.",
+        ),
+        (
+            {"set": {"scoring": {"images": 0}}},
+            "`scoring.images` must be at least 1 and `scoring.samples` at least 0, got 0 and 1.",
+        ),
+        (
             {"paper": {"fc7": {"raw": {"mean_io": 1}}}},
-            "`paper` of 'tiny.yaml' must name known scores, got 'mean_io'. Did you mean "
+            "`paper.fc7.raw` of 'tiny.yaml' must name known scores, got 'mean_io'. Did you mean "
             "`mean_iou`?",
         ),
     ],
@@ -206,21 +230,52 @@ def test_missing_file_is_named():
         read_grid(Path("no.yaml"))
 
 
-def test_option_of_another_section_is_refused():
-    message = "`--trainer.` or `--scoring.`, got '--optim.lr'. Check its spelling."
-    with pytest.raises(ConfigError, match=re.escape(message)):
-        parse_overrides(["--optim.lr", "1"])
-
-
-def test_option_without_a_value_is_refused():
-    with pytest.raises(ConfigError, match=r"^`--data\.root` must have a value, got none\. Write "):
-        parse_overrides(["--data.root"])
-
-
-def test_value_that_is_no_yaml_is_refused():
-    message = "`--data.crop` must have a value in YAML, got '[1'. Close its brackets and quotes."
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data.root"], "`--data.root` must have a value, got none. Write it behind the option."),
+        (
+            ["--data.crop", "[1"],
+            "`--data.crop` must have a value in YAML, got '[1'. Close its brackets and quotes.",
+        ),
+    ],
+)
+def test_wrong_override_is_refused(words, message):
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        parse_overrides(["--data.crop", "[1"])
+        parse_overrides(words)
+
+
+def popen(path):
+    return {"class_path": "subprocess.Popen", "init_args": {"args": f"touch {path}", "shell": True}}
+
+
+@pytest.mark.parametrize(
+    "place", ["trainer.plugins", "trainer.strategy", "data.folder", "model.network.rescale", "data"]
+)
+def test_grid_of_a_stranger_runs_no_code(tmp_path, place):
+    made = popen(tmp_path / "made")
+    section = [made] if place == "trainer.plugins" else made
+    for part in reversed(place.split(".")):
+        section = {part: section}
+
+    with pytest.raises(ConfigError) as caught:
+        make_grid(tmp_path, set=section)
+
+    assert str(caught.value) == (
+        f"`{place}` of '{tmp_path / 'tiny.yaml'}', row 'fc7', column 'raw' must be a plain value, "
+        "got 'subprocess.Popen'. A grid makes no objects of classes that it names: write numbers, "
+        "words or lists of them."
+    )
+    assert not (tmp_path / "made").exists()
+
+
+def test_callbacks_and_loggers_of_a_config_have_no_meaning_here(tmp_path):
+    made = popen(tmp_path / "made")
+
+    grid = make_grid(tmp_path, set={"trainer": {"callbacks": [made], "logger": made}})
+
+    assert "callbacks" not in grid.cells["fc7", "raw"].trainer
+    assert not (tmp_path / "made").exists()
 
 
 def test_value_of_the_wrong_type_is_refused(tmp_path):

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from parsenet.data.build import taxonomy_of
-from parsenet.lab.grid import read_grid
-from parsenet.lab.grid_file import Cell
+from parsenet.lab.grid import Cell, read_grid
 from parsenet.models.build import build_model
 
 REPOSITORY = Path(__file__).parents[2]

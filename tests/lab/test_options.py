@@ -1,11 +1,14 @@
 """Keys of runs: equal for equal experiments, whatever the machine."""
 
+import shutil
+
 import pytest
 
 from parsenet.errors import ConfigError
-from parsenet.lab.grid import read_grid
-from parsenet.lab.grid_file import Cell
+from parsenet.lab.grid import Cell, read_grid
+from parsenet.lab.options import read_inputs
 from tests.fakes.lab import make_grid, write_grid
+from tests.fakes.voc import write_voc
 
 
 def key_of(path, *words, lr=0.1, seed=0):
@@ -17,7 +20,6 @@ def key_of(path, *words, lr=0.1, seed=0):
     [
         ["--data.root", "elsewhere"],
         ["--data.num_workers", "3"],
-        ["--data.cache", "disk"],
         ["--trainer.devices", "1"],
         ["--scoring.samples", "0"],
         ["--trainer.val_check_interval", "5"],
@@ -55,14 +57,74 @@ def test_key_knows_rate_and_seed(tmp_path):
 
 def test_key_stays_what_it_was(tmp_path):
     # Recorded results are found by it: a change here starts every grid anew.
-    assert key_of(write_grid(tmp_path)) == "e00dba9d5983065f"
+    assert key_of(write_grid(tmp_path)) == "99e65a3c609dd775-44136fa3"
 
 
-def test_weights_are_known_by_their_name_not_their_folder(tmp_path):
-    path = write_grid(tmp_path)
-    keys = {key_of(path, "--model.network.weights", f"{folder}/w.npz") for folder in ("a", "b")}
+def voc(tmp_path, root, **changes):
+    data = {"dataset": "voc2012", "train_split": "train", "val_split": "val", "root": str(root)}
+    grid = make_grid(tmp_path, set={"data": data} | changes)
+    return grid.cells["fc7", "raw"]
 
-    assert len(keys) == 1
+
+@pytest.fixture
+def root(tmp_path):
+    write_voc(tmp_path)
+    return tmp_path / "VOC2012"
+
+
+def test_equal_data_in_another_folder_have_equal_keys(tmp_path, root):
+    before = voc(tmp_path, root)
+    shutil.copytree(root, tmp_path / "copy")
+
+    after = voc(tmp_path, tmp_path / "copy")
+
+    assert set(before.inputs) == {"voc2012/train", "voc2012/val"}
+    assert after.key == before.key
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_key_knows_the_lists_of_the_data(tmp_path, root, split):
+    before = voc(tmp_path, root)
+    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+    path.write_text("\n".join(path.read_text().split()[:-1]))
+
+    after = voc(tmp_path, root)
+
+    changed = {name for name in before.inputs if after.inputs[name] != before.inputs[name]}
+    assert changed == {f"voc2012/{split}"}
+    assert after.key.partition("-")[0] == before.key.partition("-")[0]
+    assert after.key != before.key
+
+
+def test_key_knows_the_sizes_of_labels(tmp_path, root):
+    before = voc(tmp_path, root)
+    path = next((root / "SegmentationClass").iterdir())
+    path.write_bytes(path.read_bytes() + b"more")
+
+    assert voc(tmp_path, root).key != before.key
+
+
+def test_weights_are_known_by_their_content_not_their_folder(tmp_path):
+    for folder, content in {"a": b"one", "b": b"one", "c": b"other"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.npz").write_bytes(content)
+    keys = {}
+    for folder in "abc":
+        weights = str(tmp_path / folder / "w.npz")
+        grid = make_grid(tmp_path, set={"model": {"network": {"weights": weights}}})
+        keys[folder] = grid.cells["fc7", "raw"].key
+
+    assert keys["a"] == keys["b"] != keys["c"]
+
+
+def test_data_are_needed_only_where_runs_are_made(tmp_path):
+    words = ["--data.dataset", "voc2012", "--model.network.weights", "none.npz"]
+    options = read_grid(write_grid(tmp_path), words).cells["fc7", "raw"]
+
+    assert read_inputs(options, required=False) == {}
+    assert options.input_names == ["voc2012/train", "voc2012/val", "none.npz"]
+    with pytest.raises(ConfigError, match=r"^`data\.root` must be set for `dataset: voc2012`\."):
+        read_inputs(options)
 
 
 def test_record_of_the_options_holds_no_path(tmp_path):
@@ -95,13 +157,3 @@ def test_recorded_run_agrees_unless_a_default_has_changed_since(tmp_path):
     assert options.agree_with(record)
     record["model"]["optim"]["power"] += 0.1
     assert not options.agree_with(record)
-
-
-def test_length_of_a_run_that_is_no_whole_number_is_refused(tmp_path):
-    message = (
-        f"^`trainer.max_steps` of '{tmp_path / 'tiny.yaml'}', row 'fc7', column 'raw' must be a "
-        "whole number, got 2.5. Write 1000, or leave it out.$"
-    )
-
-    with pytest.raises(ConfigError, match=message):
-        read_grid(write_grid(tmp_path), ["--trainer.max_steps", "2.5"])

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from parsenet.errors import ConfigError
-from parsenet.lab.grid_file import Cell, Score
-from parsenet.lab.standings import Estimate, estimate, figure, finished, standing, wanted
+from parsenet.lab.grid import Cell, Score
+from parsenet.lab.results import Estimate, estimate, figure, finished, standing, wanted
 from tests.fakes.lab import make_grid, result_of
 
 CELL = Cell("fc7", "raw")

@@ -14,7 +14,7 @@ from tests.fakes.lab import make_grid, write_grid
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench(Place(torch.device("cpu"), tmp_path_factory.mktemp("out")))
+    return Bench(Place("cpu", tmp_path_factory.mktemp("out")))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_result_has_all_scores_of_the_chosen_images(result):
 def test_labels_of_the_samples_are_kept(bench, result):
     (name,) = result["samples"]
 
-    for folder in (result["key"], "image", "truth"):
+    for folder in (result["key"], "image", "ground_truth"):
         assert (bench.place.out_dir / "samples" / folder / f"{name}.png").is_file()
 
 
@@ -55,7 +55,7 @@ def test_equal_seeds_give_equal_results(bench, result, tmp_path):
 
 
 def test_feature_norm_is_the_mean_length_of_a_pixels_vector(tmp_path):
-    watch = Watch(1, lambda step, loss: None)
+    watch = Watch()
     maps = {"fc7": torch.tensor([[[[3.0, 0.0]], [[4.0, 1.0]]]])}  # (1, 2, 1, 2): lengths 5 and 1
     watch.look(0, maps)
 
@@ -100,32 +100,31 @@ def test_curve_counts_iterations_not_batches():
 
 
 @pytest.mark.parametrize("stopped_at", [10, 20])
-def test_killed_run_goes_on_exactly(tmp_path, stopped_at):
+def test_killed_run_goes_on_exactly(tmp_path, monkeypatch, stopped_at):
     """An epoch has 16 batches, so the second stop lies in the next one."""
-    words = [
-        "--trainer.max_steps",
-        "26",
-        "--model.network.dropout",
-        "0.5",
-        "--data.batch_size",
-        "24",
-    ]
+    words = ["--trainer.max_steps=26", "--model.network.dropout=0.5", "--data.batch_size=24"]
     options = read_grid(write_grid(tmp_path), words).cells["both", "norm"].at(0.01, 0)
-    whole = Bench(Place(torch.device("cpu"), tmp_path / "whole")).run(options)
+    whole = Bench(Place("cpu", tmp_path / "whole")).run(options)
     state = options.state_in(tmp_path / "out")
 
-    def stop(step, loss):
-        if step >= stopped_at:
+    def stop(watch, trainer, *rest):
+        on_end(watch, trainer, *rest)
+        if trainer.global_step >= stopped_at:
             raise RuntimeError("stopped")
 
+    on_end, steps = Watch.on_train_batch_end, []
+    monkeypatch.setattr(Watch, "on_train_batch_end", stop)
     with pytest.raises(RuntimeError, match="stopped"):
-        Bench(Place(torch.device("cpu"), tmp_path / "out", stop, save_every=0.0)).run(options)
+        Bench(Place("cpu", tmp_path / "out", save_every=0.0)).run(options)
     assert state.is_file()
-    steps = []
-    place = Place(torch.device("cpu"), tmp_path / "out", lambda step, loss: steps.append(step))
-    result = Bench(place).run(options)
+    on_start = Watch.on_train_start
+    monkeypatch.setattr(Watch, "on_train_batch_end", on_end)
+    monkeypatch.setattr(
+        Watch, "on_train_start", lambda *x: (steps.append(x[1].global_step), on_start(*x))
+    )
+    result = Bench(Place("cpu", tmp_path / "out")).run(options)
 
-    assert steps[0] > stopped_at - 1
+    assert steps[0] >= stopped_at - 1
     for name in ("curve", "norms", "scales", "scores", "num_iterations", "highest_loss"):
         assert result[name] == whole[name]
     assert state.is_file()  # until the result is on disk
@@ -143,7 +142,7 @@ def test_state_that_cannot_be_read_begins_anew(bench, result, tmp_path):
 
 def test_state_of_other_options_begins_anew(bench, result, tmp_path):
     other = make_grid(tmp_path).cells["both", "norm"].at(0.02, 0)
-    place = Place(torch.device("cpu"), tmp_path, save_every=0.0)
+    place = Place("cpu", tmp_path, save_every=0.0)
     of_other = Bench(place).run(other)
     options = other.at(0.01, 0)
     other.state_in(tmp_path).rename(options.state_in(tmp_path))  # as if a default had been changed
@@ -155,7 +154,7 @@ def test_state_of_other_options_begins_anew(bench, result, tmp_path):
 
 def test_state_that_cannot_be_taken_up_is_in_the_way_once(result, tmp_path):
     options = make_grid(tmp_path).cells["both", "norm"].at(0.01, 0)
-    place = Place(torch.device("cpu"), tmp_path, save_every=0.0)
+    place = Place("cpu", tmp_path, save_every=0.0)
     Bench(place).run(options)
     state = options.state_in(tmp_path)
     content = torch.load(state, weights_only=True)
@@ -173,9 +172,9 @@ def test_run_that_diverged_and_was_killed_before_its_scoring_stays_diverged(tmp_
     rows = {"all": {"model": {"network": {"features": ["fc7", "conv3"]}}}}
     grid = read_grid(write_grid(tmp_path, rows=rows, leave_out=[], paper={}), words)
     options = grid.cells["all", "raw"].at(0.1, 0)
-    place = Place(torch.device("cpu"), tmp_path / "out", save_every=0.0)
+    place = Place("cpu", tmp_path / "out", save_every=0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(Bench, "_score", lambda *args: 1 / 0)
+        patch.setattr("parsenet.lab.train._score", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Bench(place).run(options)
 

@@ -1,0 +1,115 @@
+"""Bring results of an ablation that were recorded before version 0.2 to today's form.
+
+    python data_tools/convert_results.py results.jsonl --root VOC2012 --weights squeezenet.npz
+
+A run is known today by its options and by the fingerprints of its data and weights (`inputs`).
+Runs of before did not record these. The tool takes them from the data and the weights that are
+named, which must be those that the runs were made with: nothing can check it but the weights'
+name. Every line that it changes tells the key that it had in `converted_from`, and so that its
+`inputs` are not the run's own record. Measured values are left as they are; renamed are
+`num_pictures` (`num_images`) and `scoring.pictures` (`scoring.images`). Failed runs are left out:
+they are tried again anyway. The file is replaced.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+
+from parsenet.config import DataConfig, NetworkConfig
+from parsenet.errors import ConfigError, DataNotFoundError, ParseNetError
+from parsenet.files import write_bytes_atomically
+from parsenet.lab.options import Options, Record, parse_options, read_inputs
+from parsenet.options import parse_options as parse_words
+from parsenet.options import positional
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Bring results of an ablation that were recorded before version 0.2 to today's form."""
+
+    results: Path = positional()
+    """Results file, which is replaced."""
+    root: Path | None = None
+    """Folder of the data that the runs were made with; `shapes` needs none."""
+    weights: Path | None = None
+    """Weights file that they started from; none for weights known by name, or random ones."""
+
+
+def convert(given: ConvertOptions) -> str:
+    """Replace a results file; say what was done."""
+    if not given.results.is_file():
+        raise DataNotFoundError(f"'{given.results}' must be a results file. Check the path.")
+    rows = [json.loads(line) for line in given.results.read_text(encoding="utf-8").splitlines()]
+    kept = [row for row in rows if "failed" not in row]
+    done = [row if "inputs" in row else convert_row(row, given) for row in kept]
+    text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in done)
+    write_bytes_atomically(given.results, text.encode())
+    changed = sum("inputs" not in row for row in kept)
+    return (
+        f"'{given.results}': {changed} of {len(rows)} lines converted, {len(rows) - len(kept)} of "
+        "failed runs left out."
+    )
+
+
+def convert_row(row: Record, given: ConvertOptions) -> Record:
+    """Return a line in today's form."""
+    config = row["config"]
+    known = {field.name for field in fields(DataConfig)}
+    data = {name: value for name, value in config["data"].items() if name in known}
+    scoring = {_name_of(name): value for name, value in config["scoring"].items()}
+    options = parse_options(config | {"data": data, "scoring": scoring}, f"run '{row['key']}'")
+    options = with_inputs(options.at(row["lr"], row["seed"]), given)
+    if not options.agree_with(config):
+        raise ConfigError(f"Run '{row['key']}' must come out as it was recorded. Report it.")
+    changes = {"key": options.key, "inputs": options.inputs, "config": options.to_dict()}
+    renamed = {_name_of(name): value for name, value in row.items()}
+    return renamed | changes | {"converted_from": row["key"]}
+
+
+def with_inputs(options: Options, given: ConvertOptions) -> Options:
+    """Put the data and weights that were named into the options, and their fingerprints."""
+    recorded = options.network.weights
+    if given.weights is not None and given.weights.name != recorded:
+        raise ConfigError(
+            f"`--weights` must be the file that the runs started from, '{recorded}', got "
+            f"'{given.weights.name}'."
+        )
+    weights = recorded if given.weights is None else str(given.weights)
+    network = replace(options.network, weights=weights)
+    data = replace(options.data, root=given.root)
+    options = replace(options, network=network, data=data)
+    inputs = _read_inputs(options.data, network)
+    for name in options.input_names:
+        if name not in inputs:
+            raise ConfigError(f"`--weights` must be the path of '{name}', got '{weights}'.")
+    return replace(options, inputs=inputs)
+
+
+@cache
+def _read_inputs(data: DataConfig, network: NetworkConfig) -> dict[str, str]:
+    """Read the data's lists and the weights once for all runs of the same."""
+    return read_inputs(Options(network, data=data))
+
+
+def _name_of(name: str) -> str:
+    return {"num_pictures": "num_images", "pictures": "images"}.get(name, name)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the tool; return its exit code."""
+    try:
+        given = parse_words(
+            ConvertOptions, sys.argv[1:] if words is None else words, "convert_results.py"
+        )
+        print(convert(given))
+    except ParseNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
