@@ -94,39 +94,23 @@ def _coco_taxonomy(config: DataConfig) -> Taxonomy:
     return coco_taxonomy(_root_of(config), config.train_split, config.coco)
 
 
+def _known(kind: Callable[..., SegmentationDataset], taxonomy: Taxonomy, *more: object) -> _Entry:
+    """Enter a data set that is built from its root and split, with classes of its own."""
+    return _Entry(
+        lambda config, split, transform: kind(_root_of(config), split, *more, transform=transform),
+        lambda config: taxonomy,
+    )
+
+
 _TABLE = {
-    "voc2012": _Entry(
-        lambda config, split, transform: VOC2012(_root_of(config), split, transform),
-        lambda config: taxonomies.VOC2012,
-    ),
-    "sbd": _Entry(
-        lambda config, split, transform: SBD(_root_of(config), split, transform),
-        lambda config: taxonomies.VOC2012,
-    ),
-    "siftflow": _Entry(
-        lambda config, split, transform: SiftFlow(_root_of(config), split, False, transform),
-        lambda config: taxonomies.SIFTFLOW,
-    ),
-    "siftflow_geo": _Entry(
-        lambda config, split, transform: SiftFlow(_root_of(config), split, True, transform),
-        lambda config: taxonomies.SIFTFLOW_GEO,
-    ),
-    "pascal_context59": _Entry(
-        lambda config, split, transform: PascalContext(_root_of(config), split, 59, transform),
-        lambda config: taxonomies.PASCAL_CONTEXT59,
-    ),
-    "pascal_context60": _Entry(
-        lambda config, split, transform: PascalContext(_root_of(config), split, 60, transform),
-        lambda config: taxonomies.PASCAL_CONTEXT60,
-    ),
-    "pascal_context459": _Entry(
-        lambda config, split, transform: PascalContext(_root_of(config), split, 459, transform),
-        lambda config: taxonomies.PASCAL_CONTEXT459,
-    ),
-    "camvid": _Entry(
-        lambda config, split, transform: CamVid(_root_of(config), split, transform),
-        lambda config: taxonomies.CAMVID,
-    ),
+    "voc2012": _known(VOC2012, taxonomies.VOC2012),
+    "sbd": _known(SBD, taxonomies.VOC2012),
+    "siftflow": _known(SiftFlow, taxonomies.SIFTFLOW, False),
+    "siftflow_geo": _known(SiftFlow, taxonomies.SIFTFLOW_GEO, True),
+    "pascal_context59": _known(PascalContext, taxonomies.PASCAL_CONTEXT59, 59),
+    "pascal_context60": _known(PascalContext, taxonomies.PASCAL_CONTEXT60, 60),
+    "pascal_context459": _known(PascalContext, taxonomies.PASCAL_CONTEXT459, 459),
+    "camvid": _known(CamVid, taxonomies.CAMVID),
     "coco": _Entry(
         lambda config, split, transform: CocoDataset(
             _root_of(config), split, config.coco, _coco_taxonomy(config), transform

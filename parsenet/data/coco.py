@@ -67,7 +67,13 @@ class CocoDataset(SegmentationDataset):
         transform: Transform | None = None,
     ) -> None:
         path = _annotation_path(root, split, layout)
-        file = _read_file(path)
+        try:
+            file = _read_file(path)
+        except (TypeError, AttributeError, KeyError) as error:
+            raise LabelError(
+                f"'{path}' must be of COCO's form, got {type(error).__name__} '{error}' in it. "
+                "Export the file again."
+            ) from None
         self.taxonomy = taxonomy
         self.transform = transform
         self._file = file
@@ -175,34 +181,31 @@ def _read_file(path: Path) -> _File:
     record = _load(_require(path))
     categories = _category_names(record, path)
     images, annotations = record["images"], record.get("annotations", [])
-    try:
-        is_panoptic = any("segments_info" in annotation for annotation in annotations[:1])
-        of_image: dict[int | str, list[Annotation]] = {image["id"]: [] for image in images}
-        for annotation in annotations:
-            number = annotation.get("image_id")
-            if number not in of_image:
-                raise LabelError(
-                    f"'{path}' must have an image for every annotation, got none for 'image_id' "
-                    f"{number} of annotation {annotation.get('id')}. Export the file again."
-                )
-            if is_panoptic:
-                _require_segments(annotation, path)
-            of_image[number].append(annotation)
-        listed = [of_image[image["id"]] for image in images]
-        sizes = [(x.get("height"), x.get("width")) for x in images]
-        known = [(int(high), int(wide)) if high and wide else None for high, wide in sizes]
-    except (TypeError, AttributeError, KeyError) as error:
-        raise LabelError(
-            f"'{path}' must be of COCO's form, got {type(error).__name__} '{error}' in it. Export "
-            "the file again."
-        ) from None
+    is_panoptic = any("segments_info" in annotation for annotation in annotations[:1])
+    of_image: dict[int | str, list[Annotation]] = {image["id"]: [] for image in images}
     if not images:
         raise DataNotFoundError(f"'{path}' must name at least one image, got none.")
     if len(of_image) < len(images):
         raise LabelError(f"Every image in '{path}' must have an id of its own, got one twice.")
-    names = [str(image["file_name"]) for image in images]
-    packed = [json.dumps(entry, separators=(",", ":")).encode() for entry in listed]
-    return _File(path, categories, names, known, packed, is_panoptic)
+    for annotation in annotations:
+        number = annotation.get("image_id")
+        if number not in of_image:
+            raise LabelError(
+                f"'{path}' must have an image for every annotation, got none for 'image_id' "
+                f"{number} of annotation {annotation.get('id')}. Export the file again."
+            )
+        if is_panoptic:
+            _require_segments(annotation, path)
+        of_image[number].append(annotation)
+    sizes = [(image.get("height"), image.get("width")) for image in images]
+    return _File(
+        path,
+        categories,
+        [str(image["file_name"]) for image in images],
+        [(int(height), int(width)) if height and width else None for height, width in sizes],
+        [json.dumps(of_image[x["id"]], separators=(",", ":")).encode() for x in images],
+        is_panoptic,
+    )
 
 
 # The names alone are kept: they are asked for before the data set is built.

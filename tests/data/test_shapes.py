@@ -145,13 +145,6 @@ def test_count_can_be_chosen():
     assert (len(Shapes("train")), len(Shapes("val"))) == (400, 100)
 
 
-def test_unknown_split_suggests_the_nearest():
-    message = "`split` of shapes must be one of train, val, got 'trainaug'. Did you mean `train`?"
-
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        Shapes("trainaug")
-
-
 def test_small_size_is_refused():
     message = (
         "`size` must be at least (88, 88), got (64, 96). Objects would be near the cue; use "

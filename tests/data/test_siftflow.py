@@ -1,20 +1,14 @@
 import logging
-import re
 
 import numpy as np
 import pytest
 
 from parsenet.data.lists import read_ids
 from parsenet.data.siftflow import UNANNOTATED, SiftFlow
-from parsenet.errors import ConfigError, DataNotFoundError, LabelError
 from parsenet.metrics.counting import count
 from parsenet.metrics.scores import scores
 from parsenet.taxonomy import SIFTFLOW
 from tests.fakes.siftflow import FOLDER, TEST, TRAIN, savemat, write_siftflow
-
-
-def refuses(error, message):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 @pytest.mark.parametrize(("split", "names"), [("train", TRAIN), ("test", TEST)])
@@ -106,76 +100,6 @@ def test_unannotated_image_without_label_file_is_left_out(tmp_path, caplog):
 
     assert "highway_bost181" not in dataset.ids
     assert caplog.messages == ["Left out, for want of an annotation: highway_bost181."]
-
-
-def test_any_other_missing_label_is_refused(tmp_path):
-    write_siftflow(tmp_path)
-    folder = tmp_path / "SemanticLabels" / FOLDER
-    (folder / "coast_art1.mat").unlink()
-
-    with refuses(
-        DataNotFoundError,
-        f"SIFT Flow is not complete: 1 of 4 files are missing in '{folder}', the first is "
-        "'coast_art1.mat'. Copy them there or shorten the split's list.",
-    ):
-        SiftFlow(tmp_path, "train")
-
-
-def test_value_beyond_the_classes_is_refused(tmp_path):
-    write_siftflow(tmp_path)
-    path = tmp_path / "SemanticLabels" / FOLDER / f"{TEST[0]}.mat"
-    savemat(path, {"S": np.array([[1, 34]], np.uint8)})
-
-    with refuses(
-        LabelError,
-        f"The label '{path}' must hold values that 'siftflow' knows, got 34 at row 0, column 1. "
-        "Correct the file.",
-    ):
-        SiftFlow(tmp_path, "test").read_label(0)
-
-
-def test_missing_data_say_what_to_extract(tmp_path):
-    with refuses(
-        DataNotFoundError,
-        f"SIFT Flow was not found in '{tmp_path}': 'Images/{FOLDER}' is missing. Extract "
-        f"`SiftFlowDataset.zip` there and set `data.root` to the folder that holds 'Images/{FOLDER}"
-        "'.",
-    ):
-        SiftFlow(tmp_path, "train")
-
-
-def test_missing_list_is_named(tmp_path):
-    write_siftflow(tmp_path)
-    path = tmp_path / "TestSet1.txt"
-    path.unlink()
-
-    with refuses(
-        DataNotFoundError,
-        f"SIFT Flow is not complete: '{path}' is missing. Extract `SiftFlowDataset.zip` there.",
-    ):
-        SiftFlow(tmp_path, "train")
-
-
-def test_folder_with_the_test_set_alone_is_refused(tmp_path):
-    write_siftflow(tmp_path)
-    images = tmp_path / "Images" / FOLDER
-    for name in TRAIN:
-        (images / f"{name}.jpg").unlink()
-
-    with refuses(
-        DataNotFoundError,
-        f"'{images}' must hold images beside those of the test set, got none. Extract "
-        "`SiftFlowDataset.zip` there.",
-    ):
-        SiftFlow(tmp_path, "train")
-
-
-def test_unknown_split_is_refused(tmp_path):
-    with refuses(
-        ConfigError,
-        "`split` of SIFT Flow must be one of train, test, got 'val'. Known: `train`, `test`.",
-    ):
-        SiftFlow(tmp_path, "val")
 
 
 @pytest.mark.realdata

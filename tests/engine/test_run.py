@@ -92,7 +92,6 @@ def test_saved_config_leaves_to_the_recipe_what_nobody_gave(made):
 
     assert saved["augment"] == "standard"
     assert (saved["crop"], saved["scale"], saved["flip"]) == ([12, 16], "recipe", "recipe")
-    assert (saved["rotate"], saved["colour"], saved["cat_max_ratio"]) == (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["best", "safetensors"])
