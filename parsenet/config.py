@@ -121,7 +121,7 @@ class OptimConfig:
             raise ConfigError(f"`lr` must be in (0, 10), got {self.lr}.")
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"`momentum` must be in [0, 1), got {self.momentum}.")
-        if self.weight_decay < 0 or self.power < 0 or self.warmup_steps < 0:
+        if not (self.weight_decay >= 0 and self.power >= 0 and self.warmup_steps >= 0):
             raise ConfigError("`weight_decay`, `power` and `warmup_steps` must not be negative.")
         if self.optimizer == "sgd" and self.loss == "sum" and self.lr > 1e-5:
             raise ConfigError(

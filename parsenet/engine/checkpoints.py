@@ -90,9 +90,27 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.path, weights_only=False)
 
 
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's, for a run folder that may have been renamed or moved: names are all it keeps."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Look for the files of the run that is resumed in the folder where it is now."""
+        folder = Path(str(self.dirpath))
+
+        def here(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        state: dict[str, Any] = {
+            name: here(value) if name.endswith("_path") else value
+            for name, value in state_dict.items()
+        }
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state | {"dirpath": self.dirpath, "best_k_models": best})
+
+
 def build_checkpoints(folder: Path, every: int) -> list[Callback]:
     """Keep the best checkpoint by validation mean IoU, and the last one for a resume."""
-    best = ModelCheckpoint(
+    best = BestCheckpoint(
         folder,
         filename="best-step={step}-mIoU={val/mIoU:.4f}",
         auto_insert_metric_name=False,
@@ -106,8 +124,9 @@ def build_checkpoints(folder: Path, every: int) -> list[Callback]:
 
 
 def best_path(trainer: pl.Trainer) -> Path | None:
-    """Return the checkpoint with the best validation mean IoU, if one was written."""
+    """Return the checkpoint with the best validation mean IoU, if it is a number."""
     for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
-            return Path(callback.best_model_path)
+        if isinstance(callback, BestCheckpoint) and callback.best_model_path:
+            score = callback.best_model_score
+            return Path(callback.best_model_path) if score is not None and score >= 0 else None
     return None

@@ -26,6 +26,7 @@ from parsenet.engine.record import (
     write_samples,
 )
 from parsenet.engine.start import (
+    refuse_impossible,
     refuse_other_classes,
     settle_folder,
     settle_network,
@@ -176,6 +177,7 @@ class Cli(LightningCLI):
         except ArgumentError as error:
             known = self._subcommand_parsers[args[0]]._option_string_actions
             raise ConfigError(explain(str(error), args[0], known)) from error
+        refuse_impossible(self.config[args[0]])
 
     def _parse_ckpt_path(self) -> None:
         """Lightning looks for hyperparameters here; our checkpoints have a record instead."""
@@ -223,7 +225,11 @@ class Cli(LightningCLI):
             "enable_model_summary": False,
             "plugins": [AtomicCheckpointIO(), *(given.get("plugins") or [])],
         }
-        return super().instantiate_trainer(**defaults, **kwargs)
+        try:
+            return super().instantiate_trainer(**defaults, **kwargs)
+        except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"`trainer` must hold options that fit, got: {reason}") from error
 
     def fit(self, model: SegmentationModule, **kwargs: Any) -> None:  # noqa: ANN401
         """Train, then score the best checkpoint and write everything down."""
@@ -232,10 +238,14 @@ class Cli(LightningCLI):
         self.trainer.save_checkpoint(self.run_dir / "checkpoints" / "last.ckpt", weights_only=False)
         best = best_path(self.trainer)
         if best is None:
-            _log.warning(
-                "No validation ran while training: the last weights are kept and scored. Lower "
-                "`trainer.check_val_every_n_epoch` or `trainer.val_check_interval`."
+            reason = (
+                "The validation images show no pixel of a class, all is void: there is no score. "
+                "Check `data.val_split`."
+                if self.history.rows
+                else "No validation ran while training. Lower `trainer.check_val_every_n_epoch` or "
+                "`trainer.val_check_interval`."
             )
+            _log.warning("%s The last weights are kept and scored.", reason)
         self._score(record, "validate", best)
 
     def validate(self, model: SegmentationModule, **kwargs: Any) -> None:  # noqa: ANN401

@@ -1,8 +1,11 @@
 """Where a run begins: options that are right, a folder of its own, a checkpoint that fits."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 from jsonargparse import Namespace
 
 from parsenet.errors import ConfigError
@@ -12,6 +15,28 @@ from parsenet.taxonomy import Taxonomy
 
 _MAY_CHANGE = ("weights", "preprocess", "download", "dropout", "context_dropout")
 """Fields of `NetworkConfig` that a resumed run may set anew: they have no parameters."""
+
+
+_FREE_TO_CHANGE = ("root", "num_workers", "check_labels", "test_split")
+"""Fields of `DataConfig` that change where and how fast, never what is learned."""
+
+
+def refuse_impossible(options: Namespace) -> None:
+    """Refuse numbers that would end in a traceback of a library.
+
+    Raises:
+        ConfigError: one is out of its range.
+    """
+    ranges = {
+        "seed_everything": (0, 2**32 - 1),
+        "checkpoint_every": (1, None),
+        "trainer.accumulate_grad_batches": (1, None),
+    }
+    for name, (lowest, highest) in ranges.items():
+        value = options[name]
+        if value is not None and not (lowest <= value <= (highest or value)):
+            rule = f"at least {lowest}" if highest is None else f"in {lowest}..{highest}"
+            raise ConfigError(f"`{name}` must be {rule}, got {value}.")
 
 
 def settle_folder(options: Namespace, command: str) -> Path:
@@ -65,7 +90,47 @@ def settle_resume(options: Namespace) -> Taxonomy | None:
                 f"`model.network.{name}` must be {trained} to go on from '{path}', got {given}. "
                 "Start a new run with another `--run_dir DIR`."
             )
+    _refuse_other_options(options, path)
     return Taxonomy.from_dict(record["taxonomy"])
+
+
+def _refuse_other_options(options: Namespace, path: Path) -> None:
+    """Refuse to go on with options that the run did not have, as its `config.yaml` says."""
+    saved = path.parent.parent / "config.yaml"
+    if not saved.is_file():
+        return
+    before = _flat(yaml.safe_load(saved.read_text(encoding="utf-8")))
+    now = _flat(yaml.safe_load(yaml.safe_dump(_plain(options.as_dict()))))
+    for name, value in now.items():
+        compared = name.startswith(("data.", "model.optim.")) or name in (
+            "seed_everything", "trainer.accumulate_grad_batches",
+        )  # fmt: skip
+        free = name.removeprefix("data.").split(".")[0] in _FREE_TO_CHANGE
+        if compared and not free and name in before and before[name] != value:
+            raise ConfigError(
+                f"`{name}` must be {before[name]} to go on from '{path}', got {value}. Start a new "
+                "run with another `--run_dir DIR`."
+            )
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Name nested values by their path, such as `data.batch_size`."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{above}{name}.")
+        else:
+            found[f"{above}{name}"] = value
+    return found
+
+
+def _plain(value: object) -> object:
+    """Write paths and tuples as YAML holds them."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
 def settle_network(options: Namespace, command: str) -> LoadedNetwork:

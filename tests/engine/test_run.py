@@ -3,8 +3,10 @@
 import csv
 import json
 import re
+import shutil
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,13 @@ from parsenet.engine import run as engine_run
 from parsenet.errors import ConfigError
 from parsenet.inference.predictor import Predictor
 from parsenet.taxonomy import VOC2012
+from tests.fakes.voc import write_palette_png
+
+
+@pytest.fixture(scope="module")
+def made_toy(shared_toy):
+    shared_toy("fit")
+    return shared_toy
 
 
 def read_metrics(run_dir):
@@ -181,8 +190,77 @@ def test_resuming_beyond_the_end_is_refused_with_a_sentence(toy):
 def test_run_without_validation_says_so_and_scores_what_it_publishes(toy, caplog):
     toy("fit", "--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "2")
 
-    assert "No validation ran while training: the last weights are kept and scored." in caplog.text
+    assert "No validation ran while training. Lower" in caplog.text
+    assert "The last weights are kept and scored." in caplog.text
     assert read_metrics(toy.root / "run")["checkpoint"] == "model.safetensors"
+
+
+def test_validation_that_is_void_everywhere_says_so_and_keeps_the_last(toy, caplog):
+    for path in (toy.root / "data/VOC2012/SegmentationClass").glob("2009_*"):
+        with Image.open(path) as label:
+            void = np.full(label.size[::-1], 255, np.uint8)
+        write_palette_png(path, void, VOC2012.pillow_palette())
+
+    toy("fit")
+
+    assert "The validation images show no pixel of a class, all is void" in caplog.text
+    assert read_metrics(toy.root / "run")["checkpoint"] == "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--seed_everything -1", "`seed_everything` must be in 0..4294967295, got -1."),
+        ("--checkpoint_every 0", "`checkpoint_every` must be at least 1, got 0."),
+        (
+            "--trainer.accumulate_grad_batches 0",
+            "`trainer.accumulate_grad_batches` must be at least 1, got 0.",
+        ),
+        (
+            "--trainer.devices x",
+            "`trainer` must hold options that fit, got: `devices` selected with `CPUAccelerator` "
+            "should be an int > 0.",
+        ),
+        (
+            "--model.optim.weight_decay .nan",
+            "`weight_decay`, `power` and `warmup_steps` must not be negative.",
+        ),
+    ],
+)
+def test_impossible_numbers_are_one_sentence(toy, words, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        toy("fit", *words.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--seed_everything 1", "`seed_everything` must be 0"),
+        ("--data.batch_size 2", "`data.batch_size` must be 1"),
+        ("--data.crop [8,8]", "`data.crop` must be [8, 10]"),
+        ("--model.optim.lr 0.02", "`model.optim.lr` must be 0.01"),
+    ],
+)
+def test_resuming_with_other_options_names_them(made_toy, words, named):
+    last = made_toy.root / "run" / "checkpoints" / "last.ckpt"
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(named)} to go on from '{last}', got "):
+        made_toy("fit", "--resume", "true", *words.split())
+
+
+def test_renamed_run_resumes_with_its_best_checkpoint(toy):
+    toy("fit", "--trainer.max_epochs", "1", name="before")
+    (toy.root / "before").rename(toy.root / "after")
+    shutil.copytree(toy.root / "after", toy.root / "before")  # a trap: the old name is there too
+    for path in (toy.root / "before" / "checkpoints").glob("best-*"):
+        path.write_bytes(b"")
+
+    done = toy("fit", "--resume", "true", name="after")
+
+    best = done.trainer.checkpoint_callbacks[0]
+    best_dir = toy.root / "after" / "checkpoints"
+    assert Path(best.best_model_path).parent == best_dir
+    assert {Path(path).parent for path in best.best_k_models} == {best_dir}
 
 
 RUNS_A_COMMAND = {
