@@ -47,7 +47,8 @@ def build_model(config: NetworkConfig, num_classes: int) -> ParseNet:
     upsample: Upsample = BilinearUpsample(head.stride)
     if config.upsample == "learned":
         upsample = LearnedUpsample(num_classes, head.stride)
-    return ParseNet(Preprocess(preprocess_of(config, trunk)), trunk, head, upsample)
+    preprocess = config.preprocess or preprocess_of(config, trunk)
+    return ParseNet(Preprocess(preprocess), trunk, head, upsample)
 
 
 def _build_head(config: NetworkConfig, maps: dict[str, FeatureMap], num_classes: int) -> Head:

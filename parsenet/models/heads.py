@@ -164,13 +164,13 @@ def _sum_scores(
     maps = {name: score for name, score in scores.items() if name != "pool6"}
     if not maps:
         return scores["pool6"].expand(-1, -1, *features["fc7"].shape[2:])
-    finest = min(maps, key=lambda name: feature_maps[name].stride)
-    size = (maps[finest].shape[2], maps[finest].shape[3])
     by_stride: dict[int, Tensor] = {}
     for name, score in maps.items():
         stride = feature_maps[name].stride
         by_stride[stride] = by_stride[stride] + score if stride in by_stride else score
-    total = scores.get("pool6", torch.zeros((), device=scores[finest].device))  # (N, K, 1, 1)
+    finest = min(by_stride)
+    size = (by_stride[finest].shape[2], by_stride[finest].shape[3])
+    total = scores.get("pool6", torch.zeros((), device=by_stride[finest].device))  # (N, K, 1, 1)
     for stride, score in by_stride.items():
-        total = total + enlarge(score, stride // feature_maps[finest].stride, size)
+        total = total + enlarge(score, stride // finest, size)
     return total

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk, start_as_he
+from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
 
 FC6_CHANNELS = 128
 FC7_CHANNELS = 256
@@ -80,7 +80,10 @@ class SqueezeNet(Trunk):
         self.fire9 = Fire(512, 64, 256, dilation=2)
         self.fc6 = nn.Conv2d(512, FC6_CHANNELS, 1)
         self.fc7 = nn.Conv2d(FC6_CHANNELS, FC7_CHANNELS, 3, padding=6, dilation=6)
-        start_as_he(self.fc6, self.fc7)
+        for layer in (self.fc6, self.fc7):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
         self.dropout = nn.Dropout(dropout)
         self.feature_maps = {
             "conv3": FeatureMap(128, 4), "conv4": FeatureMap(256, 8), "conv5": FeatureMap(512, 8),

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, Trunk, start_as_he
+from parsenet.models.trunk import Between, FeatureMap, Trunk
 
 
 class Tiny(Trunk):
@@ -35,7 +35,11 @@ class Tiny(Trunk):
         self.conv4 = nn.Conv2d(32, 48, 4, stride=2)
         self.conv5 = nn.Conv2d(48, 48, 3, padding=1)
         self.fc7 = nn.Conv2d(48, 64, 3, padding=1)
-        start_as_he(*self.children())
+        for layer in self.children():
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
         self.dropout = nn.Dropout(dropout)
         self.feature_maps = {
             "conv3": FeatureMap(32, 4), "conv4": FeatureMap(48, 8), "conv5": FeatureMap(48, 8),

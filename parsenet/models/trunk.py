@@ -87,15 +87,6 @@ class Trunk(nn.Module, ABC):
         return self
 
 
-def start_as_he(*layers: nn.Module) -> None:
-    """Draw new convolutions as He et al. propose for ReLUs, with biases of zero."""
-    for layer in layers:
-        assert isinstance(layer, nn.Conv2d)
-        assert layer.bias is not None
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
-
-
 def rescale_features(trunk: Trunk, factors: Mapping[str, float]) -> None:
     """Make feature maps larger or smaller, in place, and leave everything behind them as it is.
 

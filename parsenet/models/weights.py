@@ -49,14 +49,12 @@ class LoadReport:
 
 
 def preprocess_of(config: NetworkConfig, trunk: Trunk) -> str:
-    """Name the preprocessing: what the config says, else what its weights expect.
+    """Name the preprocessing that the config's weights expect.
 
     Raises:
         ConfigError: the weights are a local file that does not say.
         WeightsError: the weights are neither a file nor a known name.
     """
-    if config.preprocess is not None:
-        return config.preprocess
     if config.weights is None:
         return trunk.preprocess
     if config.weights in trunk.sources:

@@ -324,8 +324,6 @@ def test_what_is_no_weights_file_is_refused(name, message, tmp_path):
         (NetworkConfig(trunk="squeezenet", weights="a.npz"), "caffe"),
         (LIGHT, "torchvision"),
         (NetworkConfig(weights="imagenet1k_features"), "torchvision_features"),
-        (NetworkConfig(weights="imagenet1k_v1", preprocess="caffe"), "caffe"),
-        (NetworkConfig(weights="own.pth", preprocess="torchvision"), "torchvision"),
     ],
 )
 def test_source_says_its_preprocessing(config, preprocess):
