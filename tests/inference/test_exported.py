@@ -123,59 +123,34 @@ def test_file_without_context_takes_none(file, tmp_path, image):
     assert (label != Predictor.load(file)(image)).any()  # windows have nothing to share
 
 
-@pytest.mark.parametrize("ending", [".onnx", ".pt2"])
-def test_missing_file_is_refused(tmp_path, ending):
-    path = tmp_path / f"gone{ending}"
+@pytest.mark.parametrize(
+    ("record", "arguments", "kind", "message"),
+    [
+        (
+            None, (), WeightsError,
+            "'{path}' must say what its classes, colours and preprocessing are, got no 'parsenet' "
+            "record. Use a file that `parsenet export` wrote.",
+        ),
+        (
+            {"taxonomy": RECORD["taxonomy"]}, (), WeightsError,
+            "'{path}' must have a record that this version can read, got KeyError('interface'). "
+            "Export the checkpoint again.",
+        ),
+        (
+            RECORD, ("cpu", "bf16-mixed"), ConfigError,
+            "`precision` must be `auto` or what the exported file computes with, 32-true, got "
+            "'bf16-mixed'. Use `auto`, or the checkpoint.",
+        ),
+        (
+            RECORD, ("cuda",), ConfigError,
+            "`device` must be `cpu` for an .onnx file, got 'cuda'. Use `cpu`, or a .pt2 file.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_refused(record, arguments, kind, message, tmp_path):
+    path = write_onnx(tmp_path / "a.onnx", record)
 
-    refused(WeightsError, f"The weights file '{path}' must exist. Check its path.", path)
-
-
-def test_file_without_record_is_refused(tmp_path):
-    path = write_onnx(tmp_path / "foreign.onnx", None)
-
-    refused(
-        WeightsError,
-        f"'{path}' must say what its classes, colours and preprocessing are, got no 'parsenet' "
-        "record. Use a file that `parsenet export` wrote.",
-        path,
-    )
-
-
-def test_record_of_another_version_is_refused(tmp_path):
-    path = write_onnx(tmp_path / "old.onnx", {"taxonomy": RECORD["taxonomy"]})
-
-    refused(
-        WeightsError,
-        f"'{path}' must have a record that this version can read, got KeyError('interface'). "
-        "Export the checkpoint again.",
-        path,
-    )
-
-
-@pytest.mark.parametrize("ending", [".onnx", ".pt2"])
-def test_damaged_file_is_refused(tmp_path, ending):
-    path = tmp_path / f"broken{ending}"
-    path.write_bytes(b"nothing of the kind")
-
-    with pytest.raises(WeightsError, match=r"could not be read as an exported network: .* anew\.$"):
-        Predictor.load(path)
-
-
-def test_other_precision_is_refused(file):
-    refused(
-        ConfigError,
-        "`precision` must be `auto` or what the exported file computes with, 32-true, got "
-        "'bf16-mixed'. Use `auto`, or the checkpoint.",
-        file, "cpu", "bf16-mixed",
-    )  # fmt: skip
-
-
-def test_other_device_is_refused(file):
-    refused(
-        ConfigError,
-        "`device` must be `cpu` for an .onnx file, got 'cuda'. Use `cpu`, or a .pt2 file.",
-        file, "cuda",
-    )  # fmt: skip
+    refused(kind, message.format(path=path), path, *arguments)
 
 
 def test_missing_runtime_names_the_extra(file, monkeypatch):
@@ -187,6 +162,16 @@ def test_missing_runtime_names_the_extra(file, monkeypatch):
         "Run `pip install 'parsenet[export]'`.",
         file,
     )
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".pt2"])
+def test_missing_and_damaged_files_are_refused(tmp_path, ending):
+    path, broken = tmp_path / f"gone{ending}", tmp_path / f"broken{ending}"
+    broken.write_bytes(b"nothing of the kind")
+
+    refused(WeightsError, f"The weights file '{path}' must exist. Check its path.", path)
+    with pytest.raises(WeightsError, match=r"could not be read as an exported network: .* anew\.$"):
+        Predictor.load(broken)
 
 
 @pytest.mark.parametrize(
