@@ -198,30 +198,6 @@ def test_constant_features_give_the_scores_worked_out_by_hand(head):
     torch.testing.assert_close(scores, torch.full((1, 1, 4, 5), 42.0))
 
 
-def zeros_in_pool6(head):
-    """Return the share of pool6 that its classifier does not see."""
-    torch.manual_seed(0)
-    return (head.prepare("pool6", {"pool6": torch.ones(64, 6, 1, 1)}) == 0).float().mean().item()
-
-
-@BOTH
-def test_dropout_takes_three_tenths_of_pool6(head):
-    assert zeros_in_pool6(head(LARGEFOV, 3).train()) == pytest.approx(0.3, abs=0.07)
-
-
-@BOTH
-def test_dropout_comes_after_the_normalization(head):
-    """Survivors are the normalized values over 0.7; before it, they would have full length."""
-    torch.manual_seed(0)
-    x = torch.rand(4, 6, 1, 1)
-    fusion = head(LARGEFOV, 3).train()
-
-    y = fusion.prepare("pool6", {"pool6": x})
-
-    expected = fusion.prepare.norm["pool6"](x) / 0.7
-    torch.testing.assert_close(y[y != 0], expected[y != 0])
-
-
 def test_late_fusion_has_a_classifier_per_feature():
     shapes = {name: tuple(p.shape) for name, p in LateFusionHead(LARGEFOV, 21).named_parameters()}
 

@@ -11,9 +11,7 @@ from torchvision.models import SqueezeNet1_0_Weights, VGG16_Weights
 from parsenet.config import FEATURES, NetworkConfig
 from parsenet.errors import ConfigError
 from parsenet.models.build import TRUNKS, build_model
-from parsenet.models.checkpoint import load_network, save_network
 from parsenet.models.parsenet import GlobalContext, ParseNet, Preprocess
-from parsenet.taxonomy import SHAPES
 
 FUSIONS = ("early", "late")
 SKIPS = ("fcn32s", "fcn16s", "fcn8s")
@@ -112,42 +110,6 @@ def test_bands_are_the_plain_forward(config, upsample, build):
             assert torch.equal(torch.cat(bands, 2), network(image))
 
 
-def test_band_is_as_large_as_allowed():
-    network = build_model(SMALL, 5).eval()
-
-    with torch.no_grad():
-        bands = list(network.bands(draw_image(40, 50), max_bytes=5 * 50 * 4 * 17))
-
-    assert [band.shape[2] for band in bands] == [16, 16, 8]  # cells of stride 4
-
-
-@pytest.mark.parametrize("head", FUSIONS)
-def test_given_context_takes_the_place_of_the_images_own(head):
-    network, image = build_model(replace(SMALL, head=head), 4).eval(), draw_image(40, 48)
-
-    with torch.no_grad():
-        plain = network.scores(image)
-        pool6 = network.context(network.trunk(network.preprocess(image))["fc7"])
-        own, foreign = network.scores(image, pool6), network.scores(image, pool6.flip(1))
-
-    torch.testing.assert_close(own, plain)
-    assert (foreign - plain).abs().max() > 0.01
-
-
-@ONCE
-def test_saved_and_loaded_network_scores_equal(config, build, make_trunk, tmp_path):
-    network, image = build(config, SHAPES.num_classes).eval(), draw_image(24, 31)
-    with torch.no_grad():
-        network.trunk.fc7.bias.add_(0.1)  # the trunk is not the one that `build` starts with
-        path = tmp_path / "model.safetensors"
-        save_network(path, network, config, SHAPES)
-
-        loaded = load_network(path)
-
-        path.unlink()
-        assert torch.equal(loaded.network(image), network(image))
-
-
 @pytest.mark.parametrize("num_classes", [1, 459])
 @pytest.mark.parametrize("head", FUSIONS)
 @pytest.mark.parametrize("upsample", ["learned", "bilinear"])
@@ -155,16 +117,6 @@ def test_any_number_of_classes_is_scored(num_classes, head, upsample):
     network = build_model(replace(SMALL, head=head, upsample=upsample), num_classes)
 
     assert network(draw_image(9, 12)).shape == (1, num_classes, 9, 12)
-
-
-def test_pool6_is_the_mean_of_fc7_after_its_dropout():
-    network, seen = build_model(SMALL, 4).train(), {}
-    network.head.register_forward_pre_hook(lambda _, args: seen.update(args[0]))
-
-    network(draw_image(40, 48))
-
-    torch.testing.assert_close(seen["pool6"], seen["fc7"].mean((2, 3), keepdim=True))
-    assert (seen["fc7"] == 0).any()
 
 
 def test_scores_under_bfloat16_autocast_are_enlarged_in_float32():
@@ -186,19 +138,6 @@ def test_shifting_the_image_by_a_stride_shifts_the_scores():
 
     inside = (..., slice(32, -32), slice(32, -32))
     torch.testing.assert_close(moved[inside], network(image).roll((8, 8), (2, 3))[inside])
-
-
-@pytest.mark.parametrize(
-    ("config", "new_layers"),
-    [
-        (NetworkConfig(trunk="squeezenet"), ("head.score", "trunk.fc6", "trunk.fc7")),
-        (NetworkConfig(), ("head.score",)),
-        (NetworkConfig(trunk="vgg16_fcn_reduced", head="fcn8s"), ("head.score",)),
-    ],
-)
-def test_new_layers_names_what_starts_at_random(config, new_layers):
-    with torch.device("meta"):
-        assert build_model(config, 2).new_layers == new_layers
 
 
 @EVERY

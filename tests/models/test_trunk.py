@@ -29,11 +29,6 @@ def on_meta(name):
 
 
 @EVERY
-def test_trunk_has_the_features_that_heads_fuse(name):
-    assert {"conv3", "conv4", "conv5", "fc7"} <= set(on_meta(name).feature_maps)
-
-
-@EVERY
 def test_every_size_from_one_up_gives_the_stated_channels_and_rounds_up(name):
     trunk, wrong = on_meta(name), []
     for height in range(1, 71):
@@ -47,18 +42,6 @@ def test_every_size_from_one_up_gives_the_stated_channels_and_rounds_up(name):
         }
         if {feature: tuple(x.shape) for feature, x in features.items()} != expected:
             wrong.append((height, width))
-
-    assert wrong == []
-
-
-@DRAWN
-def test_small_and_odd_sizes_give_finite_features(name, make_trunk):
-    trunk, wrong = make_trunk(name).eval(), []
-
-    with torch.no_grad():
-        for size in ((1, 1), (1, 5), (3, 7), (33, 18)):
-            features = trunk(100 * torch.randn(1, 3, *size))
-            wrong += [(size, feature) for feature, x in features.items() if not x.isfinite().all()]
 
     assert wrong == []
 

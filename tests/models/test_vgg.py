@@ -156,14 +156,6 @@ def test_decimation_of_fc7_keeps_every_fourth_input(reduced, fc6, fc7):
     assert weight[9, :, 0, 0].tolist() == list(range(0, 4096, 4))
 
 
-@NAMES
-def test_decimation_of_biases_keeps_every_fourth(reduced, fc6, fc7):
-    biases = [reduced.translate(f"{layer}.bias", torch.arange(4096)) for layer in (fc6, fc7)]
-
-    assert [name for name, _ in biases] == ["fc6.bias", "fc7.bias"]
-    assert all(bias.tolist() == list(range(0, 4096, 4)) for _, bias in biases)
-
-
 def test_decimation_takes_convolutional_weights_too(reduced):
     """Caffe's fully convolutional VGG has fc6 as (4096, 512, 7, 7)."""
     kernel = torch.arange(49).view(7, 7).expand(4096, 512, 7, 7)
@@ -171,24 +163,6 @@ def test_decimation_takes_convolutional_weights_too(reduced):
     _, weight = reduced.translate("fc6.weight", kernel)
 
     assert weight[0, 0].tolist() == [[0, 3, 6], [21, 24, 27], [42, 45, 48]]
-
-
-def test_full_trunk_only_reshapes(full):
-    rows = torch.arange(512 * 49).expand(4096, 512 * 49)
-
-    name, weight = full.translate("classifier.0.weight", rows)
-
-    assert (name, tuple(weight.shape)) == ("fc6.weight", (4096, 512, 7, 7))
-    assert weight[4, 3, 2, 1] == 49 * 3 + 7 * 2 + 1
-
-
-def test_fully_connected_layer_equals_its_convolution():
-    """torchvision's classifier on a 7x7 map and fc6 at that map's centre are the same product."""
-    weight, x = torch.randn(8, 512 * 49, dtype=torch.float64), torch.randn(1, 512, 7, 7).double()
-
-    convolved = nn.functional.conv2d(x, weight.view(8, -1, 7, 7), padding=3)[0, :, 3, 3]
-
-    torch.testing.assert_close(convolved, weight @ x.flatten())
 
 
 @pytest.mark.parametrize("name", ["classifier.6.weight", "fc8.bias", "features.1.weight", "mean"])
