@@ -1,19 +1,23 @@
 """Put a trained network into the package: the bundled model, in half precision, and its card.
 
-    python data_tools/bundle.py model runs/squeezenet_bundled
+    python data_tools/bundle.py runs/squeezenet_bundled
     parsenet validate --data.dataset voc2012 --data.root VOCdevkit/VOC2012 --ckpt_path parsenet/pretrained/model.safetensors --run_dir runs/bundled
-    python data_tools/bundle.py card runs/squeezenet_bundled runs/bundled
+    python data_tools/bundle.py runs/squeezenet_bundled runs/bundled
 
 The first line prints the size of the file, the last one the card's scores. Every figure of the card
 comes from the run's record and from the scores of the very file in the package.
 """  # noqa: E501 - a command to copy
 
-import argparse
 import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from parsenet.cli import run_script
+from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
+from parsenet.options import positional
 from parsenet.pretrained import CARD_NAME, MODEL_NAME
 
 MAX_BYTES = 4_000_000
@@ -24,21 +28,21 @@ PEER = {"pixel accuracy": 0.905, "IoU, mean of the eight": 0.679}
 """DeepLabv3-MobileNetV2-0.5 (2.8 MB) on the same 238 images under the same protocol."""
 
 
-def write_model(run_dir: Path, box_dir: Path) -> int:
+def write_model(run_dir: Path, out: Path) -> int:
     """Write the run's network in half precision; return the size of the file in bytes."""
     from parsenet.models.checkpoint import load_network, save_network
 
     loaded = load_network(run_dir / MODEL_NAME)
-    path = box_dir / MODEL_NAME
+    path = out / MODEL_NAME
     save_network(path, loaded.network, loaded.config, loaded.taxonomy, half=True)
     size = path.stat().st_size
     if size > MAX_BYTES:
         path.unlink()
-        raise SystemExit(f"error: the model must have at most {MAX_BYTES} bytes, got {size}.")
+        raise ConfigError(f"The model must have at most {MAX_BYTES} bytes, got {size}.")
     return size
 
 
-def write_card(run_dir: Path, scores_dir: Path, box_dir: Path) -> dict[str, float]:
+def write_card(run_dir: Path, scores_dir: Path, out: Path) -> dict[str, float]:
     """Write the card from the run's record and the scores of the file in the package.
 
     Returns:
@@ -52,7 +56,7 @@ def write_card(run_dir: Path, scores_dir: Path, box_dir: Path) -> dict[str, floa
         "pixel accuracy": metrics["pixel_accuracy"],
         "IoU, mean of the eight": sum(ious) / len(ious),
     }
-    size = (box_dir / MODEL_NAME).stat().st_size
+    size = (out / MODEL_NAME).stat().st_size
     text = _CARD.format(
         size=size / 1e6,
         parameters=record["num_parameters"],
@@ -68,7 +72,7 @@ def write_card(run_dir: Path, scores_dir: Path, box_dir: Path) -> dict[str, floa
         rows="\n".join(_row(row) for row in metrics["classes"]),
         weak=_weak(classes),
     )
-    write_bytes_atomically(box_dir / CARD_NAME, text.encode())
+    write_bytes_atomically(out / CARD_NAME, text.encode())
     return reached
 
 
@@ -137,27 +141,29 @@ resumed with the 20 epochs that the file says now.
 """
 
 
-def main() -> None:
-    """Read the command line and write."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").partition("\n")[0], allow_abbrev=False
-    )
-    parser.add_argument("part", choices=("model", "card"), help="what to write")
-    parser.add_argument("run_dir", type=Path, help="folder that `parsenet fit` wrote")
-    parser.add_argument("scores_dir", type=Path, nargs="?", help="folder of `parsenet validate`")
-    parser.add_argument(
-        "--out", type=Path, default=Path("parsenet/pretrained"), help="folder to write to"
-    )
-    given = parser.parse_args()
-    if given.part == "model":
-        print(f"{given.out / MODEL_NAME}: {write_model(given.run_dir, given.out):,} bytes")
-    elif given.scores_dir is None:
-        parser.error("`card` needs the folder that `parsenet validate` wrote")
+@dataclass(frozen=True)
+class BundleOptions:
+    """Put a trained network into the package, or with its scores the card."""
+
+    run_dir: Path = positional()
+    """Folder that `parsenet fit` wrote."""
+    scores_dir: Path | None = positional("?", None)
+    """Folder that `parsenet validate` wrote, for the card."""
+    out: Path = Path("parsenet/pretrained")
+    """Folder to write to."""
+
+
+def run(options: BundleOptions) -> int:
+    """Write the model or its card."""
+    if options.scores_dir is None:
+        size = write_model(options.run_dir, options.out)
+        print(f"{options.out / MODEL_NAME}: {size:,} bytes")
     else:
-        reached = write_card(given.run_dir, given.scores_dir, given.out)
+        reached = write_card(options.run_dir, options.scores_dir, options.out)
         figures = ", ".join(f"{name} {100 * value:.2f}" for name, value in reached.items())
-        print(f"{given.out / CARD_NAME}: {figures}")
+        print(f"{options.out / CARD_NAME}: {figures}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script("data_tools/bundle.py", run))

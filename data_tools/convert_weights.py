@@ -13,12 +13,12 @@ ssd.pytorch's VGG-16 numbers its layers; it is read without unpickling anything 
 say in which order its channels come, so its result wants `--model.network.preprocess` too.
 """  # noqa: E501 - commands to copy
 
-import argparse
 import hashlib
 import io
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,12 +27,14 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from parsenet.cli import run_script
 from parsenet.config import NetworkConfig
-from parsenet.errors import ParseNetError, WeightsError
+from parsenet.errors import WeightsError
 from parsenet.files import write_bytes_atomically
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
 from parsenet.models.weights import fill, read_weights
+from parsenet.options import positional
 from parsenet.taxonomy import VOC2012
 
 AUTHORS = {
@@ -245,25 +247,28 @@ def write_checkpoint(path: Path, arrays: dict[str, np.ndarray], source: str) -> 
     save_network(path, network, config, VOC2012)
 
 
-def main() -> int:
-    """Run the tool; return its exit code."""
-    parser = argparse.ArgumentParser(
-        description="Convert weights of others.", epilog=(__doc__ or "").partition("\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
-    parser.add_argument("source", type=Path, help=".caffemodel or .pth")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument(
-        "--checkpoint", action="store_true", help="a whole network: the authors' VOC 2012 model"
-    )
-    given = parser.parse_args()
-    try:
-        convert(given.source, given.out, given.checkpoint)
-    except ParseNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(given.out)
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Convert weights of others."""
+
+    out: Path
+    """File to write."""
+    source: Path = positional()
+    """.caffemodel, or .pth of ssd.pytorch."""
+    checkpoint: bool = False
+    """Write a whole network: the authors' VOC 2012 model."""
+
+
+def run(options: ConvertOptions) -> int:
+    """Convert a file and print the name of the new one."""
+    convert(options.source, options.out, options.checkpoint)
+    print(options.out)
     return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script("data_tools/convert_weights.py", run, words)
 
 
 def convert(source: Path, out: Path, checkpoint: bool = False) -> None:
