@@ -45,10 +45,8 @@ def test_counts_are_those_of_the_predictor(data, pair, tmp_path):
     truth = data.read(1).label
     expected = np.zeros((5, 5), np.int64)
     np.add.at(expected, (truth.ravel(), label.ravel()), 1)
-    assert (
-        side.images.subset([side.images.ids.index(data.ids[1])]).total().tolist()
-        == expected.tolist()
-    )
+    place = side.images.ids.index(data.ids[1])
+    assert side.images.subset([place]).total().tolist() == expected.tolist()
 
 
 def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
@@ -57,22 +55,16 @@ def test_label_maps_of_an_interrupted_call_are_taken_up(data, pair, tmp_path):
     Image.fromarray(np.full((88, 88), 2, np.uint8)).save(path)  # shows whether it is made anew
 
     side = score_side(pair[0], data, range(3), tmp_path, "cpu")
+    # Neither another network's nor those of other images with the same names.
     other = score_side(pair[1], data, range(3), tmp_path, "cpu")
+    train = Shapes("train", size=(88, 88), count=1)
+    train.ids = data.ids[:1]
+    renamed = score_side(pair[0], train, [0], tmp_path, "cpu")
 
     assert side.images.subset([0]).total()[:, 2].sum() == 88 * 88
-    assert len(list(side.labels.iterdir())) == 3
     assert other.labels != side.labels
-
-
-def test_label_maps_of_other_images_with_the_same_names_are_not_taken_up(pair, tmp_path):
-    val, other = Shapes("val", size=(88, 88), count=1), Shapes("train", size=(88, 88), count=1)
-    other.ids = val.ids
-    score_side(pair[0], val, [0], tmp_path, "cpu")
-
-    side = score_side(pair[0], other, [0], tmp_path, "cpu")
-
-    fresh = score_side(pair[0], other, [0], tmp_path / "fresh", "cpu")
-    assert side.images.subset([0]).total().tolist() == fresh.images.subset([0]).total().tolist()
+    assert len(list(side.labels.iterdir())) == 4
+    assert renamed.images.total()[:, 2].sum() < 88 * 88
 
 
 def test_images_are_sorted_by_what_context_gained(data):
@@ -86,32 +78,34 @@ def test_images_are_sorted_by_what_context_gained(data):
     assert [gain.gain for gain in gains] == pytest.approx([0.1, 0, -0.4])
 
 
-def test_scores_classes_and_sheets_are_written(data, pair, tmp_path):
+@pytest.fixture
+def written(data, pair, tmp_path):
+    """The files of both networks, and `context.json`."""
     sides = tuple(score_side(path, data, range(3), tmp_path / "out", "cpu") for path in pair)
+    paths = write_context(tmp_path / "out", data, "val", sides)
+    return paths, json.loads((tmp_path / "out" / "context.json").read_text())
 
-    written = write_context(tmp_path / "out", data, "val", sides)
 
-    record = json.loads((tmp_path / "out" / "context.json").read_text())
-    scores = json.loads((tmp_path / "out" / "with" / "metrics.json").read_text())
+def test_scores_classes_and_sheets_are_written(written):
+    paths, record = written
+
+    scores = json.loads((paths[0].parent / "with" / "metrics.json").read_text())
     assert record["scores"]["mean_iou"]["b"]["value"] == pytest.approx(scores["mean_iou"])
     gained = [entry["gain"] for entry in record["images"]]
     assert gained == sorted(gained, reverse=True)
-    page = (tmp_path / "out" / "context.md").read_text()
-    assert "| IoU ball" in page
-    for path in written[3:]:
-        assert f"]({path.name})" in page
+    text = paths[1].read_text()
+    assert "| IoU ball" in text
+    for path in paths[3:]:
+        assert f"]({path.name})" in text
         with Image.open(path) as sheet:
             assert sheet.width > 4 * 300
-    assert {Path(path).suffix for path in written} == {".html", ".md", ".json", ".png"}
+    assert {Path(path).suffix for path in paths} == {".html", ".md", ".json", ".png"}
 
 
-def test_page_shows_images_and_classes_by_gain_and_needs_no_other_file(data, pair, tmp_path):
-    sides = tuple(score_side(path, data, range(3), tmp_path, "cpu") for path in pair)
+def test_page_shows_images_and_classes_by_gain_and_needs_no_other_file(written):
+    page, record = written[0][0].read_text(), written[1]
 
-    page = write_context(tmp_path, data, "val", sides)[0].read_text()
-
-    assert f"with context, {tmp_path.name}/with.safetensors: shapes val" in page
-    record = json.loads((tmp_path / "context.json").read_text())
+    assert f"with context, {written[0][0].parents[1].name}/with.safetensors: shapes val" in page
     gains = [round(100 * entry["gain"], 1) for entry in record["images"]]
     best, _, worst = page.partition("Images that lost most")
     shown = [re.findall(r"with context: [\d.]+ \(([+-][\d.]+)\)</fig", x) for x in (best, worst)]

@@ -53,7 +53,7 @@ def test_after_l2norm_every_feature_has_the_length_of_its_factors(make_subject, 
     assert scales["pool6", True].pixels == 2
 
 
-def test_rescaled_tap_is_that_much_larger(make_subject, images):
+def test_rescaled_feature_map_is_that_much_larger(make_subject, images):
     subject = make_subject(features=FIVE, head="early")
     before = by_key(measure_scales(subject, images))
 
@@ -77,10 +77,6 @@ def test_files_hold_every_feature_and_what_was_run(options, make_subject, images
     assert [row["feature"] for row in rows] == [entry["feature"] for entry in record["features"]]
     expected = {"conv3", "conv4", "conv5", "fc7", "pool6"}
     assert {row["feature"] for row in rows if row["normalized"] == "False"} == expected
-    assert any(row["normalized"] == "True" for row in rows) == subject_normalizes(options)
+    assert any(row["normalized"] == "True" for row in rows) == options.get("normalize", True)
     with Image.open(png) as image:
         assert image.width > image.height
-
-
-def subject_normalizes(options):
-    return options.get("normalize", True)

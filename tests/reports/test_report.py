@@ -1,4 +1,4 @@
-"""The page of a run, and its Markdown."""
+"""A run folder: read, and written as a page and as Markdown."""
 
 import base64
 import io
@@ -6,29 +6,31 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 
-from parsenet.reports.runs import MAX_SAMPLES, write_report
-from tests.fakes.run import METRICS, write_run
+from parsenet.errors import DataNotFoundError
+from parsenet.reports.page import image_uri, render_page
+from parsenet.reports.runs import MAX_SAMPLES, read_run, write_report
+from tests.fakes.run import METRICS, RECORD, write_run
 
 
 class Tags(HTMLParser):
-    """Collects tags, and fails on one that is closed without having been opened last."""
-
-    VOID = frozenset({"meta", "img"})
+    """Collects attributes, and fails on a tag that is closed without having been opened last."""
 
     def __init__(self):
         super().__init__()
         self.open, self.seen = [], []
 
     def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-        if tag not in self.VOID:
+        self.seen.append(dict(attrs))
+        if tag not in {"meta", "img"}:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
+        self.seen.append(dict(attrs))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -48,11 +50,46 @@ def page(run_dir):
     return (run_dir / "report.html").read_text(encoding="utf-8")
 
 
+def opened(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition("data:image/jpeg;base64,")[2])))
+
+
+def test_files_of_a_run_are_read(run_dir):
+    run = read_run(run_dir)
+
+    assert (run.name, run.record, run.metrics) == ("<b>run", RECORD, METRICS)
+    assert run.config == "seed_everything: 0\n"
+    assert [path.name for path in run.samples] == ["sample_0.png", "sample_1.png"]
+    assert run.curves["train/loss"][:2] == [(99, 1.0), (199, 0.5)]  # without the gaps of the CSV
+    assert len(run.curves["val/mIoU"]) == 6
+
+
+def test_run_that_was_stopped_early_has_empty_parts_and_finite_curves(tmp_path):
+    (tmp_path / "record.json").write_text("{}", encoding="utf-8")
+    csv = "epoch,step,loss\n0,1,nan\n0,2,inf\n0,3,2.5\n"
+    (tmp_path / "metrics.csv").write_text(csv, encoding="utf-8")
+
+    run = read_run(tmp_path)
+
+    assert (run.metrics, run.config, run.samples) == ({}, "", ())
+    assert run.curves == {"loss": [(3, 2.5)]}
+
+
+def test_folder_of_something_else_is_refused(tmp_path):
+    message = (
+        f"'{tmp_path}' must be a run folder, got neither `record.json` nor `metrics.json` "
+        "in it. Give the folder that `parsenet fit` wrote."
+    )
+
+    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
+        read_run(tmp_path)
+
+
 def test_page_is_well_formed_and_needs_no_other_file(page):
     tags = Tags()
     tags.feed(page)
 
-    sources = [x[key] for _, x in tags.seen for key in x if key in {"src", "href", "xlink:href"}]
+    sources = [x[key] for x in tags.seen for key in x if key in {"src", "href", "xlink:href"}]
     assert tags.open == []
     assert sum(source.startswith("data:") for source in sources) == 3
     assert all(source.startswith(("data:", "#")) for source in sources)
@@ -63,30 +100,26 @@ def test_page_is_well_formed_and_needs_no_other_file(page):
     "text",
     [
         "<h1>&lt;b&gt;run</h1>",
+        "<b>90.00</b>pixel accuracy, %",
+        "<tr><td>ball</td><td>50.00</td>",
+        "<tr><td>moon</td><td>-</td>",
+        "Means over the 2 of 3 classes that have ground truth.",
+        '<td class="name">background</td><td>700</td><td>35.00</td>',
+        "<figcaption>01_sample_iou_12.34</figcaption>",
+        "<pre>parsenet fit --config configs/shapes.yaml</pre>",
         "<td>1 h 02 min</td>",
         "<td>1,234,567</td>",
-        "<figcaption>01_sample_iou_12.34</figcaption>",
-        '<td class="name">background</td><td>700</td><td>35.00</td>',
-        "<pre>parsenet fit --config configs/shapes.yaml</pre>",
-        "Means over the 2 of 3 classes that have ground truth.",
+        "seed_everything: 0",
+        *(f">{name}</text>" for name in ("Loss", "val/loss", "Mean IoU", "Confusion matrix")),
     ],
 )
 def test_page_tells(text, page):
     assert text in page
 
 
-def test_page_shows_scores_classes_and_charts(page):
-    assert re.findall(r"<b>([^<]*)</b>", page) == ["90.00", "80.00", "70.00", "85.00"]
-    rows = re.findall(r"<tr><td>(background|ball|moon)</td><td[^>]*>([^<]*)</td>", page)
-    assert rows[:3] == [("background", "90.00"), ("ball", "50.00"), ("moon", "-")]
-    titles = re.findall(r">(Loss|Mean IoU|Confusion matrix|val/loss)</text>", page)
-    assert titles == ["Loss", "val/loss", "Mean IoU", "Confusion matrix"]
-
-
 def test_sample_images_are_inside_the_page(page, run_dir):
-    sources = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', page)
+    sizes = [opened(uri).size for uri in re.findall(r'src="([^"]*)"', page)]
 
-    sizes = [Image.open(io.BytesIO(base64.b64decode(source))).size for source in sources]
     with Image.open(run_dir / "samples" / "sample_0.png") as sample:
         assert sizes == [sample.size] * 3  # the worst one, and two samples
 
@@ -97,32 +130,19 @@ def test_page_holds_at_most_so_many_samples(tmp_path):
     assert write_report(tmp_path).read_text().count('alt="sample_') == MAX_SAMPLES
 
 
-def test_scores_without_a_run_make_a_page(tmp_path):
+def test_page_of_a_part_of_a_run_says_what_it_lacks(tmp_path):
     write_run(tmp_path)
-    (tmp_path / "record.json").unlink()
-
+    (tmp_path / "metrics.json").unlink()
     page = write_report(tmp_path).read_text(encoding="utf-8")
-
-    assert "<b>70.00</b>" in page
-    assert "How it was made" not in page
-
-
-def test_run_without_scores_says_so(tmp_path):
-    (tmp_path / "record.json").write_text("{}", encoding="utf-8")
-
-    page = write_report(tmp_path).read_text(encoding="utf-8")
-
     assert "This run has no scores: it ended before its evaluation." in page
 
-
-def test_459_classes_get_a_chart_of_the_extremes_beside_the_table(tmp_path):
     entry = METRICS["classes"][0]
     classes = [entry | {"name": f"class {i}", "iou": i / 459} for i in range(459)]
     metrics = METRICS | {"classes": classes, "confusion": None}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-
+    (tmp_path / "record.json").unlink()
     page = write_report(tmp_path).read_text(encoding="utf-8")
-
+    assert "How it was made" not in page
     assert "IoU by class, % (the 20 lowest and 20 highest of 459)</text>" in page
     assert page.count("<tr>") == 460
 
@@ -138,3 +158,19 @@ def test_markdown_links_the_images(run_dir):
         "samples/sample_1.png",
     ]
     assert all((run_dir / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("max_side", [None, 20])
+def test_image_is_inlined_and_shrunk(max_side, tmp_path):
+    pixels = np.full((30, 40, 3), (200, 10, 10), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+
+    for image in (pixels, tmp_path / "a.png"):
+        shown = opened(image_uri(image, max_side))
+        assert shown.size == ((40, 30) if max_side is None else (20, 15))
+        np.testing.assert_allclose(np.asarray(shown)[5, 5], (200, 10, 10), atol=3)
+
+
+def test_value_that_a_page_misses_is_an_error():
+    with pytest.raises(UndefinedError, match=r"^'title' is undefined$"):
+        render_page("base.html.j2")
