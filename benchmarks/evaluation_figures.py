@@ -8,19 +8,18 @@ The first shows what is counted, on a made-up image; the others are drawn from t
 import argparse
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from parsenet.metrics.boundary import contour_areas, distance_to_other_label
 from parsenet.metrics.dialects import in_all_dialects
 from parsenet.metrics.record import Evaluation, compare_scored
 from parsenet.metrics.scores import SCORES, table
 from parsenet.metrics.statistics import Resampling
+from parsenet.reports.charts import panels, write_chart
+from parsenet.reports.sheets import contact_sheet
 from parsenet.taxonomy import VOC2012
 
 VOID = 255
@@ -43,7 +42,7 @@ def draw_maps() -> tuple[np.ndarray, np.ndarray]:
 
 
 def what_is_counted(path: Path) -> None:
-    """Show truth, prediction, the two boundary strips and the trimap's bands."""
+    """Show ground truth, prediction, the two boundary strips and the trimap's bands."""
     prediction, label = draw_maps()
     counted = label != VOID
     judged = np.where(counted, prediction, np.uint8(VOID))
@@ -59,19 +58,16 @@ def what_is_counted(path: Path) -> None:
     mean_iou = table(contour_areas(prediction, label, 21))[0, 0]
     right = (label == prediction) & counted
     titles = {
-        "truth; the ring is void": VOC2012.colourise(label),
+        "ground truth; the ring is void": VOC2012.colourise(label),
         f"prediction; {100 * right.sum() / counted.sum():.1f} % of pixels right": (
             VOC2012.colourise(prediction)
         ),
         f"boundary strips; mean IoU {100 * mean_iou:.1f} %": strips,
         "trimap bands of 2, 4, 8, 16 px": trimap,
     }
-    figure, axes = plt.subplots(1, 4, figsize=(12, 2.5))
-    for axis, (title, image) in zip(axes, titles.items(), strict=True):
-        axis.imshow(image, interpolation="nearest")
-        axis.set_title(title, fontsize=9)
-        axis.axis("off")
-    save(figure, path)
+    sheet = contact_sheet([[*titles.values()]], [[*titles]], tile=280)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(path, optimize=True)
 
 
 def dialects(scored: Evaluation, path: Path) -> None:
@@ -79,7 +75,7 @@ def dialects(scored: Evaluation, path: Path) -> None:
     names = list(in_all_dialects(scored.images))
     known = [entry["mean_iou"] for entry in in_all_dialects(scored.images).values()]
     values = [np.nan if value is None else 100 * float(value) for value in known]
-    figure, axis = plt.subplots(figsize=(8, 3.8))
+    figure, ((axis,),) = panels(1, 1, (8, 3.8))
     bars = axis.barh(names, np.nan_to_num(values), color=[BLUE, *[GREY] * (len(names) - 1)])
     labels = ["nan" if np.isnan(value) else f"{value:.2f}" for value in values]
     axis.bar_label(bars, labels, padding=3, fontsize=8)
@@ -96,7 +92,7 @@ def differences(one: Evaluation, other: Evaluation, path: Path) -> None:
     result = compare_scored(one, other, Resampling())
     names = [*(name.replace("_", " ") for name in SCORES), *one.names]
     bounds = result.difference
-    figure, axis = plt.subplots(figsize=(8, 5.2))
+    figure, ((axis,),) = panels(1, 1, (8, 5.2))
     for row in np.flatnonzero(np.isfinite(bounds.value)):
         low, value, high = (100 * part[row] for part in (bounds.low, bounds.value, bounds.high))
         found = result.p_value[row] < 0.05
@@ -117,9 +113,7 @@ def tidy(axis: Axes) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that is the same whenever it is drawn."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
+    write_chart(path, figure)
     print(f"{path} ({path.stat().st_size / 1024:.0f} KB)")
 
 
