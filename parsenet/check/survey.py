@@ -144,11 +144,12 @@ def _read(
     def see(index: int) -> tuple[ImageFacts, LabelFacts]:
         return _see_image(dataset, index, fast), _see_label(dataset, index)
 
-    indices, console = range(len(dataset)), Console(stderr=True)
+    total, console = len(dataset), Console(stderr=True)
     with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="doctor") as pool:
-        done, title = pool.map(see, indices), f"Reading {name}"
+        done = pool.map(see, range(total))
         try:
-            return list(track(done, title, len(indices), console=console, disable=not progress))
+            bar = track(done, f"Reading {name}", total, console=console, disable=not progress)
+            return list(bar)
         finally:
             pool.shutdown(cancel_futures=True)
 

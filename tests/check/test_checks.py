@@ -29,46 +29,28 @@ def almost_void(root):
 
 
 FAULTS = [
-    (
-        "image-without-label", "error", "1 image of `train` without a label.",
-        lambda root: label_at(root).unlink(),
-    ),
-    (
-        "label-without-image", "warning", "1 label of `val` without an image.",
-        lambda root: image_at(root, "val", 2).unlink(),
-    ),
-    (
-        "all-void", "warning", "1 label of `train` void all over.",
-        lambda root: write_label(root, "train", "train1", np.full((24, 36), 255, np.uint8)),
-    ),
+    ("image-without-label", "error", "1 image of `train` without a label.",
+        lambda root: label_at(root).unlink()),
+    ("label-without-image", "warning", "1 label of `val` without an image.",
+        lambda root: image_at(root, "val", 2).unlink()),
+    ("all-void", "warning", "1 label of `train` void all over.",
+        lambda root: write_label(root, "train", "train1", np.full((24, 36), 255, np.uint8))),
     ("mostly-void", "note", "1 label of `train` more than 90 % void.", almost_void),
     ("high-void", "warning", "58.3 % of the pixels of `train` are void.", half_void),
-    (
-        "only-class-0", "error",
+    ("only-class-0", "error",
         "All 4 labels of `train` show 'background' only: there is nothing to learn.",
-        lambda root: each_label(root, np.zeros_like),
-    ),
-    (
-        "unseen-class", "warning", "1 class of `val` never seen in `train`: road (4 images).",
-        without(2, "train"),
-    ),
-    (
-        "unscored-class", "note", "1 class of `train` in no label of `val`: road.",
-        without(2, "val"),
-    ),
-    (
-        "rare-class", "note", "1 class in fewer than 10 images of `train`: road (1).",
-        lambda root: without(2, "train", range(1, 4))(root),
-    ),
-    (
-        "absent-class", "note", "1 class in no label: moon.",
-        lambda root: (root / "taxonomy.yaml").write_text("names: [background, tree, road, moon]"),
-    ),
-    (
-        "binary-255", "error", "All labels hold 0 and 255 alone (33.2 % of the pixels are 255), "
+        lambda root: each_label(root, np.zeros_like)),
+    ("unseen-class", "warning", "1 class of `val` never seen in `train`: road (4 images).",
+        without(2, "train")),
+    ("unscored-class", "note", "1 class of `train` in no label of `val`: road.",
+        without(2, "val")),
+    ("rare-class", "note", "1 class in fewer than 10 images of `train`: road (1).",
+        lambda root: without(2, "train", range(1, 4))(root)),
+    ("absent-class", "note", "1 class in no label: moon.",
+        lambda root: (root / "taxonomy.yaml").write_text("names: [background, tree, road, moon]")),
+    ("binary-255", "error", "All labels hold 0 and 255 alone (33.2 % of the pixels are 255), "
         "and 255 means void: the object is never learnt.",
-        lambda root: each_label(root, lambda label: np.where(label == 1, 255, 0).astype(np.uint8)),
-    ),
+        lambda root: each_label(root, lambda label: np.where(label == 1, 255, 0).astype(np.uint8))),
 ]  # fmt: skip
 
 

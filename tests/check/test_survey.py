@@ -54,7 +54,7 @@ def test_every_data_set_is_read_as_its_loader_reads_it(tmp_path, name):
         assert split.pixels.sum(axis=0).tolist() == counts[: split.taxonomy.num_classes].tolist()
         assert split.values[split.taxonomy.void] == (labels == dataset.taxonomy.void).sum()
     codes = {x.code for x in diagnosis.findings if x.severity == "error"}
-    assert codes <= {"leak"}  # tiny drawn images may be equal
+    assert codes <= {"leak"}  # VOC's fakes draw one image twice, which loading does not mind
     assert str(dataset.taxonomy.num_classes - 1) in write_text(diagnosis)
     assert dataset.taxonomy.names[-1] in write_page(diagnosis)
 
@@ -114,30 +114,23 @@ DAMAGES = {
     "no image at all": (lambda root: shutil.rmtree(root / "images" / "val"), "split-refused"),
     "two images of one name": (
         lambda root: shutil.copy(image_at(root), image_at(root).with_suffix(".bmp")),
-        "split-refused",
-    ),
+        "split-refused"),
     "empty image": (lambda root: image_at(root).write_bytes(b""), "unreadable-image"),
     "no image": (lambda root: image_at(root).write_bytes(b"<html>404"), "unreadable-image"),
-    "half an image": (
-        lambda root: write_truncated(image_at(root), np.array(Image.open(image_at(root)))),
-        "unreadable-image",
-    ),
+    "half an image": (lambda root: write_truncated(image_at(root), read(image_at(root))),
+        "unreadable-image"),
     "empty label": (lambda root: label_at(root, "val", 3).write_bytes(b""), "unreadable-label"),
-    "half a label": (
-        lambda root: write_truncated(label_at(root), read(label_at(root))),
-        "unreadable-label",
-    ),
+    "half a label": (lambda root: write_truncated(label_at(root), read(label_at(root))),
+        "unreadable-label"),
     "JPEG label": (jpeg_label, "unreadable-label"),
     "transparent label": (coloured([(0, 0, 0, 0)] * 3), "unreadable-label"),
     "other colours": (coloured([(1, 2, 3)] * 3), "refused-label"),
     "unknown value": (changed_label(17), "value-out-of-range"),
     "large value": (changed_label(700, np.uint16), "refused-label"),
-    "other size": (
-        lambda root: write_label(root, "train", "train0", read(label_at(root))[:, :-1]),
-        "size-mismatch",
-    ),
+    "other size": (lambda root: write_label(root, "train", "train0", read(label_at(root))[:, :-1]),
+        "size-mismatch"),
     "EXIF that turns": (wrong_exif, "size-mismatch"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -133,59 +133,38 @@ def test_every_config_of_the_project_is_understood():
         assert find_data(DataChoice(path), ["--data.root", "somewhere"])
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            ["doctor", "DATA", "--workers", "-2"],
-            "`--workers` and `--show` must not be negative, got -2 and 5.",
-        ),
-        (
-            ["browse", "DATA", "--out", "DATA/sheets", "--count", "0"],
-            "`--count` must be at least 1 and `--epoch` at least 0, got 0 and 0.",
-        ),
-        (
-            ["doctor", "DATA", *TAXONOMY, "--out", "DATA/taxonomy.yaml"],
-            "'DATA/taxonomy.yaml' cannot be read or written (File exists). Choose another place.",
-        ),
-        (
-            ["browse", "DATA", *TAXONOMY, "--out", "DATA/sheets", "--split", "trian"],
-            "'DATA/images/trian/*' must find at least one image, got none. Check `data.root`, the "
-            "split and `folder.images`.",
-        ),
-        (
-            ["doctor", "DATA/voc.yaml"],
-            "`data.root` must be set for `dataset: voc2012`. Give the folder that holds the data, "
-            "or use `dataset: shapes`, which needs none.",
-        ),
-        (
-            ["doctor", "DATA/none.yaml"],
-            "'DATA/none.yaml' must be a YAML file, got nothing there. Check the path.",
-        ),
-        (
-            ["doctor", "DATA"],
-            "'DATA' must be a config, a run folder with its `config.yaml`, or come with "
-            "`--taxonomy`, got a folder alone. For data of your own give `--taxonomy`, and "
-            "`--images`, `--labels`, `--train` and `--val` where they do not lie as "
-            "`images/{split}/*` and `labels/{split}/{stem}.png`.",
-        ),
-        (
-            ["doctor", "DATA/voc.yaml", "--taxonomy", "voc2012"],
-            "`--images`, `--labels` and `--taxonomy` must come with a folder, got 'DATA/voc.yaml'. "
-            "Use `--data.folder.images` and so on to change what a config says.",
-        ),
-        (
-            ["doctor", "DATA/taxonomy.yaml"],
-            "'DATA/taxonomy.yaml' must have a section `data:`, got none. Give the config of a run, "
-            "or the folder of the data.",
-        ),
-        (
-            ["doctor", "DATA/voc.yaml", "--data.rot", "x"],
-            "The options of 'DATA/voc.yaml' must be right, got: unrecognized arguments: "
-            "--data.rot x.",
-        ),
-    ],
-)
+REFUSALS = [
+    (["doctor", "DATA", "--workers", "-2"],
+     "`--workers` and `--show` must not be negative, got -2 and 5."),
+    (["browse", "DATA", "--out", "DATA/sheets", "--count", "0"],
+     "`--count` must be at least 1 and `--epoch` at least 0, got 0 and 0."),
+    (["doctor", "DATA", *TAXONOMY, "--out", "DATA/taxonomy.yaml"],
+     "'DATA/taxonomy.yaml' cannot be read or written (File exists). Choose another place."),
+    (["browse", "DATA", *TAXONOMY, "--out", "DATA/sheets", "--split", "trian"],
+     "'DATA/images/trian/*' must find at least one image, got none. Check `data.root`, the split "
+     "and `folder.images`."),
+    (["doctor", "DATA/voc.yaml"],
+     "`data.root` must be set for `dataset: voc2012`. Give the folder that holds the data, or use "
+     "`dataset: shapes`, which needs none."),
+    (["doctor", "DATA/none.yaml"],
+     "'DATA/none.yaml' must be a YAML file, got nothing there. Check the path."),
+    (["doctor", "DATA"],
+     "'DATA' must be a config, a run folder with its `config.yaml`, or come with `--taxonomy`, got "
+     "a folder alone. For data of your own give `--taxonomy`, and `--images`, `--labels`, "
+     "`--train` and `--val` where they do not lie as `images/{split}/*` and "
+     "`labels/{split}/{stem}.png`."),
+    (["doctor", "DATA/voc.yaml", "--taxonomy", "voc2012"],
+     "`--images`, `--labels` and `--taxonomy` must come with a folder, got 'DATA/voc.yaml'. Use "
+     "`--data.folder.images` and so on to change what a config says."),
+    (["doctor", "DATA/taxonomy.yaml"],
+     "'DATA/taxonomy.yaml' must have a section `data:`, got none. Give the config of a run, or the "
+     "folder of the data."),
+    (["doctor", "DATA/voc.yaml", "--data.rot", "x"],
+     "The options of 'DATA/voc.yaml' must be right, got: unrecognized arguments: --data.rot x."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSALS)
 def test_refusal_is_one_line_and_exits_with_2(tmp_path, capsys, words, message):
     root = str(write_healthy(tmp_path))
     write_config(tmp_path / "voc.yaml", data={"dataset": "voc2012"})
