@@ -70,20 +70,15 @@ def find_pairs(pred_dir: Path, gt_dir: Path, split: Path | None = None) -> MaskP
 
 
 def score_pairs(
-    pairs: MaskPairs,
-    taxonomy: Taxonomy,
-    split: str,
-    workers: int | None = None,
-    progress: bool = True,
+    pairs: MaskPairs, taxonomy: Taxonomy, split: str, workers: int | None = None
 ) -> Evaluation:
-    """Count the pixels of some images.
+    """Count the pixels of some images, with a bar on standard error where that is a terminal.
 
     Args:
         pairs: what `find_pairs` found.
         taxonomy: what the values mean.
         split: name of the list of images, for the card.
         workers: threads that read; None for a few more than there are cores.
-        progress: show a bar on standard error.
 
     Raises:
         LabelError: label maps cannot be read, differ in size, or hold wrong values.
@@ -91,26 +86,25 @@ def score_pairs(
     parts: list[ImageCounts] = []
     wrong: list[str] = []
     console = Console(stderr=True)
-    is_shown = progress and console.is_terminal
+    bar = {"console": console, "transient": True, "disable": not console.is_terminal}
     # Threads: decoding a PNG lets go of the interpreter lock.
     with ThreadPoolExecutor(workers) as pool:
         done = pool.map(lambda name: _count(name, *pairs[name], taxonomy), pairs)
         try:
-            for counts in track(
-                done, "Scoring", len(pairs), console=console, transient=True, disable=not is_shown
-            ):
-                if isinstance(counts, str):
-                    wrong.append(counts)
+            for answer in track(done, "Scoring", len(pairs), **bar):  # type: ignore[arg-type]
+                if isinstance(answer, str):
+                    wrong.append(answer)
                 else:
-                    parts = ImageCounts.gather(parts, counts)
+                    parts = ImageCounts.gather(parts, answer)
         finally:
             pool.shutdown(cancel_futures=True)
     if wrong:
-        more = f"\nand {len(wrong) - MAX_NAMED} more." if len(wrong) > MAX_NAMED else ""
+        shown = wrong[:MAX_NAMED]
+        if len(wrong) > MAX_NAMED:
+            shown.append(f"and {len(wrong) - MAX_NAMED} more.")
         raise LabelError(
             f"All {len(pairs)} predictions must fit their labels, got {len(wrong)} that do not:\n"
-            + "\n".join(wrong[:MAX_NAMED])
-            + more
+            + "\n".join(shown)
         )
     return Evaluation.of(ImageCounts.join(parts, taxonomy.num_classes), taxonomy, split)
 

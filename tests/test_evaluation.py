@@ -33,18 +33,10 @@ def folders(tmp_path):
     return tmp_path / "pred", tmp_path / "gt", expected
 
 
-def score_folders(pred, gt, taxonomy, split=None, **options):
+def scored(folders, split=None, workers=None):
+    pred, gt, _ = folders
     name = split.stem if split else gt.name
-    return score_pairs(find_pairs(pred, gt, split), taxonomy, name, **options)
-
-
-def scored(folders, **options):
-    return score_folders(folders[0], folders[1], VOC2012, progress=False, **options)
-
-
-def refused(folders, error, message, **options):
-    with pytest.raises(error, match=f"^{re.escape(message)}$"):
-        scored(folders, **options)
+    return score_pairs(find_pairs(pred, gt, split), VOC2012, name, workers)
 
 
 def test_counts_are_those_of_all_files(folders):
@@ -93,41 +85,6 @@ def test_files_of_subfolders_keep_the_folder_in_their_name(folders):
     assert scored(folders).images.ids == ("2009_000000", "2009_000002", "a/2009_000001")
 
 
-def test_missing_predictions_are_named(folders):
-    (folders[0] / "2009_000000.png").unlink()
-    (folders[0] / "2009_000002.png").unlink()
-
-    refused(
-        folders,
-        DataNotFoundError,
-        f"`predictions` must be complete, got 2 missing in '{folders[0]}': '2009_000000', "
-        "'2009_000002'. Names are compared without their ending. To score fewer images, list "
-        "them in a file and give `--split FILE`.",
-    )
-
-
-def test_missing_labels_of_a_split_are_named(folders, tmp_path):
-    (tmp_path / "val.txt").write_text("2009_000000\n2009_000009\n")
-
-    refused(
-        folders,
-        DataNotFoundError,
-        f"`labels` must be complete, got 1 missing in '{folders[1]}': '2009_000009'. Names are "
-        "compared without their ending.",
-        split=tmp_path / "val.txt",
-    )
-
-
-def test_only_so_many_missing_files_are_named(folders):
-    for index in range(MAX_NAMED + 2):
-        write_palette_png(
-            folders[1] / f"more_{index:02d}.png", np.zeros((2, 2), np.uint8), [0, 0, 0]
-        )
-
-    with pytest.raises(DataNotFoundError, match=r"got 22 missing .*'more_19' and 2 more\. Names"):
-        scored(folders)
-
-
 def test_extra_predictions_are_named_and_left_out(folders, caplog):
     (folders[1] / "2009_000001.png").unlink()
 
@@ -141,78 +98,90 @@ def test_extra_predictions_are_named_and_left_out(folders, caplog):
     ]
 
 
-def test_everything_wrong_is_named_at_once(folders):
-    pred = folders[0]
-    Image.fromarray(np.zeros((14, 10), np.uint8)).save(pred / "2009_000000.png")
+def save(path, *value, size=(10, 14)):
+    Image.fromarray(np.full((*size, *value[1:]), value[0], np.uint8)).save(path)
+
+
+def wrong_everywhere(pred, gt, split):
+    save(pred / "2009_000000.png", 0, size=(14, 10))
     wrong = np.zeros((10, 14), np.uint8)
     wrong[3, 4:6] = [21, 255]
     Image.fromarray(wrong).save(pred / "2009_000001.png")
-    Image.fromarray(np.full((10, 14, 3), 9, np.uint8)).save(pred / "2009_000002.png")
-
-    refused(
-        folders,
-        LabelError,
-        "All 3 predictions must fit their labels, got 3 that do not:\n"
-        f"The prediction '{pred / '2009_000000.png'}' must be as large as its label (10, 14), got "
-        "(14, 10). Sizes are (height, width); predict at native size.\n"
-        f"'{pred / '2009_000001.png'}' must hold classes 0..20, got 21 at row 3, column 4 (2 "
-        "pixels in all are wrong). Predict a class everywhere, or use another taxonomy.\n"
-        f"In the mask '{pred / '2009_000002.png'}', colour (9, 9, 9) at row 0, column 0 is not in "
-        "the palette of 'voc2012'. Add it to the palette or store class indices.",
-    )
+    save(pred / "2009_000002.png", 9, 3)
 
 
-def test_wrong_value_of_a_label_is_named(folders):
-    gt = folders[1] / "2009_000000.png"
-    Image.fromarray(np.full((10, 14), 33, np.uint8)).save(gt)
-
-    refused(
-        folders,
-        LabelError,
+REFUSED = {
+    "missing predictions": (
+        lambda pred, gt, split: [(pred / f"2009_00000{x}.png").unlink() for x in (0, 2)],
+        "`predictions` must be complete, got 2 missing in '{pred}': '2009_000000', '2009_000002'. "
+        "Names are compared without their ending. To score fewer images, list them in a file and "
+        "give `--split FILE`.",
+    ),
+    "many missing predictions": (
+        lambda pred, gt, split: [save(gt / f"x{x:02d}.png", 0) for x in range(MAX_NAMED + 2)],
+        "`predictions` must be complete, got 22 missing in '{pred}': "
+        + ", ".join(f"'x{x:02d}'" for x in range(MAX_NAMED))
+        + " and 2 more. Names are compared without their ending. To score fewer images, list them "
+        "in a file and give `--split FILE`.",
+    ),
+    "missing labels of a split": (
+        lambda pred, gt, split: split.write_text("2009_000000\n2009_000009\n"),
+        "`labels` must be complete, got 1 missing in '{gt}': '2009_000009'. Names are compared "
+        "without their ending.",
+    ),
+    "split without names": (
+        lambda pred, gt, split: split.write_text("\n"),
+        "'{split}' must name at least one image, got none.",
+    ),
+    "no folder": (
+        lambda pred, gt, split: gt.rename(gt.with_name("x")),
+        "`gt` must be a folder, got '{gt}'. Check its name.",
+    ),
+    "folder without label maps": (
+        lambda pred, gt, split: [path.unlink() for path in gt.iterdir()],
+        "`gt` must hold label maps (.png, .tif, .tiff, .bmp), got none in '{gt}'. Check the "
+        "folder.",
+    ),
+    "damaged file": (
+        lambda pred, gt, split: (pred / "2009_000001.png").write_bytes(b""),
         "All 3 predictions must fit their labels, got 1 that do not:\n"
-        f"'{gt}' must hold classes 0..20, got 33 at row 0, column 0 (140 pixels in all are wrong). "
-        "255 is void, or use another taxonomy.",
-    )
+        "'{pred}/2009_000001.png' must be an image, got an empty file. Copy it again.",
+    ),
+    "wrong label": (
+        lambda pred, gt, split: save(gt / "2009_000000.png", 33),
+        "All 3 predictions must fit their labels, got 1 that do not:\n"
+        "'{gt}/2009_000000.png' must hold classes 0..20, got 33 at row 0, column 0 (140 pixels in "
+        "all are wrong). 255 is void, or use another taxonomy.",
+    ),
+    "everything at once": (
+        wrong_everywhere,
+        "All 3 predictions must fit their labels, got 3 that do not:\n"
+        "The prediction '{pred}/2009_000000.png' must be as large as its label (10, 14), got "
+        "(14, 10). Sizes are (height, width); predict at native size.\n"
+        "'{pred}/2009_000001.png' must hold classes 0..20, got 21 at row 3, column 4 (2 pixels in "
+        "all are wrong). Predict a class everywhere, or use another taxonomy.\n"
+        "In the mask '{pred}/2009_000002.png', colour (9, 9, 9) at row 0, column 0 is not in the "
+        "palette of 'voc2012'. Add it to the palette or store class indices.",
+    ),
+}
 
 
-def test_damaged_file_is_named(folders):
-    (folders[0] / "2009_000001.png").write_bytes(b"")
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_scored_is_named(folders, tmp_path, case):
+    prepare, message = REFUSED[case]
+    pred, gt, split = *folders[:2], tmp_path / "val.txt"
+    prepare(pred, gt, split)
+    expected = message.format(pred=pred, gt=gt, split=split)
 
-    with pytest.raises(LabelError, match=r"2009_000001\.png' must be an image, got an empty file"):
-        scored(folders)
-
-
-@pytest.mark.parametrize(
-    ("gt", "message"),
-    [
-        ("x", "`gt` must be a folder, got '{}'. Check its name."),
-        (
-            "none",
-            "`gt` must hold label maps (.png, .tif, .tiff, .bmp), got none in '{}'. Check the "
-            "folder.",
-        ),
-    ],
-)
-def test_folder_without_label_maps_is_refused(folders, tmp_path, gt, message):
-    (tmp_path / "none").mkdir()
-
-    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message.format(tmp_path / gt))}$"):
-        find_pairs(folders[0], tmp_path / gt)
+    with pytest.raises((DataNotFoundError, LabelError), match=f"^{re.escape(expected)}$"):
+        scored(folders, split if split.exists() else None)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (None, "`split` must be a file, got '{}'. Check its name."),
-        ("\n", "'{}' must name at least one image, got none."),
-    ],
-)
-def test_split_without_names_is_refused(folders, tmp_path, text, message):
-    path = tmp_path / "val.txt"
-    if text is not None:
-        path.write_text(text)
+def test_missing_split_is_refused(folders, tmp_path):
+    message = f"`split` must be a file, got '{tmp_path / 'x'}'. Check its name."
 
-    refused(folders, DataNotFoundError, message.format(path), split=path)
+    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
+        scored(folders, tmp_path / "x")
 
 
 def write_wide(root, value):
@@ -228,7 +197,7 @@ def write_wide(root, value):
 def test_more_classes_than_eight_bits_hold_are_scored(tmp_path):
     pred, gt = write_wide(tmp_path, value=511)
 
-    evaluation = score_folders(pred, gt, PASCAL_CONTEXT459, progress=False)
+    evaluation = score_pairs(find_pairs(pred, gt), PASCAL_CONTEXT459, "val")
 
     assert evaluation.images.total().sum() == 3
     assert evaluation.to_dict()["pixel_accuracy"] == pytest.approx(2 / 3)
@@ -242,7 +211,7 @@ def test_wrong_value_among_many_classes_is_named(tmp_path, value):
         LabelError,
         match=re.escape(f"must hold classes 0..458, got {value} at row 0, column 1 (1 pixels in "),
     ):
-        score_folders(pred, gt, PASCAL_CONTEXT459, progress=False)
+        score_pairs(find_pairs(pred, gt), PASCAL_CONTEXT459, "val")
 
 
 @pytest.fixture
@@ -275,6 +244,6 @@ def test_boundary_iou_is_that_of_erosions_summed_over_images(squares):
 def test_trimap_rises_to_the_score_of_the_whole_images(squares):
     curve = score_contours(squares, PETS)["trimap_mean_iou"]
 
-    whole = score_pairs(squares, PETS, "val", progress=False).scores.mean_iou
+    whole = score_pairs(squares, PETS, "val").scores.mean_iou
     assert curve["32"] == pytest.approx(whole)
     assert curve["1"] < curve["2"] < curve["8"]

@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, UInt
+from jaxtyping import Float64, Int32, UInt
 from scipy.ndimage import distance_transform_cdt, maximum_filter, minimum_filter
 
 from parsenet.taxonomy import IGNORE_INDEX
@@ -63,18 +63,16 @@ def contour_areas(
     edge[radius:-radius, radius:-radius] = False
     truth = counted & (edge | (distance <= radius))
     found = counted & (edge | (distance_to_other_label(judged) <= radius))
-    ring = np.searchsorted(widths, distance)  # the narrowest band that holds the pixel
-
-    def add(where: Bool[np.ndarray, "h w"], classes: UInt[np.ndarray, "h w"]) -> np.ndarray:
-        codes = ring[where] * num_classes + classes[where]
-        rings = np.bincount(codes, minlength=(1 + len(widths)) * num_classes)
-        return rings.reshape(-1, num_classes)
-
     right = label == judged
-    strips = [add(truth & found & right, label), add(truth, label), add(found, judged)]
-    rings = [add(counted & right, label), add(counted, label), add(counted, judged)]
-    rows = [np.sum(strips, axis=1, keepdims=True), np.cumsum(rings, axis=1)[:, :-1]]
-    return np.concatenate(rows, axis=1).astype(np.float64)
+    strips = [(truth & found & right, label), (truth, label), (found, judged)]
+    # By the narrowest band that holds a pixel; wider bands hold the narrower ones.
+    band = np.searchsorted(widths, distance) * num_classes
+    bands = [(counted & right, band + label), (counted, band + label), (counted, band + judged)]
+    size = (1 + len(widths)) * num_classes
+    sums = [np.bincount(codes[where], minlength=size) for where, codes in bands]
+    nested = np.reshape(sums, (3, -1, num_classes)).cumsum(axis=1)[:, :-1]
+    edges = [[np.bincount(codes[where], minlength=num_classes)] for where, codes in strips]
+    return np.concatenate([edges, nested], axis=1).astype(np.float64)
 
 
 def distance_to_other_label(label: UInt[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:

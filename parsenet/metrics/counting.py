@@ -66,9 +66,9 @@ def count(
     if prediction.size:
         refuse_wrong_predictions(int(prediction.min()), int(prediction.max()), num_classes)
     rows = num_rows(num_classes)
-    if label.dtype != np.uint8:
-        label = label.astype(np.int64, copy=False)
-        label = np.where((label < 0) | (label >= rows - 1), rows - 1, label)
+    if label.size and not 0 <= label.min() <= label.max() < rows - 1:
+        label = label.astype(np.int64)
+        label[(label < 0) | (label >= rows)] = rows - 1
     # 16 bits hold every code of up to 255 classes (256 * 255 + 254), and less memory moves.
     code_type = np.dtype(np.uint16 if num_classes <= 255 else np.int64)
     code = label.astype(code_type)

@@ -70,7 +70,7 @@ def test_fit_validate_and_score_agree_to_the_last_bit(fitted):
 
     labels = fitted.root / "labels"
     pairs = find_pairs(labels, base / "SegmentationClass", split)
-    scored = score_pairs(pairs, VOC2012, "val", progress=False)
+    scored = score_pairs(pairs, VOC2012, "val")
 
     trained, validated = metrics_of(run_dir), metrics_of(fitted.root / "validated")
     for name in SCORES:
