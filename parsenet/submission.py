@@ -6,7 +6,6 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -127,99 +126,91 @@ def check_archive(archive: Path, split: str, images: Mapping[str, Path] | None) 
             f"'{archive}' must be a tar or zip archive, got {what}. Check the path, or make one "
             "with `parsenet submit MODEL --root VOC2012`."
         )
-    faults = _Faults(results_folder(split))
+    folder, found = results_folder(split), dict[str, list[str]]()
+    for kind, name in _find_faults(archive, folder, images):
+        found.setdefault(kind, []).append(name)
+    told = []
+    for kind, (rule, way_out) in _RULES.items():
+        if names := found.get(kind):
+            shown = ", ".join(names[:_MOST_NAMED])
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            verb = "lack" if kind == "missing" else "got"
+            told.append(f"{rule.format(folder=folder)}, {verb} {shown}{more}. {way_out}")
+    return told
+
+
+def _find_faults(
+    archive: Path, folder: str, images: Mapping[str, Path] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield each fault's kind, and what to call the file that has it."""
     seen: set[str] = set()
-    for member, name in _safe_members(archive, faults):
-        folder, _, file = name.rpartition("/")
-        stem = file.removesuffix(".png")
-        if folder != faults.folder or stem == file:
-            faults.add("place", name)
-        elif stem in seen:
-            faults.add("twice", stem)
-        elif member.size > _MOST_BYTES:
-            faults.add("large", stem, f"{member.size} bytes")
-        elif images is not None and stem not in images:
-            faults.add("extra", stem)
-        else:
-            with member.open() as stream:
-                _check_label(stem, stream.read(), (images or {}).get(stem), faults)
-        seen.add(stem)
-    for name in images or {}:
-        if name not in seen:
-            faults.add("missing", name)
+    for member in _bounded_members(archive):
+        try:
+            name = safe_name(member.name, archive.name)
+        except FetchError:
+            yield "name", f"'{member.name}'"
+            continue
+        if member.kind == "file" and not is_junk(name):
+            inner, _, file = name.rpartition("/")
+            stem = file.removesuffix(".png")
+            if inner != folder or stem == file:
+                yield "place", f"'{name}'"
+            elif stem in seen:
+                yield "twice", f"'{stem}'"
+            else:
+                yield from _check_member(member, stem, images)
+            seen.add(stem)
+        elif member.kind == "other":
+            yield "kind", f"'{name}'"
+    yield from (("missing", f"'{name}'") for name in images or {} if name not in seen)
     if not seen and images is None:
-        faults.found["missing"] = ["all of them"]
-    return faults.sentences()
+        yield "missing", "all of them"
 
 
-@dataclass
-class _Faults:
-    """What was found, by kind of fault."""
-
-    folder: str
-    found: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, name: str, detail: str = "") -> None:
-        self.found.setdefault(kind, []).append(f"'{name}'" + (f" ({detail})" if detail else ""))
-
-    def sentences(self) -> list[str]:
-        told = []
-        for kind, (rule, way_out) in _RULES.items():
-            if names := self.found.get(kind):
-                shown = ", ".join(names[:_MOST_NAMED])
-                more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-                verb = "lack" if kind == "missing" else "got"
-                rule = rule.format(folder=self.folder)
-                told.append(f"{rule}, {verb} {shown}{more}. {way_out}")
-        return told
-
-
-def _safe_members(archive: Path, faults: _Faults) -> Iterator[tuple[Member, str]]:
-    """Yield the files whose names are safe, with those names."""
+def _bounded_members(archive: Path) -> Iterator[Member]:
+    """Yield what an archive holds; to skip a member of a packed tar is to unpack it."""
     for count, member in enumerate(read_members(archive)):
-        # To skip a member of a packed tar is to unpack it.
         if count >= _MOST_MEMBERS or member.size > 2**30:
             raise FetchError(
                 f"'{archive}' must hold some thousand label maps, got '{member.name}' of "
                 f"{member.size} bytes as entry {count + 1}. It was made to do harm."
             )
-        try:
-            name = safe_name(member.name, archive.name)
-        except FetchError:
-            faults.add("name", member.name)
-            continue
-        if member.kind == "other":
-            faults.add("kind", name)
-        elif member.kind == "file" and not is_junk(name):
-            yield member, name
+        yield member
 
 
-def _check_label(name: str, data: bytes, image: Path | None, faults: _Faults) -> None:
-    """Note what is wrong with a label map; its size is known before it is decoded."""
-    expected = None if image is None else read_size(image)
+def _check_member(
+    member: Member, name: str, images: Mapping[str, Path] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a label map; its size is known before it is decoded."""
+    if member.size > _MOST_BYTES:
+        yield "large", f"'{name}' ({member.size} bytes)"
+        return
+    if images is not None and name not in images:
+        yield "extra", f"'{name}'"
+        return
+    with member.open() as stream:
+        data = stream.read()
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as label:
             label.verify()  # checksums up to the end, which decoding does not ask for
         with Image.open(io.BytesIO(data), formats=("PNG",)) as label:
             width, height = label.size
             if width * height > _MOST_PIXELS:
-                faults.add("size", name, f"{height} x {width} pixels")
+                yield "size", f"'{name}' ({height} x {width} pixels)"
                 return
-            if expected is not None and expected != (height, width):
-                faults.add("size", name, f"{height} x {width}, not {expected[0]} x {expected[1]}")
-            if label.mode != "P":
-                faults.add("mode", name, f"mode {label.mode}")
-                return
-            values = np.unique(np.asarray(label))
+            values = np.unique(np.asarray(label)).tolist()
             palette = label.getpalette() or []
     # Pillow answers damage with many kinds of error.
     except Exception as error:
-        kind = "no PNG" if isinstance(error, UnidentifiedImageError) else "damaged"
-        faults.add("broken", name, kind)
+        what = "no PNG" if isinstance(error, UnidentifiedImageError) else "damaged"
+        yield "broken", f"'{name}' ({what})"
         return
-    wrong = [int(value) for value in values if VOC2012.num_classes <= value < VOC2012.void]
-    if wrong:
-        faults.add("values", name, ", ".join(map(str, wrong[:_MOST_NAMED])))
-        return
-    if any(tuple(palette[3 * v : 3 * v + 3]) != _COLOURS[v] for v in map(int, values)):
-        faults.add("palette", name)
+    if images and (expected := read_size(images[name])) != (height, width):
+        yield "size", f"'{name}' ({height} x {width}, not {expected[0]} x {expected[1]})"
+    wrong = [value for value in values if VOC2012.num_classes <= value < VOC2012.void]
+    if label.mode != "P":
+        yield "mode", f"'{name}' (mode {label.mode})"
+    elif wrong:
+        yield "values", f"'{name}' ({', '.join(map(str, wrong[:_MOST_NAMED]))})"
+    elif any(tuple(palette[3 * v : 3 * v + 3]) != _COLOURS[v] for v in values):
+        yield "palette", f"'{name}'"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from parsenet.data.coco import require_pycocotools
 from parsenet.data.reading import MAX_PIXELS
 from parsenet.errors import ConfigError, suggest
 from parsenet.files import write_bytes_atomically
@@ -136,6 +135,8 @@ class Job:
                 folder cannot be made, or a library is missing.
         """
         if "coco" in self.config.kinds():
+            from parsenet.data.coco import require_pycocotools
+
             require_pycocotools("`--save coco`")
         if any(one.kind == "video" for one in self.inputs):
             import_cv2()

@@ -56,69 +56,49 @@ def refused(capsys, code):
     return lines[0].removeprefix("error: ")
 
 
-def test_image_is_labelled_into_predictions(predict, photo, tmp_path):
-    assert predict(photo) == 0
+def test_image_is_labelled_and_its_areas_are_told_also_when_it_was_done(
+    predict, photo, model, tmp_path, capsys
+):
+    codes, told = [], []
+    for _ in range(2):
+        codes.append(predict(photo))
+        told.append(capsys.readouterr())
 
+    assert codes == [0, 0]
     with Image.open(tmp_path / "predictions" / "photo.png") as image:
         assert (image.mode, image.size) == ("P", (32, 24))
+    assert f"Model: {model}, 5 classes of 'shapes', on cpu." in told[0].err
+    first, second = (text.out.splitlines() for text in told)
+    assert first[-1] == "1 labelled, 0 already there, 0 failed; results are in 'predictions'."
+    assert sum(int(line.split()[-2]) for line in first[:-1]) == 24 * 32
+    assert second[:-1] == first[:-1]
 
 
-def test_single_image_gets_its_areas_printed(predict, photo, capsys):
-    predict(photo)
-
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "1 labelled, 0 already there, 0 failed; results are in 'predictions'."
-    assert sum(int(line.split()[-2]) for line in lines[:-1]) == 24 * 32
-
-
-def test_areas_are_printed_again_for_a_image_that_was_done(predict, photo, capsys):
-    predict(photo)
-    first = capsys.readouterr().out.splitlines()
-
-    predict(photo)
-
-    assert capsys.readouterr().out.splitlines()[:-1] == first[:-1]
-
-
-def test_model_is_told(predict, photo, model, capsys):
-    predict(photo)
-
-    assert f"Model: {model}, 5 classes of 'shapes', on cpu." in capsys.readouterr().err
-
-
-def test_checkpoint_in_the_first_place_is_the_model(model, photo, tmp_path, monkeypatch):
+def test_checkpoint_in_the_first_place_is_the_model(model, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-
     assert main(["predict", str(model), str(photo), "--device", "cpu"]) == 0
+    capsys.readouterr()
 
+    twice = refused(capsys, main(["predict", str(model), str(photo), "--model", str(model)]))
+    alone = refused(capsys, main(["predict", str(model)]))
 
-def test_two_models_are_refused(predict, photo, model, capsys):
-    message = refused(capsys, predict(model, photo))
-
-    assert message == (
+    assert twice == (
         f"`--model` must be given once, got '{model}' and '{model}'. Leave one of them out."
     )
+    assert alone == f"`INPUTS` must name images, got only the model '{model}'. Add some."
 
 
-def test_model_without_images_is_refused(model, capsys):
-    message = refused(capsys, main(["predict", str(model)]))
-
-    assert message == f"`INPUTS` must name images, got only the model '{model}'. Add some."
-
-
-def test_summary_is_json_alone(predict, photo, capsys):
-    predict(photo, "none.png", "--json")
+def test_summary_is_json_alone_and_missing_inputs_are_written_down(
+    predict, photo, tmp_path, capsys
+):
+    assert predict(photo, "none.png", "--json") == 1
 
     summary = json.loads(capsys.readouterr().out)
     assert (summary["labelled"], summary["skipped"], list(summary["failed"])) == (
         1, 0, ["none.png"],
     )  # fmt: skip
     assert summary["size"] == [24, 32]
-
-
-def test_missing_inputs_are_written_down_too(predict, photo, tmp_path):
-    assert predict(photo, "none.png") == 1
-
+    assert sum(area["pixels"] for area in summary["areas"]) == 24 * 32
     assert list(json.loads((tmp_path / "predictions" / "failed.json").read_text())) == ["none.png"]
 
 
@@ -158,18 +138,16 @@ def test_every_input_at_once(predict, photo, tmp_path):
     ) == ["a.png", "photo.png", "predictions.json", "video/clip.mp4"]
 
 
-def test_overlay_is_added_to_the_label(predict, photo, tmp_path):
-    predict(photo, "--overlay", "0.6")
+def test_overlay_is_added_to_the_label_of_an_image_and_is_the_opacity_of_a_video(
+    predict, photo, tmp_path
+):
+    predict(photo, write_video(tmp_path / "clip.mp4"), "--overlay", "0.6")
 
-    assert (tmp_path / "predictions" / "photo.png").is_file()
-    assert (tmp_path / "predictions" / "overlay" / "photo.jpg").is_file()
-
-
-def test_overlay_of_a_video_is_its_opacity(predict, tmp_path):
-    predict(write_video(tmp_path / "clip.mp4"), "--overlay", "0.6")
-
-    made = sorted(path.name for path in (tmp_path / "predictions").iterdir())
-    assert made == ["predictions.json", "video"]
+    made = sorted(
+        path.relative_to(tmp_path / "predictions").as_posix()
+        for path in (tmp_path / "predictions").rglob("*.*")
+    )
+    assert made == ["overlay/photo.jpg", "photo.png", "predictions.json", "video/clip.mp4"]
 
 
 def test_results_of_other_settings_are_not_mixed(predict, photo, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 from parsenet.errors import ConfigError
 from parsenet.inference.drawing import blend, draw_sample, measure_areas
-from parsenet.taxonomy import SHAPES, VOC2012, VOID_COLOUR
+from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012, VOID_COLOUR
 
 IMAGE = np.full((200, 300, 3), 120, np.uint8)
 LABEL = (np.arange(200 * 300) % 5).astype(np.uint8).reshape(200, 300)
@@ -16,9 +16,10 @@ def labelled(value, shape=(200, 300)):
 
 
 def panels(truth, prediction, image=IMAGE):
-    """The three panels of a sheet, cut out where they lie below the margin and their heads."""
+    """The three panels of a sheet, cut out from where the first row of the image is."""
     sheet = np.array(draw_sample(image, truth, prediction, SHAPES))
-    return [sheet[32:232, 8 + i * 308 : 308 + i * 308] for i in range(3)]
+    top = next(y for y in range(60) if (sheet[y, 8:308] == 120).all())
+    return [sheet[top : top + 200, 8 + i * 308 : 308 + i * 308] for i in range(3)]
 
 
 def legend(truth, prediction, taxonomy=SHAPES):
@@ -106,3 +107,14 @@ def test_panels_have_a_handy_size(shape, tile):
     sheet = draw_sample(image, labelled(1, shape), labelled(1, shape), SHAPES)
 
     assert (sheet.width - 8) // 3 - 8 == tile
+
+
+def test_classes_above_255_are_drawn_and_named():
+    label = np.arange(200, 459, dtype=np.uint16).reshape(7, 37)
+    void = np.full_like(label, PASCAL_CONTEXT459.void)
+
+    sheet = np.array(draw_sample(None, label, void, PASCAL_CONTEXT459))
+
+    assert {PASCAL_CONTEXT459.palette[200], VOID_COLOUR} <= {
+        tuple(colour) for colour in sheet.reshape(-1, 3).tolist()
+    }

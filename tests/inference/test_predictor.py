@@ -12,6 +12,7 @@ from parsenet.inference.predictor import LOADERS, Predictor
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
 from parsenet.taxonomy import SHAPES, Taxonomy
+from tests.fakes.red import red_predictor
 from tests.fakes.segmenter import COLOURS, ColourSegmenter
 from tests.inference.conftest import NETWORK
 
@@ -41,24 +42,15 @@ def test_random_network_of_these_tests_sees_more_than_one_class(predictor):
     assert len(np.unique(predictor(drawn((45, 62))))) > 1
 
 
-def test_file_gives_the_label_of_its_pixels(predictor, write_image):
+def test_path_text_pillow_image_and_pixels_give_the_same_label(predictor, write_image):
     path = write_image("a.png")
     with Image.open(path) as image:
-        pixels = np.array(image)
+        given = [path, str(path), image, np.array(image)]
+        labels = [predictor(each) for each in given]
+        together = predictor.batch(given)
 
-    np.testing.assert_array_equal(predictor(path), predictor(pixels))
-
-
-def test_file_name_as_text_is_a_file(predictor, write_image):
-    path = write_image("a.png")
-
-    np.testing.assert_array_equal(predictor(str(path)), predictor(path))
-
-
-def test_pillow_image_gives_the_label_of_its_pixels(predictor):
-    image = drawn((21, 34))
-
-    np.testing.assert_array_equal(predictor(Image.fromarray(image)), predictor(image))
+    assert all((label == labels[0]).all() for label in labels)
+    assert all((label == labels[0]).mean() > 0.98 for label in together)
 
 
 def test_grey_pillow_image_is_read_as_three_equal_channels(predictor):
@@ -75,38 +67,21 @@ def test_mirrored_view_of_an_array_is_taken_as_it_looks(predictor):
     np.testing.assert_array_equal(predictor(image[:, ::-1]), predictor(image[:, ::-1].copy()))
 
 
-def test_image_is_left_alone(predictor):
+def test_second_call_gives_the_same_label_and_leaves_the_image_alone(predictor):
     image = drawn((21, 34))
 
-    predictor(image)
-
+    np.testing.assert_array_equal(predictor(image), predictor(image))
     np.testing.assert_array_equal(image, drawn((21, 34)))
 
 
-def test_second_call_gives_the_same_label(predictor):
-    np.testing.assert_array_equal(predictor(drawn((21, 34))), predictor(drawn((21, 34))))
-
-
-def test_loaded_predictor_gives_the_same_label(predictor, tmp_path):
+def test_loaded_predictor_gives_the_same_label_and_knows_its_classes(predictor, tmp_path):
     save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
 
-    loaded = Predictor.load(tmp_path / "model.safetensors", "cpu")
+    loaded = Predictor.load(str(tmp_path / "model.safetensors"), "cpu")
 
     np.testing.assert_array_equal(loaded(drawn((21, 34))), predictor(drawn((21, 34))))
-
-
-def test_loaded_predictor_knows_its_classes(predictor, tmp_path):
-    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
-
-    assert Predictor.load(str(tmp_path / "model.safetensors"), "cpu").taxonomy == SHAPES
-
-
-def test_loaded_predictor_is_called_like_its_file(predictor, tmp_path):
-    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
-
-    loaded = Predictor.load(tmp_path / "model.safetensors", "cpu")
-
-    assert (loaded.name, loaded.record["taxonomy"]["name"]) == ("model.safetensors", "shapes")
+    assert (loaded.name, loaded.taxonomy) == ("model.safetensors", SHAPES)
+    assert loaded.record["taxonomy"]["name"] == "shapes"
 
 
 def test_no_path_is_the_model_of_the_package(predictor, tmp_path, monkeypatch):
@@ -143,14 +118,6 @@ def test_images_of_equal_size_go_through_the_network_together():
     assert [shape for shape, _ in segmenter.seen] == [(2, 3, 9, 7), (1, 3, 8, 8)]
 
 
-def test_batch_of_mixed_kinds_is_taken(predictor, write_image):
-    path = write_image("a.png")
-    with Image.open(path) as image:
-        labels = predictor.batch([path, str(path), image, np.array(image)])
-
-    assert all((label == labels[0]).mean() > 0.98 for label in labels)
-
-
 def test_nothing_gives_nothing(predictor):
     assert predictor.predict([]) == []
 
@@ -181,6 +148,20 @@ def test_entropy_is_nought_where_sure_and_one_where_torn():
     np.testing.assert_allclose(entropy, [[0.0, 1.0, np.log(2) / np.log(3)]], atol=0.03)
 
 
+@pytest.mark.parametrize(
+    ("num_classes", "kind"), [(21, np.uint8), (256, np.uint8), (459, np.uint16)]
+)
+def test_label_has_as_many_bits_as_its_classes_need(num_classes, kind):
+    names = tuple(map(str, range(num_classes)))
+    taxonomy = Taxonomy.from_dict({"names": names})
+    image = np.array([[[255, 0, 0], [0, 0, 0], [128, 0, 0]]], np.uint8)
+
+    label = red_predictor(taxonomy)(image)
+
+    assert (label.dtype, label[0, 1]) == (kind, 0)
+    assert label[0].tolist() == [255 * num_classes // 256, 0, 128 * num_classes // 256]
+
+
 def test_single_class_is_always_sure():
     torch.manual_seed(0)
     one = Taxonomy("one", ("thing",), ((255, 0, 0),))
@@ -191,7 +172,7 @@ def test_single_class_is_always_sure():
     assert (seen.label.max(), seen.entropy.max()) == (0, 0)
 
 
-def test_label_does_not_hang_on_what_else_is_asked_for(predictor):
+def test_label_does_not_depend_on_what_else_is_asked_for(predictor):
     image = drawn((45, 62))
 
     seen = predictor.predict([image], probabilities=True, entropy=True)[0]
