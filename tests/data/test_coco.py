@@ -7,11 +7,12 @@ from PIL import Image
 
 from parsenet.config import CocoConfig
 from parsenet.data.coco import CocoDataset, coco_taxonomy
-from parsenet.errors import ConfigError, LabelError
+from parsenet.errors import ConfigError, DataNotFoundError, LabelError
 from tests.fakes.coco import (
     SIZE,
     add,
     add_image,
+    compressed,
     rectangle,
     start_record,
     write_coco,
@@ -21,188 +22,172 @@ from tests.fakes.coco import (
 )
 
 JSON = "annotations/instances_train.json"
-PANOPTIC = CocoConfig(annotations="annotations/panoptic_{split}.json", unmapped="void")
 
 
 def refuses(error, message):
     return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
-def open_coco(root, split="train", layout=None, **fields):
-    layout = layout or CocoConfig(**fields)
+def open_coco(root, split="train", text=None, **fields):
+    """Open a split, with a file of classes where one is given."""
+    if text is not None:
+        (root / "classes.yaml").write_text(text)
+        fields["categories"] = "classes.yaml"
+    layout = CocoConfig(**fields)
     return CocoDataset(root, split, layout, coco_taxonomy(root, "train", layout))
 
 
-def write_map(root, text):
-    (root / "classes.yaml").write_text(text)
-    return CocoConfig(categories="classes.yaml")
-
-
-def write_one(root, file_name="a.jpg", **more):
-    """Start a file of one image, `train/a.jpg`; return the record and the image's number."""
+def write_one(root, *annotations, file_name="a.jpg", **more):
+    """Write a file of one image, `train/a.jpg`, and its (category, outline, further fields)."""
     record = start_record()
     write_image(root / "train" / "a.jpg")
     number = add_image(record, file_name)
     record["images"][0].update(more)
-    return record, number
+    for category, outline, fields in annotations:
+        add(record, number, category, outline, **fields)
+    write_record(root / JSON, record)
+    return record
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_labels_are_those_drawn(tmp_path, split):
-    labels = write_coco(tmp_path)
+@pytest.mark.parametrize("is_panoptic", [True, False])
+def test_labels_are_those_drawn(tmp_path, split, is_panoptic):
+    options = {}
+    if is_panoptic:
+        labels = write_panoptic(tmp_path)
+        options = {
+            "annotations": "annotations/panoptic_{split}.json",
+            "unmapped": "void",
+            "text": "names: [person, car, toothbrush]\n",
+        }
+    else:
+        labels = write_coco(tmp_path)
 
-    dataset = open_coco(tmp_path, split)
+    dataset = open_coco(tmp_path, split, **options)
 
-    assert dataset.taxonomy.names == ("background", "person", "car", "toothbrush")
+    assert dataset.taxonomy.names[-3:] == ("person", "car", "toothbrush")
     assert sorted(dataset.ids) == sorted(name for name in labels if name.startswith(split))
     for index, name in enumerate(dataset.ids):
         np.testing.assert_array_equal(dataset.read(index).label, labels[name])
 
 
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_panoptic_labels_are_those_drawn(tmp_path, split):
-    labels = write_panoptic(tmp_path)
-    (tmp_path / "classes.yaml").write_text("names: [person, car, toothbrush]\n")
-
-    layout = CocoConfig(PANOPTIC.annotations, categories="classes.yaml", unmapped="void")
-    dataset = open_coco(tmp_path, split, layout)
-
-    for index, name in enumerate(dataset.ids):
-        np.testing.assert_array_equal(dataset.read_label(index), labels[name])
-
-
-def test_categories_are_merged_and_renamed(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "unmapped", "expected"),
+    [
+        # person is taken by its own name.
+        ("names: [background, a, person]\nmap: {a: [car, 90]}\n", "background", [0, 2, 1, 1]),
+        ("names: [background, person]\n", "background", [0, 1, 0, 0]),
+        ("names: [background, person]\n", "void", [0, 1, 255, 255]),
+        ("names: [person, car, toothbrush]\n", "void", [255, 0, 1, 2]),
+    ],
+)  # fmt: skip
+def test_categories_are_mapped(tmp_path, text, unmapped, expected):
     labels = write_coco(tmp_path)
-    layout = write_map(tmp_path, "names: [background, thing, person]\nmap: {thing: [car, 90]}\n")
 
-    dataset = open_coco(tmp_path, layout=layout)
+    dataset = open_coco(tmp_path, text=text, unmapped=unmapped)
 
-    # person is taken by its own name.
-    expected = np.array([0, 2, 1, 1], np.uint8)[labels[dataset.ids[0]]]
-    np.testing.assert_array_equal(dataset.read_label(0), expected)
-
-
-@pytest.mark.parametrize(("unmapped", "value"), [("background", 0), ("void", 255)])
-def test_other_categories_are_background_or_void(tmp_path, unmapped, value):
-    labels = write_coco(tmp_path)
-    write_map(tmp_path, "names: [background, person]\n")
-
-    dataset = open_coco(tmp_path, categories="classes.yaml", unmapped=unmapped)
-
-    expected = np.array([0, 1, value, value], np.uint8)[labels[dataset.ids[0]]]
-    np.testing.assert_array_equal(dataset.read_label(0), expected)
+    np.testing.assert_array_equal(
+        dataset.read_label(0), np.array(expected, np.uint8)[labels[dataset.ids[0]]]
+    )
 
 
-def test_pixels_without_annotation_are_void_where_there_is_no_background(tmp_path):
-    labels = write_coco(tmp_path)
-    write_map(tmp_path, "names: [person, car, toothbrush]\n")
-
-    dataset = open_coco(tmp_path, categories="classes.yaml", unmapped="void")
-
-    expected = labels[dataset.ids[0]] - np.uint8(1)
-    np.testing.assert_array_equal(dataset.read_label(0), expected)
+SQUARE = rectangle(2, 3, 6, 8)
+CAR = (2, np.s_[2:6, 3:8])
+BOX = {"bbox": [3, 2, 5, 4]}
 
 
-def test_crowd_is_void_beneath_everything_else(tmp_path):
-    record, image = write_one(tmp_path)
-    add(record, image, 1, [rectangle(2, 2, 6, 6)])
-    add(record, image, 1, [rectangle(0, 0, 4, 16)], iscrowd=1)
-    write_record(tmp_path / JSON, record)
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        # As tools write polygons.
+        ([(3, [SQUARE], {})], [CAR]),
+        ([(3, SQUARE, {})], [CAR]),
+        ([(3, [[3, 2], [8, 2], [8, 6], [3, 6]], {})], [CAR]),
+        ([(3, [[[3, 2], [8, 2], [8, 6], [3, 6]]], {})], [CAR]),
+        ([(3, [rectangle(2, 3, 6, 5), rectangle(2, 5, 6, 8)], {})], [CAR]),
+        ([(3, [[float(x) for x in SQUARE], [4, 4, 5, 5]], {})], [CAR]),
+        ([(3, [rectangle(-5.5, -3, 40, 60.25)], {})], [(2, np.s_[:])]),
+        # A box without an outline is void, and nothing at all is passed over.
+        *(([(1, outline, BOX)], [(255, CAR[1])]) for outline in ([], None, [[1, 2, 3, 4]], [[]])),
+        ([(1, [], {})], []),
+        # A crowd is void beneath everything else.
+        (
+            [(1, [rectangle(2, 2, 6, 6)], {}), (1, [rectangle(0, 0, 4, 16)], {"iscrowd": 1})],
+            [(255, np.s_[:4]), (1, np.s_[2:6, 2:6])],
+        ),
+    ],
+)
+def test_annotation_is_drawn(tmp_path, annotations, expected):
+    write_one(tmp_path, *annotations)
 
-    label = open_coco(tmp_path).read_label(0)
-
-    expected = np.zeros(SIZE, np.uint8)
-    expected[:4] = 255
-    expected[2:6, 2:6] = 1
-    np.testing.assert_array_equal(label, expected)
+    drawn = np.zeros(SIZE, np.uint8)
+    for value, where in expected:
+        drawn[where] = value
+    np.testing.assert_array_equal(open_coco(tmp_path).read_label(0), drawn)
 
 
 def test_crowd_of_another_category_stays_background(tmp_path):
-    record, image = write_one(tmp_path)
-    add(record, image, 3, [rectangle(0, 0, 4, 16)], iscrowd=1)
+    write_one(tmp_path, (3, [rectangle(0, 0, 4, 16)], {"iscrowd": 1}))
+
+    dataset = open_coco(tmp_path, text="names: [background, person]\n")
+
+    assert not dataset.read_label(0).any()
+
+
+def test_301_classes_are_drawn_in_16_bits(tmp_path):
+    line = np.eye(*SIZE, dtype=np.uint8)
+    record = write_one(
+        tmp_path,
+        (299, [SQUARE], {}),
+        (300, {"size": list(SIZE), "counts": compressed(line)}, {}),
+        (1, [], {"bbox": [0, 10, 4, 2]}),
+    )
+    record["categories"] = [{"id": n, "name": f"class {n}"} for n in range(1, 301)]
     write_record(tmp_path / JSON, record)
-    layout = write_map(tmp_path, "names: [background, person]\n")
 
-    assert not open_coco(tmp_path, layout=layout).read_label(0).any()
+    dataset = open_coco(tmp_path)
+    label = dataset.read_label(0)
 
-
-@pytest.mark.parametrize("outline", [[], None, [[1, 2, 3, 4]], [[]]])
-def test_object_with_a_box_but_no_outline_is_void(tmp_path, outline):
-    record, image = write_one(tmp_path)
-    add(record, image, 1, outline, bbox=[3, 2, 5, 4])
-    write_record(tmp_path / JSON, record)
-
-    label = open_coco(tmp_path).read_label(0)
-
-    expected = np.zeros(SIZE, np.uint8)
-    expected[2:6, 3:8] = 255
+    expected = np.zeros(SIZE, np.uint16)
+    expected[10:12, :4] = 511
+    expected[CAR[1]] = 299
+    expected[line > 0] = 300
+    assert (dataset.taxonomy.num_classes, dataset.taxonomy.void) == (301, 511)
+    assert label.dtype == np.uint16
     np.testing.assert_array_equal(label, expected)
+    assert dataset[0].label.max() == 511
 
 
-def test_object_without_outline_and_box_is_passed_over(tmp_path):
-    record, image = write_one(tmp_path)
-    add(record, image, 1, [])
-    write_record(tmp_path / JSON, record)
-
-    assert not open_coco(tmp_path).read_label(0).any()
+DAMAGED = (
+    "Annotation 1 of 'instances_train.json: a' must be polygons [x, y, ...], run lengths or a box, "
+    "got '{}'. Correct it or export the file again."
+)
 
 
 @pytest.mark.parametrize(
-    "outline",
+    ("category", "outline", "message"),
     [
-        [rectangle(2, 3, 6, 8)],
-        rectangle(2, 3, 6, 8),
-        [[3, 2], [8, 2], [8, 6], [3, 6]],
-        [[[3, 2], [8, 2], [8, 6], [3, 6]]],
-        [rectangle(2, 3, 6, 5), rectangle(2, 5, 6, 8)],
-        [rectangle(2.0, 3.0, 6.0, 8.0), [4, 4, 5, 5]],
+        (1, [[1, 1, 5, 1, 5, 5, 2]], DAMAGED.format("coordinates that are not pairs of numbers")),
+        (1, [[1, 1, 5, 1, 5, float("nan")]],
+         DAMAGED.format("coordinates that are not pairs of numbers")),
+        (1, [[1, 1, 5, 1, 5, 1e9]], DAMAGED.format("the coordinate 1e+09")),
+        (1, {"size": [12, 16], "counts": [5, 5]}, DAMAGED.format("run lengths of 10 pixels")),
+        (1, {"size": [12, 16], "counts": [200, -8]}, DAMAGED.format("run lengths of 192 pixels")),
+        (1, {"size": [12, 16], "counts": "04"}, DAMAGED.format("run lengths of 4 pixels")),
+        (1, {"size": [12, 16], "counts": "zzzz"}, DAMAGED.format("damaged run lengths")),
+        (1, {"size": [12, 16], "counts": ""}, DAMAGED.format("damaged run lengths")),
+        (1, {"size": [16, 12], "counts": [192]},
+         DAMAGED.format("run lengths of size [16, 12] for [12, 16]")),
+        (1, {"size": [12, 16]}, DAMAGED.format("'counts'")),
+        (2, [SQUARE],
+         "Annotation 1 of 'instances_train.json: a' must be of a category in the file's list, got "
+         "'category_id' 2. Export the file again."),
     ],
-)
-def test_polygons_are_read_as_tools_write_them(tmp_path, outline):
-    record, image = write_one(tmp_path)
-    add(record, image, 3, outline)
-    write_record(tmp_path / JSON, record)
+)  # fmt: skip
+def test_damaged_annotation_is_named(tmp_path, category, outline, message):
+    write_one(tmp_path, (category, outline, {}))
 
-    label = open_coco(tmp_path).read_label(0)
-
-    expected = np.zeros(SIZE, np.uint8)
-    expected[2:6, 3:8] = 2
-    np.testing.assert_array_equal(label, expected)
-
-
-def test_polygon_beyond_the_image_ends_at_its_edge(tmp_path):
-    record, image = write_one(tmp_path)
-    add(record, image, 3, [rectangle(-5.5, -3, 40, 60.25)])
-    write_record(tmp_path / JSON, record)
-
-    assert (open_coco(tmp_path).read_label(0) == 2).all()
-
-
-@pytest.mark.parametrize(
-    ("outline", "what"),
-    [
-        ([[1, 1, 5, 1, 5, 5, 2]], "coordinates that are not pairs of numbers"),
-        ([[1, 1, 5, 1, 5, float("nan")]], "coordinates that are not pairs of numbers"),
-        ([[1, 1, 5, 1, 5, 1e9]], "the coordinate 1e+09"),
-        ({"size": [12, 16], "counts": [5, 5]}, "run lengths of 10 pixels"),
-        ({"size": [12, 16], "counts": [200, -8]}, "run lengths of 192 pixels"),
-        ({"size": [12, 16], "counts": "04"}, "run lengths of 4 pixels"),
-        ({"size": [12, 16], "counts": "zzzz"}, "damaged run lengths"),
-        ({"size": [12, 16], "counts": ""}, "damaged run lengths"),
-        ({"size": [16, 12], "counts": [192]}, "run lengths of size [16, 12] for [12, 16]"),
-        ({"size": [12, 16]}, "'counts'"),
-    ],
-)
-def test_damaged_annotation_is_named(tmp_path, outline, what):
-    record, image = write_one(tmp_path)
-    add(record, image, 1, outline)
-    write_record(tmp_path / JSON, record)
-
-    with refuses(
-        LabelError,
-        f"Annotation 1 of 'instances_train.json: a' must be polygons [x, y, ...], run lengths or a "
-        f"box, got '{what}'. Correct it or export the file again.",
-    ):
+    with refuses(LabelError, message):
         open_coco(tmp_path).read_label(0)
 
 
@@ -212,8 +197,7 @@ def test_damaged_annotation_is_named(tmp_path, outline, what):
      "C:\\Users\\me\\a.jpg"],
 )  # fmt: skip
 def test_image_is_found_by_whatever_path_the_export_has(tmp_path, file_name):
-    record, _ = write_one(tmp_path, file_name)
-    write_record(tmp_path / JSON, record)
+    write_one(tmp_path, file_name=file_name)
 
     dataset = open_coco(tmp_path)
 
@@ -231,18 +215,25 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path):
     assert open_coco(tmp_path).ids == ["one/a", "two/a"]
 
 
+def test_two_images_of_one_path_are_refused(tmp_path):
+    record = write_one(tmp_path)
+    add_image(record, "a.jpg")
+    record["images"][1]["id"] = 7
+    write_record(tmp_path / JSON, record)
+
+    with refuses(ConfigError, "Images must have names of their own, got 'a' twice. Rename one."):
+        open_coco(tmp_path)
+
+
 @pytest.mark.parametrize("size", [(None, None), (0, 0)])
 def test_size_that_the_file_does_not_tell_is_the_image_s(tmp_path, size):
-    record, image = write_one(tmp_path, height=size[0], width=size[1])
-    add(record, image, 1, [rectangle(0, 0, 12, 16)])
-    write_record(tmp_path / JSON, record)
+    write_one(tmp_path, (1, [rectangle(0, 0, 12, 16)], {}), height=size[0], width=size[1])
 
     assert open_coco(tmp_path).read_label(0).shape == SIZE
 
 
 def test_other_size_than_the_image_s_is_refused(tmp_path):
-    record, _ = write_one(tmp_path, height=16, width=12)
-    write_record(tmp_path / JSON, record)
+    write_one(tmp_path, height=16, width=12)
 
     with pytest.raises(
         LabelError, match=r"^The label 'instances_train.json: a' must be as large as its image"
@@ -251,8 +242,7 @@ def test_other_size_than_the_image_s_is_refused(tmp_path):
 
 
 def test_images_without_annotation_are_told(tmp_path, caplog):
-    record, _ = write_one(tmp_path)
-    write_record(tmp_path / JSON, record)
+    write_one(tmp_path)
 
     with caplog.at_level(logging.WARNING):
         open_coco(tmp_path)
@@ -264,9 +254,8 @@ def test_images_without_annotation_are_told(tmp_path, caplog):
 
 
 def test_category_called_background_is_the_background(tmp_path):
-    record, image = write_one(tmp_path)
+    record = write_one(tmp_path, (3, [rectangle(0, 0, 6, 16)], {}))
     record["categories"][0]["name"] = "background"
-    add(record, image, 3, [rectangle(0, 0, 6, 16)])
     write_record(tmp_path / JSON, record)
 
     dataset = open_coco(tmp_path)
@@ -278,82 +267,51 @@ def test_category_called_background_is_the_background(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "names: [background, person]\nmap: {persn: [person]}\n",
-            "`map` must list classes of `names`, got 'persn'. Did you mean `person`?",
-        ),
-        (
-            "names: [background, thing]\nmap: {thing: [care]}\n",
-            "`map` must name categories of 'FILE', got 'care'. Did you mean `car`?",
-        ),
-        (
-            "names: [background, thing]\nmap: {thing: [2]}\n",
-            "`map` must name categories of 'FILE', got '2'. Known: `person`, `car`, `toothbrush`.",
-        ),
-        (
-            "names: [background, one, two]\nmap: {one: [car], two: [3]}\n",
-            "`map` must give a category to one class, got 'car' for both 'one' and 'two'. Take it "
-            "from one of them.",
-        ),
-        (
-            "names: [person, car]\n",
-            "`data.coco.unmapped` must be `void` without a class called 'background', got "
-            "`background`. Set it, or add 'background' to the `names` of 'classes'.",
-        ),
+        ("names: [background, person]\nmap: {persn: [person]}\n",
+         "`map` must list classes of `names`, got 'persn'. Did you mean `person`?"),
+        ("names: [background, thing]\nmap: {thing: [care]}\n",
+         "`map` must name categories of 'FILE', got 'care'. Did you mean `car`?"),
+        ("names: [background, thing]\nmap: {thing: [2]}\n",
+         "`map` must name categories of 'FILE', got '2'. Known: `person`, `car`, `toothbrush`."),
+        ("names: [background, one, two]\nmap: {one: [car], two: [3]}\n",
+         "`map` must give a category to one class, got 'car' for both 'one' and 'two'. Take it from"
+         " one of them."),
+        ("names: [person, car]\n",
+         "`data.coco.unmapped` must be `void` without a class called 'background', got "
+         "`background`. Set it, or add 'background' to the `names` of 'classes'."),
     ],
-)
+)  # fmt: skip
 def test_wrong_map_is_refused(tmp_path, text, message):
     write_coco(tmp_path)
-    layout = write_map(tmp_path, text)
 
     with refuses(ConfigError, message.replace("FILE", str(tmp_path / JSON))):
-        open_coco(tmp_path, layout=layout)
+        open_coco(tmp_path, text=text)
 
 
-def test_annotation_of_an_unknown_category_is_named(tmp_path):
-    record, image = write_one(tmp_path)
-    add(record, image, 2, [rectangle(0, 0, 6, 6)])
-    write_record(tmp_path / JSON, record)
-
-    with refuses(
-        LabelError,
-        "Annotation 1 of 'instances_train.json: a' must be of a category in the file's list, got "
-        "'category_id' 2. Export the file again.",
-    ):
-        open_coco(tmp_path).read_label(0)
-
-
-def test_segment_that_is_not_described_is_named(tmp_path):
-    write_panoptic(tmp_path)
-    path = tmp_path / "annotations" / "panoptic_train" / "train_000000000000.png"
+def odd_number():
     numbers = np.zeros((*SIZE, 3), np.uint8)
     numbers[2, 3] = (1, 1, 0)
-    Image.fromarray(numbers).save(path)
-
-    with refuses(
-        LabelError,
-        f"The label '{path}' must show segments that are in the JSON file, got number 257 at row 2,"
-        " column 3. Use the PNG and JSON files of one release.",
-    ):
-        open_panoptic(tmp_path).read_label(0)
+    return Image.fromarray(numbers)
 
 
-def test_segments_of_another_size_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (odd_number(),
+         "The label 'FILE' must show segments that are in the JSON file, got number 257 at row 2, "
+         "column 3. Use the PNG and JSON files of one release."),
+        (Image.new("RGB", (3, 4)),
+         "The label 'FILE' must be as large as its image (12, 16), got (4, 3). Sizes are (height, "
+         "width)."),
+    ],
+)  # fmt: skip
+def test_wrong_panoptic_png_is_refused(tmp_path, image, message):
     write_panoptic(tmp_path)
     path = tmp_path / "annotations" / "panoptic_train" / "train_000000000000.png"
-    Image.new("RGB", (3, 4)).save(path)
+    image.save(path)
 
-    with refuses(
-        LabelError,
-        f"The label '{path}' must be as large as its image (12, 16), got (4, 3). Sizes are "
-        "(height, width).",
-    ):
-        open_panoptic(tmp_path).read_label(0)
-
-
-def open_panoptic(root):
-    layout = CocoConfig(PANOPTIC.annotations)
-    return open_coco(root, layout=layout)
+    with refuses(LabelError, message.replace("FILE", str(path))):
+        open_coco(tmp_path, annotations="annotations/panoptic_{split}.json").read_label(0)
 
 
 def test_unknown_placeholder_is_refused(tmp_path):
@@ -375,3 +333,57 @@ def test_missing_pycocotools_is_told_with_the_command(tmp_path, monkeypatch):
         "`pip install 'parsenet[coco]'`.",
     ):
         open_coco(tmp_path)
+
+
+# The annotation file.
+
+IMAGE = '"images": [{"id": 1, "file_name": "a"}], "categories": []'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "'FILE' must be a JSON file, got "),
+        ("7", "'FILE' must hold lists `images`, `annotations` and `categories`, as COCO's files do,"
+              " got none of them. Export it as 'COCO'."),
+        ('{"shapes": []}',
+         "'FILE' must hold lists `images`, `annotations` and `categories`, as COCO's files do, got "
+         "shapes. Export it as 'COCO'."),
+        ('{"images": [{}], "categories": []}', "Every image in 'FILE' must have `id` and "
+                                               "`file_name`."),
+        ('{"images": [], "categories": [{}]}', "Every category in 'FILE' must have `id` and "
+                                               "`name`."),
+        (f'{{{IMAGE}, "annotations": [{{"id": 7, "image_id": 2}}]}}',
+         "'FILE' must have an image for every annotation, got none for 'image_id' 2 of annotation "
+         "7. Export the file again."),
+        (f'{{{IMAGE}, "annotations": [7]}}',
+         "'FILE' must be of COCO's form, got TypeError 'argument of type 'int' is not "),
+        (f'{{{IMAGE}, "annotations": [{{"image_id": 1, "segments_info": [{{}}], '
+         '"file_name": "a.png"}]}',
+         "Every annotation in 'FILE' must have `file_name` and `segments_info` with ids, got one of"
+         " 'image_id' 1 without. Export the file again."),
+        ('{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}],'
+         ' "categories": []}', "Every image in 'FILE' must have an id of its own, got one twice."),
+        ('{"images": [], "categories": []}', "'FILE' must name at least one image, got none."),
+        ('{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
+         "The categories in 'FILE' must have names and ids of their own, got 'a' twice. Rename one "
+         "in the annotation tool and export again."),
+    ],
+)  # fmt: skip
+def test_file_of_another_form_is_refused(tmp_path, text, message):
+    path = tmp_path / JSON
+    path.parent.mkdir()
+    path.write_text(text)
+
+    message = re.escape(message.replace("FILE", str(path)))
+    with pytest.raises((LabelError, ConfigError, DataNotFoundError), match=f"^{message}"):
+        open_coco(tmp_path)
+
+
+def test_file_that_changed_is_read_again(tmp_path):
+    record = write_one(tmp_path)
+    open_coco(tmp_path)
+    record["categories"][0]["name"] = "somebody else"
+    write_record(tmp_path / JSON, record)
+
+    assert open_coco(tmp_path).taxonomy.names[1] == "somebody else"
