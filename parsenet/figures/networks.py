@@ -50,12 +50,7 @@ class Field(NamedTuple):
         return self.last - self.first + 1
 
     def span(self, cell: int, length: int) -> tuple[int, int]:
-        """Return the first and past-the-last pixel that a cell sees.
-
-        Args:
-            cell: row or column of the map.
-            length: rows or columns of the image.
-        """
+        """Return the first and past-the-last pixel, of so many, that a row or column sees."""
         first, last = self.first + cell * self.stride, self.last + cell * self.stride
         return min(max(0, first), length), min(max(0, last + 1), length)
 
@@ -99,11 +94,7 @@ def open_subject(name: str, start: Start = Start()) -> Subject:
 
 
 def fields_of(name: str) -> dict[str, Field]:
-    """Compute the fields of a trunk without its weights, or of a checkpoint's.
-
-    Args:
-        name: a trunk of the table in `parsenet/models/build.py`, or a checkpoint's path.
-    """
+    """Compute the fields of a trunk, by its name and without its weights, or of a checkpoint's."""
     if name not in TRUNKS:
         return receptive_fields(open_subject(name, Start(device="cpu")).network.trunk)
     with torch.device("meta"):

@@ -99,8 +99,8 @@ def line_chart(
             best = x == lines[name].best
             if best.any():
                 axes.plot(x[best], y[best], "o", ms=11, mfc="none", mec=look["color"], mew=1.6)
-        for value in cover:
-            axes.axhline(value, alpha=0)
+        if cover:
+            axes.update_datalim([(0, value) for value in cover], updatex=False)
         axes.set_xlabel(x_label)
         for letter, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
             if letter in log:

@@ -1,4 +1,7 @@
-"""Scores as Markdown tables; in per cent, as papers print them. Knows nothing of torch."""
+"""Scores as Markdown tables; in per cent, as papers print them. Knows nothing of torch.
+
+`metrics` is the contents of a `metrics.json`.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def scientific(value: float) -> str:
 
 
 def summary_table(metrics: Mapping[str, Any]) -> str:
-    """Write the four scores of a run, `metrics.json`, as a Markdown table of one row."""
+    """Write the four scores of a run as a Markdown table of one row."""
     row = [percent(metrics.get(key)) for key in SUMMARY]
     return markdown_table(list(SUMMARY.values()), [row], "r" * len(SUMMARY))
 
@@ -58,9 +61,6 @@ def class_table(metrics: Mapping[str, Any]) -> str:
     """Write the scores and ground-truth pixels of every class as a Markdown table.
 
     A class without ground truth shows a dash: it has no score and leaves the means.
-
-    Args:
-        metrics: the contents of `metrics.json`.
     """
     return markdown_table(*class_cells(metrics), "lrrrrrr")
 
@@ -84,10 +84,6 @@ def class_cells(metrics: Mapping[str, Any]) -> Cells:
 def confusions(metrics: Mapping[str, Any], count: int = 8) -> list[list[str]]:
     """List the pairs of classes that most pixels were confused between, worst first.
 
-    Args:
-        metrics: the contents of `metrics.json`.
-        count: pairs to list at most.
-
     Returns:
         rows of true class, predicted class, pixels, and their share of the true class.
     """
@@ -103,11 +99,7 @@ def confusions(metrics: Mapping[str, Any], count: int = 8) -> list[list[str]]:
 
 
 def protocol_sentence(metrics: Mapping[str, Any]) -> str:
-    """Say what was scored, and over how many classes the means go.
-
-    Args:
-        metrics: the contents of `metrics.json`.
-    """
+    """Say what was scored, and over how many classes the means go."""
     protocol = metrics.get("protocol")
     if "card" in metrics:
         return f"{protocol}."

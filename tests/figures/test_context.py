@@ -42,9 +42,9 @@ def test_counts_are_those_of_the_predictor(data, pair, tmp_path):
     side = score_side(pair[0], data, range(3), tmp_path / "out", "cpu")
 
     label = Predictor.load(pair[0], "cpu")(data.read(1).image)
-    truth = data.read(1).label
+    wanted = data.read(1).label
     expected = np.zeros((5, 5), np.int64)
-    np.add.at(expected, (truth.ravel(), label.ravel()), 1)
+    np.add.at(expected, (wanted.ravel(), label.ravel()), 1)
     place = side.images.ids.index(data.ids[1])
     assert side.images.subset([place]).total().tolist() == expected.tolist()
 
