@@ -26,7 +26,8 @@ class Command(NamedTuple):
     """A line of the table."""
 
     function: str
-    """`module:function` below `parsenet.commands`. It takes its options, a frozen dataclass named
+    """`module:function` below `parsenet.commands`, or with its whole path. It takes its options, a
+    frozen dataclass named
     by its annotation, or the raw words; it returns the exit code."""
     summary: str
     example: str
@@ -45,7 +46,7 @@ COMMANDS = {
     ),
     "submit": Command("predict:submit", "pack VOC's test set", "model.safetensors --root VOC2012"),
     "export": Command("export:export", "for other runtimes", "model.safetensors --out model.onnx"),
-    "serve": Command("serve:main", "a page to look at labels", "model.safetensors"),
+    "serve": Command("parsenet.serve:serve", "a page to look at labels", "model.safetensors"),
     "score": Command("scores:score", "score label maps", "--pred DIR --gt DIR --taxonomy voc2012"),
     "compare": Command(
         "scores:compare", "two scores, with a test", "A/metrics.json B/metrics.json"
@@ -159,7 +160,7 @@ def _run(words: list[str]) -> int:
         raise ParseNetError(f"`parsenet` has no command '{name}'. {suggest(name, COMMANDS)}")
     module, _, attribute = COMMANDS[name].function.partition(":")
     function: Callable[[Any], int] = getattr(
-        import_module(f"parsenet.commands.{module}"), attribute
+        import_module(module if "." in module else f"parsenet.commands.{module}"), attribute
     )
     kind = typing.get_type_hints(function).get("options")
     if kind is None:

@@ -1,20 +1,18 @@
+import json
+import os
 import threading
 
 import pytest
+import requests
 import torch
 from PIL import Image
-from starlette.testclient import TestClient
 
 from parsenet.config import NetworkConfig
 from parsenet.data.shapes import Shapes
 from parsenet.inference.predictor import Predictor
 from parsenet.models.build import build_model
 from parsenet.models.checkpoint import save_network
-from parsenet.serve.app import create_app
-from parsenet.serve.guard import LOOPBACK_NAMES
-from parsenet.serve.limits import Limits
-from parsenet.serve.models import ServedModel
-from parsenet.serve.server import address_of, bind, make_server
+from parsenet.serve import ServeOptions, _bind, make_server
 from parsenet.taxonomy import SHAPES
 
 NETWORKS = {
@@ -33,74 +31,40 @@ def checkpoints(tmp_path_factory):
     return [folder / name for name in NETWORKS]
 
 
-@pytest.fixture
-def models(checkpoints):
-    return [
-        ServedModel(index, path.name, Predictor.load(path, "cpu", "32-true"))
-        for index, path in enumerate(checkpoints)
-    ]
+@pytest.fixture(scope="session")
+def predictors(checkpoints):
+    return [Predictor.load(path, "cpu", "32-true") for path in checkpoints]
 
 
-@pytest.fixture
-def make_client(models):
-    """Return a function that opens a client of a server with the limits given."""
-    opened = []
-
-    def make(limits=None, hosts=LOOPBACK_NAMES):
-        client = TestClient(
-            create_app(models, limits or Limits(), hosts),
-            base_url="http://127.0.0.1:8000",
-            raise_server_exceptions=False,
-        )
-        opened.append(client.__enter__())
-        return client
-
-    yield make
-    for client in opened:
-        client.__exit__(None, None, None)
-
-
-@pytest.fixture
-def client(make_client):
-    return make_client()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A Chromium that saves downloads in `browser.downloads`."""
-    from tests.serve.chromium import start_browser
-
-    downloads = tmp_path_factory.mktemp("downloads")
-    driver = start_browser(downloads)
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def open_page(models, browser):
-    """Return a function that serves some of the models and opens the page."""
-    from tests.serve.chromium import complaints, find, wait
-
+@pytest.fixture(scope="session")
+def start(tmp_path_factory):
+    """Return a function that serves networks until the tests end; it returns the address."""
+    os.environ |= {  # read by gradio when it is imported
+        "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("cache")),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
     running = []
 
-    def run(count=2, limits=None, path=""):
-        served = [ServedModel(i, model.name, model.predictor) for i, model in enumerate(models)]
-        listener = bind("127.0.0.1", 0)
-        server = make_server(create_app(served[:count], limits or Limits(), LOOPBACK_NAMES))
+    def run(predictors, **options):
+        listener = _bind(0)
+        server = make_server(predictors, ServeOptions(**options))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         running.append((server, thread, listener))
-        complaints(browser)  # forget what earlier pages said
-        browser.get(address_of(listener) + path)
-        wait(browser, lambda: find(browser, "html").get_attribute("data-ready"))
-        return browser
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     yield run
-    browser.get("about:blank")
     for server, thread, listener in running:
         server.should_exit = True
         thread.join(20)
         listener.close()
+    del os.environ["GRADIO_TEMP_DIR"], os.environ["GRADIO_ANALYTICS_ENABLED"]
+
+
+@pytest.fixture(scope="session")
+def site(start, predictors):
+    """The address of a page with two networks."""
+    return start(predictors, megabytes=1, megapixels=1)
 
 
 @pytest.fixture
@@ -109,3 +73,22 @@ def image(tmp_path):
     path = tmp_path / "shapes.png"
     Image.fromarray(Shapes("val").read(2).image).save(path)
     return path
+
+
+@pytest.fixture
+def segment():
+    """Return a function that asks the API; it returns the results, or the sentence of an error."""
+
+    def call(site, payload, opacity=0.5):
+        if hasattr(payload, "read_bytes"):
+            files = {"files": (payload.name, payload.read_bytes())}
+            (path,) = requests.post(f"{site}/gradio_api/upload", files=files, timeout=60).json()
+            payload = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        address = f"{site}/gradio_api/call/segment"
+        event = requests.post(address, json={"data": [payload, opacity]}, timeout=60).json()
+        reply = requests.get(f"{address}/{event['event_id']}", timeout=60).text
+        kind, data = reply.strip().split("\n")[-2:]
+        found = json.loads(data.removeprefix("data: "))
+        return found["error"] if kind == "event: error" else found
+
+    return call

@@ -1,1 +1,0 @@
-"""A local web page and a JSON endpoint that label the images they are given."""
