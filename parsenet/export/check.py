@@ -65,6 +65,23 @@ def find_images(folder: Path, option: str, num: int | None = None) -> list[Path]
     return [found[i * len(found) // num] for i in range(num)]
 
 
+def find_labelled(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+    """Match the images of a folder with true label maps of their names; others are left out.
+
+    Raises:
+        DataNotFoundError: there are no images, or none has a label map.
+    """
+    masks = {path.stem: path for path in sorted(labels.rglob("*")) if is_image(path)}
+    found = find_images(images, "images")
+    pairs = [(path, masks[path.stem]) for path in found if path.stem in masks]
+    if not pairs:
+        raise DataNotFoundError(
+            f"`labels` must hold label maps named like the images in '{images}', got none in "
+            f"'{labels}'. Check the folders."
+        )
+    return pairs
+
+
 def read_small(path: Path) -> Images:
     """Read an image, shrunk to a megapixel where it has more."""
     image = torch.from_numpy(np.array(read_image(path))).permute(2, 0, 1)[None]
@@ -128,32 +145,22 @@ def _compare(
 
 
 def score_both(
-    reference: Segmenter, exported: Segmenter, images: Path, labels: Path
+    reference: Segmenter, exported: Segmenter, pairs: Sequence[tuple[Path, Path]]
 ) -> dict[str, float]:
-    """Score both on the images of a folder that have a label map of their name, at their own size.
+    """Score both on images and their true label maps, at their own size.
 
     Returns:
         mean IoU of `checkpoint` and `file`, and the number of `images`.
-
-    Raises:
-        DataNotFoundError: there are no images, or none has a label map.
     """
-    masks = {path.stem: path for path in sorted(labels.rglob("*")) if is_image(path)}
-    paths = [path for path in find_images(images, "images") if path.stem in masks]
-    if not paths:
-        raise DataNotFoundError(
-            f"`labels` must hold label maps named like the images in '{images}', got none in "
-            f"'{labels}'. Check the folders."
-        )
     taxonomy = reference.taxonomy
     counts = np.zeros((2, taxonomy.num_classes, taxonomy.num_classes), np.int64)
-    for path in track(paths, "Scoring", console=Console(stderr=True), transient=True):
-        image, truth = read_image(path), read_mask(masks[path.stem], taxonomy)
+    for path, mask in track(pairs, "Scoring", console=Console(stderr=True), transient=True):
+        image, truth = read_image(path), read_mask(mask, taxonomy)
         for i, segmenter in enumerate((reference, exported)):
             label = Predictor(segmenter, taxonomy)(image)
             counts[i] += count(label, truth, taxonomy.num_classes, taxonomy.void)
     before, after = (scores(matrix).mean_iou for matrix in counts)
-    return {"images": float(len(paths)), "checkpoint": before, "file": after}
+    return {"images": float(len(pairs)), "checkpoint": before, "file": after}
 
 
 def _resize(images: Images, size: tuple[int, int]) -> Images:

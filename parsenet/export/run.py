@@ -101,7 +101,10 @@ def export(config: ExportConfig) -> Exported:
     if config.images is not None:
         paths = check.find_images(config.images, "images", config.num_images)
         images, checked = [check.read_small(path) for path in paths], "images of `--images`"
-    record, losses = _describe(source, loaded, config), None
+    pairs = []
+    if config.images is not None and config.labels is not None:
+        pairs = check.find_labelled(config.images, config.labels)
+    record = _describe(source, loaded, config)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", out.parent) as folder:
         path = Path(folder) / out.name
@@ -116,8 +119,7 @@ def export(config: ExportConfig) -> Exported:
                 f"checkpoint does, got {100 * worst.share:.3f} % ({worst.what}). It was not "
                 "written; give `out` another ending."
             )
-        if config.images is not None and config.labels is not None:
-            losses = check.score_both(reference, exported, config.images, config.labels)
+        losses = check.score_both(reference, exported, pairs) if pairs else None
         path.replace(out)
     done = Exported(out, record, agreements, f"{len(images)} {checked}", losses)
     write_bytes_atomically(out.with_name(f"{out.name}.md"), done.to_card().encode())

@@ -6,7 +6,14 @@ import torch
 from PIL import Image
 
 from parsenet.errors import DataNotFoundError
-from parsenet.export.check import compare, draw_images, find_images, read_small, score_both
+from parsenet.export.check import (
+    compare,
+    draw_images,
+    find_images,
+    find_labelled,
+    read_small,
+    score_both,
+)
 from tests.fakes.segmenter import ColourSegmenter
 
 RED = torch.tensor([200, 10, 10], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 20, 30)
@@ -81,7 +88,7 @@ def test_score_is_that_of_the_images_with_labels(folder, tmp_path):
     labels.mkdir()
     Image.new("L", (4, 3), 0).save(labels / "img4.png")
 
-    losses = score_both(ColourSegmenter(), Changed(), folder, labels)
+    losses = score_both(ColourSegmenter(), Changed(), find_labelled(folder, labels))
 
     assert losses == {"images": 1, "checkpoint": 1.0, "file": 0.0}
 
@@ -94,7 +101,7 @@ def test_labels_of_other_images_are_refused(folder, tmp_path):
     )
 
     with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
-        score_both(ColourSegmenter(), ColourSegmenter(), folder, tmp_path / "labels")
+        find_labelled(folder, tmp_path / "labels")
 
 
 @pytest.mark.parametrize(
