@@ -99,29 +99,21 @@ def test_misspelt_option_is_named():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"rescale": {"conv3": 0.0}},
-            "`rescale` must hold positive factors, got conv3: 0.0. 1 changes nothing.",
-        ),
-        (
-            {"features": ("fc7", "conv6")},
-            "`features` must name known features, got 'conv6'. Did you mean `conv5`?",
-        ),
-        (
-            {"features": ("fc7", "input")},
-            "`features` must name known features, got 'input'. "
-            "Known: `pool6`, `fc7`, `conv5`, `conv4`, `conv3`.",
-        ),
-        (
-            {"features": ("fc7", "fc7")},
-            "`features` must be one or more different names, got ['fc7', 'fc7'].",
-        ),
+        ({"rescale": {"conv3": 0.0}},
+         "`rescale` must hold positive factors, got conv3: 0.0. 1 changes nothing."),
+        ({"features": ("fc7", "conv6")},
+         "`features` must name known features, got 'conv6'. Did you mean `conv5`?"),
+        ({"features": ("fc7", "input")},
+         "`features` must name known features, got 'input'. Known: `pool6`, `fc7`, `conv5`, "
+         "`conv4`, `conv3`."),
+        ({"features": ("fc7", "fc7")},
+         "`features` must be one or more different names, got ['fc7', 'fc7']."),
         ({"features": ()}, "`features` must be one or more different names, got []."),
         ({"dropout": 1.0}, "`dropout` must be in [0, 1), got 1.0."),
         ({"context_dropout": -0.1}, "`context_dropout` must be in [0, 1), got -0.1."),
         ({"norm_scale": 0.0}, "`norm_scale` must be positive, got 0.0. The paper's is 10."),
     ],
-)
+)  # fmt: skip
 def test_network_contradiction_is_refused(options, message):
     with pytest.raises(ConfigError, match=exactly(message)):
         NetworkConfig(**options)
@@ -133,17 +125,13 @@ def test_network_contradiction_is_refused(options, message):
         ({"lr": 0.0}, "`lr` must be in (0, 10), got 0.0."),
         ({"lr": float("nan")}, "`lr` must be in (0, 10), got nan."),
         ({"momentum": 1.0}, "`momentum` must be in [0, 1), got 1.0."),
-        (
-            {"weight_decay": -1e-4},
-            "`weight_decay`, `power` and `warmup_steps` must not be negative.",
-        ),
-        (
-            {"lr": 2e-3},
-            "`lr` must be at most 1e-5 with `loss: sum`, got 0.002: the loss is a sum over some "
-            "100,000 pixels. Use `loss: mean`, or `lr: 1e-08`.",
-        ),
+        ({"weight_decay": -1e-4},
+         "`weight_decay`, `power` and `warmup_steps` must not be negative."),
+        ({"lr": 2e-3},
+         "`lr` must be at most 1e-5 with `loss: sum`, got 0.002: the loss is a sum over some "
+         "100,000 pixels. Use `loss: mean`, or `lr: 1e-08`."),
     ],
-)
+)  # fmt: skip
 def test_solver_contradiction_is_refused(options, message):
     with pytest.raises(ConfigError, match=exactly(message)):
         OptimConfig(**options)
@@ -156,38 +144,26 @@ def test_large_rate_is_right_for_the_mean_loss():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"batch_size": 0},
-            "`batch_size` must be at least 1 and `num_workers` at least 0, got 0 and 2.",
-        ),
-        (
-            {"num_workers": -1},
-            "`batch_size` must be at least 1 and `num_workers` at least 0, got 8 and -1.",
-        ),
-        (
-            {"crop": None},
-            "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. "
-            "Set it to 1 and `trainer.accumulate_grad_batches` to 8.",
-        ),
-        (
-            {"scale": (2.0, 0.5)},
-            "`scale` must be (low, high) with 0 < low <= high, got (2.0, 0.5).",
-        ),
+        ({"batch_size": 0},
+         "`batch_size` must be at least 1 and `num_workers` at least 0, got 0 and 2."),
+        ({"num_workers": -1},
+         "`batch_size` must be at least 1 and `num_workers` at least 0, got 8 and -1."),
+        ({"crop": None},
+         "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. Set "
+         "it to 1 and `trainer.accumulate_grad_batches` to 8."),
+        ({"scale": (2.0, 0.5)},
+         "`scale` must be (low, high) with 0 < low <= high, got (2.0, 0.5)."),
         ({"colour": 1.5}, "`colour` must be in [0, 1], got 1.5."),
         ({"balance": -0.1}, "`balance` must be in [0, 1], got -0.1."),
         ({"rotate": 190.0}, "`rotate` must be in [0, 180] degrees, got 190.0."),
-        (
-            {"cat_max_ratio": 0.0},
-            "`cat_max_ratio` must be in (0, 1], got 0.0. 0.75 is usual; 1 takes the first crop.",
-        ),
+        ({"cat_max_ratio": 0.0},
+         "`cat_max_ratio` must be in (0, 1], got 0.0. 0.75 is usual; 1 takes the first crop."),
         ({"crop": (0, 5)}, "`crop` must be (height, width) of at least 1 pixel, got (0, 5)."),
-        (
-            {"augment": "paper"},
-            "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. "
-            "Set it to 1 and `trainer.accumulate_grad_batches` to 8.",
-        ),
+        ({"augment": "paper"},
+         "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. Set "
+         "it to 1 and `trainer.accumulate_grad_batches` to 8."),
     ],
-)
+)  # fmt: skip
 def test_data_contradiction_is_refused(options, message):
     with pytest.raises(ConfigError, match=exactly(message)):
         DataConfig(**options)
@@ -199,23 +175,16 @@ def test_data_contradiction_is_refused(options, message):
         ({"memory": 0.0}, "`memory` must be positive, got 0.0. It is in GiB."),
         ({"memory": float("nan")}, "`memory` must be positive, got nan. It is in GiB."),
         ({"overlap": -1}, "`overlap` must not be negative, got -1."),
-        (
-            {"window": 200},
-            "`window` must be at least 1 and twice `overlap`, got 200 and 128. "
-            "An overlap of 50 fits.",
-        ),
-        (
-            {"window": 0, "overlap": 0},
-            "`window` must be at least 1 and twice `overlap`, got 0 and 0. An overlap of 0 fits.",
-        ),
+        ({"window": 200},
+         "`window` must be at least 1 and twice `overlap`, got 200 and 128. An overlap of 50 "
+         "fits."),
+        ({"window": 0, "overlap": 0},
+         "`window` must be at least 1 and twice `overlap`, got 0 and 0. An overlap of 0 fits."),
         ({"scales": ()}, "`scales` must be one or more different numbers, got []."),
-        (
-            {"scales": (1.0, 1.0)},
-            "`scales` must be one or more different numbers, got [1.0, 1.0].",
-        ),
+        ({"scales": (1.0, 1.0)}, "`scales` must be one or more different numbers, got [1.0, 1.0]."),
         ({"scales": (0.0,)}, "`scales` must be in [0.1, 8], got 0.0. Native size is 1."),
     ],
-)
+)  # fmt: skip
 def test_inference_contradiction_is_refused(options, message):
     with pytest.raises(ConfigError, match=exactly(message)):
         InferenceConfig(**options)

@@ -33,15 +33,6 @@ def test_labels_are_those_drawn(tmp_path, masks):
         np.testing.assert_array_equal(dataset.read(index).label, labels[name])
 
 
-def test_image_is_that_of_the_id(tmp_path):
-    write_folder(tmp_path)
-
-    sample = open_folder(tmp_path).read(2)
-
-    expected = np.asarray(Image.open(tmp_path / "images" / "train" / f"{sample.id}.png"))
-    np.testing.assert_array_equal(sample.image, expected)
-
-
 def test_templates_follow_other_layouts(tmp_path):
     write_folder(tmp_path / "made")
     shutil.move(tmp_path / "made" / "images" / "train", tmp_path / "train")
@@ -50,14 +41,6 @@ def test_templates_follow_other_layouts(tmp_path):
     dataset = open_folder(tmp_path, images="{split}/*.png", labels="{split}annot/{stem}.png")
 
     assert dataset.ids == ["train0", "train1", "train2"]
-
-
-def test_other_files_are_passed_over(tmp_path):
-    write_folder(tmp_path)
-    (tmp_path / "images" / "train" / "notes.txt").write_text("by hand")
-    (tmp_path / "images" / "train" / ".hidden.png").write_text("")
-
-    assert len(open_folder(tmp_path)) == 3
 
 
 def test_many_images_without_mask_are_counted(tmp_path):
@@ -71,6 +54,8 @@ def test_many_images_without_mask_are_counted(tmp_path):
 def test_mask_without_image_is_told_but_harmless(tmp_path, caplog):
     write_folder(tmp_path)
     (tmp_path / "images" / "train" / "train1.png").unlink()
+    (tmp_path / "images" / "train" / "notes.txt").write_text("by hand")  # passed over
+    (tmp_path / "images" / "train" / ".hidden.png").write_text("")
 
     with caplog.at_level(logging.WARNING):
         dataset = open_folder(tmp_path)
@@ -135,18 +120,6 @@ def test_stored_values_are_merged(tmp_path, kind):
 
     assert dataset.taxonomy.names == ("road", "car")
     assert dataset.read_label(0).tolist() == [[0, 0, 1], [255, 1, 0]]
-
-
-def test_stored_colours_are_merged(tmp_path):
-    stored = np.array([[(1, 1, 1), (2, 2, 2), (9, 9, 9)]], np.uint8)
-    rules = (
-        "classes: [{name: road, from: [[1, 1, 1], [2, 2, 2]]}, {name: car, from: [[3, 3, 3]]}]\n"
-        "ignore: [[9, 9, 9]]\n"
-    )
-
-    dataset = write_masks(tmp_path, stored, rules)
-
-    assert dataset.read_label(0).tolist() == [[0, 0, 255]]
 
 
 def test_colour_that_stands_for_nothing_is_named_with_its_file(tmp_path):

@@ -68,44 +68,29 @@ def test_each_transform_of_albumentations_follows_the_seed_or_is_refused():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (
-            "GausNoise",
-            "`data.transforms` must name transforms of albumentations, got 'GausNoise'. Did you "
-            "mean `GaussNoise`?",
-        ),
-        (
-            {"os.system": {"command": "true"}},
-            "`data.transforms` must name transforms of albumentations, got 'os.system'. "
-            "albumentations.ai/docs lists them.",
-        ),
-        (
-            {"Compose": {"transforms": []}},
-            "`data.transforms` must name transforms of albumentations, got 'Compose'. "
-            "albumentations.ai/docs lists them.",
-        ),
-        (
-            {"GaussNoise": {"pp": 1}},
-            "`GaussNoise` of `data.transforms` must have known options, got 'pp'. Did you mean "
-            "`p`?",
-        ),
-        (
-            {"GaussNoise": {"p": "often"}},
-            "`GaussNoise` of `data.transforms` must work on an image and its label, got '1 "
-            "validation error for InitSchema p Input should be a valid number, unable to parse "
-            "string as a number'. Correct its options, or leave it out.",
-        ),
-        (
-            {"Lambda": {"image": "os.system"}},
-            "`Lambda` of `data.transforms` must work on an image and its label, got ''str' object "
-            "is not callable'. Correct its options, or leave it out.",
-        ),
-        (
-            "Normalize",
-            "`Normalize` of `data.transforms` must give an RGB image of bytes and a label as "
-            "large, got float32 (321, 321, 3). Leave it out: the network normalizes images itself.",
-        ),
+        ("GausNoise",
+         "`data.transforms` must name transforms of albumentations, got 'GausNoise'. Did you "
+         "mean `GaussNoise`?"),
+        ({"os.system": {"command": "true"}},
+         "`data.transforms` must name transforms of albumentations, got 'os.system'. "
+         "albumentations.ai/docs lists them."),
+        ({"Compose": {"transforms": []}},
+         "`data.transforms` must name transforms of albumentations, got 'Compose'. "
+         "albumentations.ai/docs lists them."),
+        ({"GaussNoise": {"pp": 1}},
+         "`GaussNoise` of `data.transforms` must have known options, got 'pp'. Did you mean `p`?"),
+        ({"GaussNoise": {"p": "often"}},
+         "`GaussNoise` of `data.transforms` must work on an image and its label, got '1 "
+         "validation error for InitSchema p Input should be a valid number, unable to parse "
+         "string as a number'. Correct its options, or leave it out."),
+        ({"Lambda": {"image": "os.system"}},
+         "`Lambda` of `data.transforms` must work on an image and its label, got ''str' object "
+         "is not callable'. Correct its options, or leave it out."),
+        ("Normalize",
+         "`Normalize` of `data.transforms` must give an RGB image of bytes and a label as large, "
+         "got float32 (321, 321, 3). Leave it out: the network normalizes images itself."),
     ],
-)
+)  # fmt: skip
 def test_wrong_transform_is_refused_in_a_sentence(entry, message):
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         Augmentation(transforms=[entry])

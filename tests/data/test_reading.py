@@ -89,24 +89,18 @@ def test_16_bit_grey_is_scaled_to_8(tmp_path):
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (
-            lambda path: Image.fromarray(np.array([[0, 70000]], np.int32)).save(path, "TIFF"),
-            "'FILE' must hold 16-bit values, got 0 to 70000. Scale it to 0..65535 or to 8 bits.",
-        ),
-        (
-            lambda path: Image.fromarray(np.zeros((2, 3), np.float32)).save(path, "TIFF"),
-            "'FILE' must be grey, RGB, RGBA, CMYK, palette or 16-bit grey, got Pillow mode 'F'. "
-            "Convert it to an 8-bit PNG.",
-        ),
+        (lambda path: Image.fromarray(np.array([[0, 70000]], np.int32)).save(path, "TIFF"),
+         "'FILE' must hold 16-bit values, got 0 to 70000. Scale it to 0..65535 or to 8 bits."),
+        (lambda path: Image.fromarray(np.zeros((2, 3), np.float32)).save(path, "TIFF"),
+         "'FILE' must be grey, RGB, RGBA, CMYK, palette or 16-bit grey, got Pillow mode 'F'. "
+         "Convert it to an 8-bit PNG."),
         (lambda path: None, "The image 'FILE' must exist. Check the path."),
         (Path.touch, "'FILE' must be an image, got an empty file. Copy it again."),
-        (
-            lambda path: path.write_text("not an image"),
-            "'FILE' must be an image, got a file that Pillow does not know. Convert it to PNG or "
-            "JPEG.",
-        ),
+        (lambda path: path.write_text("not an image"),
+         "'FILE' must be an image, got a file that Pillow does not know. Convert it to PNG or "
+         "JPEG."),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("read", [read_image, lambda path: read_reduced(path, 2)])
 def test_wrong_file_is_refused(tmp_path, write, message, read):
     path = tmp_path / "a.jpg"

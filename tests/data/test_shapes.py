@@ -126,13 +126,6 @@ def test_every_class_is_common():
     assert len(shares) == 5
 
 
-def test_a_image_is_the_same_every_time():
-    first, second = Shapes("train").read(7), Shapes("train").read(7)
-
-    np.testing.assert_array_equal(first.image, second.image)
-    np.testing.assert_array_equal(first.label, second.label)
-
-
 def test_train_and_val_share_no_image():
     train = {Shapes("train").read(index).image.tobytes() for index in range(30)}
     val = {Shapes("val").read(index).image.tobytes() for index in range(30)}

@@ -90,15 +90,6 @@ def test_ignored_values_count_from_the_stored_zero_where_zero_is_reduced(tmp_pat
     assert label == [255, 0, 255, 1]
 
 
-def test_ignored_values_of_no_class_are_void(tmp_path):
-    text = "classes: [{name: road, from: [3, 7]}, {name: car, from: 5}]\nignore: [0, 9, car]\n"
-
-    names, label = recode(tmp_path, text, [0, 3, 5, 9])
-
-    assert names == ("road",)
-    assert label == [255, 0, 255, 255]
-
-
 def test_colours_are_merged_renamed_and_ignored(tmp_path):
     text = (
         "classes: [{name: road, from: [[1, 1, 1], [2, 2, 2]]},"
@@ -138,89 +129,51 @@ def test_category_map_is_left_to_its_reader(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "classes: [{name: road, from: [3]}, {name: car, from: [5, 3]}]\n",
-            "Every stored value in 'FILE' must belong to one class, got 3 for both 'road' and "
-            "'car'. Take it from one of them.",
-        ),
-        (
-            "classes: [{name: road, from: 3}, car]\n",
-            "`classes` in 'FILE' must all have `from` or none, got 'car' without. Without `from`, "
-            "a class's position is its stored value.",
-        ),
-        (
-            "classes: [{name: road, from: 3}]\nreduce_zero_label: true\n",
-            "`reduce_zero_label` and `from` in 'FILE' must not be used together: `from` lists the "
-            "values as stored. Put 0 into `ignore` instead.",
-        ),
-        (
-            "classes: [{name: road, from: [3, 4]}]\nignore: [4]\n",
-            "`ignore` in 'FILE' must not list what a class is made of, got 4 of 'road'. Take it "
-            "from one of them.",
-        ),
-        (
-            "names: [road, car]\nignore: [trees]\n",
-            "`ignore` in 'FILE' must name a class, got 'trees'. Known: `road`, `car`.",
-        ),
-        (
-            "names: [road]\nignore: road\n",
-            "`ignore` in 'FILE' must leave a class, got all of them.",
-        ),
-        (
-            "names: [road]\nreduce_zero_label: 1\n",
-            "`reduce_zero_label` in 'FILE' must be true or false, got 1.",
-        ),
-        (
-            "names: [road]\nclasses: [road]\n",
-            "'FILE' must hold `names` or `classes`, got both. Keep one of them.",
-        ),
-        (
-            "classes: [road]\npalette: [[1, 2, 3]]\n",
-            "`palette` in 'FILE' must not come with `classes`. Give each class its `colour`.",
-        ),
-        (
-            "names: [road]\npallete: [[1, 2, 3]]\n",
-            "'FILE' must hold known keys, got 'pallete'. Did you mean `palette`?",
-        ),
-        (
-            "classes: [{name: road, color: [1, 2, 3]}]\n",
-            "A class in 'FILE' must have known keys, got 'color'. Did you mean `colour`?",
-        ),
-        (
-            "names: [yes, no]\n",
-            "A class in 'FILE' must have a name, got True. Write it in quotes.",
-        ),
-        (
-            "classes: [{name: road, from: -1}]\n",
-            "`from` of 'road' in 'FILE' must be a stored value in 0..65535 or a colour [red, green,"
-            " blue] in 0..255, got -1.",
-        ),
-        (
-            "classes: [{name: road, colour: 7}]\n",
-            "The colour of 'road' in 'FILE' must be [red, green, blue], got 7.",
-        ),
-        (
-            "names: [road]\nvoid: none\n",
-            "`void` in 'FILE' must be a number, got 'none'. Use 255.",
-        ),
-        (
-            "names: [road, car]\npalette: [[1, 2, 3]]\n",
-            "`palette` in 'FILE' must have one colour per class, got 1 colours for 2 names. Leave "
-            "it out to use the VOC colours.",
-        ),
+        ("classes: [{name: road, from: [3]}, {name: car, from: [5, 3]}]\n",
+         "Every stored value in 'FILE' must belong to one class, got 3 for both 'road' and "
+         "'car'. Take it from one of them."),
+        ("classes: [{name: road, from: 3}, car]\n",
+         "`classes` in 'FILE' must all have `from` or none, got 'car' without. Without `from`, a "
+         "class's position is its stored value."),
+        ("classes: [{name: road, from: 3}]\nreduce_zero_label: true\n",
+         "`reduce_zero_label` and `from` in 'FILE' must not be used together: `from` lists the "
+         "values as stored. Put 0 into `ignore` instead."),
+        ("classes: [{name: road, from: [3, 4]}]\nignore: [4]\n",
+         "`ignore` in 'FILE' must not list what a class is made of, got 4 of 'road'. Take it "
+         "from one of them."),
+        ("names: [road, car]\nignore: [trees]\n",
+         "`ignore` in 'FILE' must name a class, got 'trees'. Known: `road`, `car`."),
+        ("names: [road]\nignore: road\n",
+         "`ignore` in 'FILE' must leave a class, got all of them."),
+        ("names: [road]\nreduce_zero_label: 1\n",
+         "`reduce_zero_label` in 'FILE' must be true or false, got 1."),
+        ("names: [road]\nclasses: [road]\n",
+         "'FILE' must hold `names` or `classes`, got both. Keep one of them."),
+        ("classes: [road]\npalette: [[1, 2, 3]]\n",
+         "`palette` in 'FILE' must not come with `classes`. Give each class its `colour`."),
+        ("names: [road]\npallete: [[1, 2, 3]]\n",
+         "'FILE' must hold known keys, got 'pallete'. Did you mean `palette`?"),
+        ("classes: [{name: road, color: [1, 2, 3]}]\n",
+         "A class in 'FILE' must have known keys, got 'color'. Did you mean `colour`?"),
+        ("names: [yes, no]\n", "A class in 'FILE' must have a name, got True. Write it in quotes."),
+        ("classes: [{name: road, from: -1}]\n",
+         "`from` of 'road' in 'FILE' must be a stored value in 0..65535 or a colour [red, green, "
+         "blue] in 0..255, got -1."),
+        ("classes: [{name: road, colour: 7}]\n",
+         "The colour of 'road' in 'FILE' must be [red, green, blue], got 7."),
+        ("names: [road]\nvoid: none\n", "`void` in 'FILE' must be a number, got 'none'. Use 255."),
+        ("names: [road, car]\npalette: [[1, 2, 3]]\n",
+         "`palette` in 'FILE' must have one colour per class, got 1 colours for 2 names. Leave "
+         "it out to use the VOC colours."),
         ("names: road\n", "The classes in 'FILE' must be a list, got 'road'."),
-        (
-            "labels: [road]\n",
-            "'FILE' must hold a list called `names` (or `classes`), got labels. Write "
-            "`names: [road, car]`.",
-        ),
-        (
-            "- road\n",
-            "'FILE' must hold named values, got list. Begin with a line such as "
-            "`names: [road, car]`.",
-        ),
+        ("labels: [road]\n",
+         "'FILE' must hold a list called `names` (or `classes`), got labels. Write `names: "
+         "[road, car]`."),
+        ("- road\n",
+         "'FILE' must hold named values, got list. Begin with a line such as `names: [road, "
+         "car]`."),
     ],
-)
+)  # fmt: skip
 def test_contradiction_is_refused(tmp_path, text, message):
     path = write(tmp_path, text)
 

@@ -6,7 +6,6 @@ import pytest
 
 from parsenet.taxonomy import (
     CAMVID,
-    PASCAL_CONTEXT59,
     PASCAL_CONTEXT60,
     PASCAL_CONTEXT459,
     SIFTFLOW,
@@ -33,15 +32,6 @@ def test_label_set_has_its_classes_each_in_a_colour_of_its_own(name, num_classes
 
     assert taxonomy.num_classes == num_classes
     assert len(set(taxonomy.palette)) == num_classes
-
-
-def test_pascal_context_begins_with_the_classes_of_voc():
-    assert PASCAL_CONTEXT60.names[:21] == VOC2012.names
-    assert PASCAL_CONTEXT60.palette[:21] == VOC2012.palette
-
-
-def test_the_two_protocols_differ_by_background_alone():
-    assert PASCAL_CONTEXT60.names == ("background", *PASCAL_CONTEXT59.names)
 
 
 def lists():
