@@ -93,8 +93,10 @@ def serve(options: ServeOptions) -> int:
         from parsenet.inference.predictor import Predictor
 
         more = options.device, options.precision, InferenceConfig(memory=options.memory)
-        paths = options.checkpoint or [None]
-        server = make_server([Predictor.load(path, *more) for path in paths], options)
+        predictors = [Predictor.load(path, *more) for path in options.checkpoint or [None]]
+        for path, predictor in zip(options.checkpoint, predictors, strict=False):
+            predictor.name = str(path)  # two runs have a `best.ckpt` each
+        server = make_server(predictors, options)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         print(f"Open {address} in a browser. Ctrl-C ends.", flush=True)
         if options.open:
@@ -156,7 +158,8 @@ def build_page(predictors: Sequence[Predictor], options: ServeOptions) -> gradio
         with gr.Row():
             for predictor in predictors:
                 with gr.Column():
-                    views.append(gr.AnnotatedImage(label=_describe(predictor)))
+                    gr.Markdown(_describe(predictor))
+                    views.append(gr.AnnotatedImage(show_label=False))
                     masks.append(gr.File(label="Mask (PNG of class indices)", height=100))
         state = gr.State()
         results = [*views, *masks, state]
@@ -208,7 +211,8 @@ def _annotate(
     """Return a mask and words for each class, largest area first, and the colours by words."""
     sections, colours = [], {}
     for index, pixels in areas.items():
-        words = f"{taxonomy.names[index]} {pixels / sum(areas.values()):.1%}"
+        share = pixels / sum(areas.values())
+        words = f"{taxonomy.names[index]} " + (f"{share:.1%}" if share >= 0.001 else "< 0.1%")
         colours[words] = "#{:02x}{:02x}{:02x}".format(*taxonomy.palette[index])
         # As in an overlay, a class drawn black leaves the image as it is.
         strength = opacity * any(taxonomy.palette[index])
@@ -229,7 +233,7 @@ def _describe(predictor: Predictor) -> str:
     context = "on" if "pool6" in features else "off"
     norm = "on" if network.get("normalize") else "off"
     fused = f"{network.get('head')} fusion of {' + '.join(features)}, {network.get('trunk')}"
-    return f"{predictor.name}: global context {context}, L2Norm {norm}, {fused}"
+    return f"**{predictor.name}**: global context {context}, L2Norm {norm}, {fused}"
 
 
 def make_server(predictors: Sequence[Predictor], options: ServeOptions) -> uvicorn.Server:
