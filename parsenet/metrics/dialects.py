@@ -74,14 +74,12 @@ def _ultralytics(areas: Float[np.ndarray, "3 n c"]) -> list[float]:
     return list(table(np.stack([_add_in_float32(part) for part in areas]))[:2])
 
 
-def _union(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, ...]:
-    union: Float[np.ndarray, ...] = areas[1] + areas[2] - areas[0]
-    return union
+def _union(areas: Float[np.ndarray, "3 ..."]) -> np.ndarray:
+    return np.asarray(areas[1] + areas[2] - areas[0])
 
 
-def _iou(areas: Float[np.ndarray, "3 ..."]) -> Float[np.ndarray, ...]:
-    iou: Float[np.ndarray, ...] = areas[0] / _union(areas)
-    return iou
+def _iou(areas: Float[np.ndarray, "3 ..."]) -> np.ndarray:
+    return np.asarray(areas[0] / _union(areas))
 
 
 def _mean_filled(ratio: Float[np.ndarray, ...]) -> float:
@@ -94,10 +92,9 @@ def _mean_known(values: Float[np.ndarray, ...]) -> float:
     return float(there.mean()) if there.size else float("nan")
 
 
-def _add_in_float32(areas: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
+def _add_in_float32(areas: Float[np.ndarray, "n c"]) -> np.ndarray:
     """Sum image after image with 24 significant bits, as float32 state does."""
-    last: Float[np.ndarray, " c"] = np.cumsum(areas, axis=0, dtype=np.float32)[-1]
-    return last
+    return np.asarray(np.cumsum(areas, axis=0, dtype=np.float32)[-1])
 
 
 DIALECTS: dict[str, tuple[_Rule, str]] = {
@@ -132,7 +129,7 @@ DIALECTS: dict[str, tuple[_Rule, str]] = {
     ),
     "smp iou_score, macro": (
         lambda areas: [_mean_filled(_iou(areas.sum(1)))],
-        "FCN's rule, but a class absent from truth and prediction counts as 1.",
+        "FCN's rule, but a class absent from ground truth and prediction counts as 1.",
     ),
     "smp iou_score, micro-imagewise": (
         lambda areas: [_mean_filled(_iou(areas.sum(2)))],
