@@ -57,13 +57,13 @@ COMMANDS = {
     "doctor": Command("data:doctor", "find faults in data", "CONFIG_OR_DIR --out check/"),
     "browse": Command("data:browse", "look at training data", "CONFIG_OR_DIR --out sheets/"),
     "figures scales": Command(
-        "figures:scales", "figure 3", "model.safetensors --data C.yaml --out figures/"
+        "figures:scales", "how large features are", "MODEL --data C.yaml --out figures/"
     ),
     "figures receptive-field": Command(
-        "figures:receptive_field", "figure 2", "model.safetensors photo.jpg --out figures/"
+        "figures:receptive_field", "how far layers see", "MODEL photo.jpg --out figures/"
     ),
     "figures context": Command(
-        "figures:context", "figures 1, 4, 5", "WITH WITHOUT --data C.yaml --out figures/"
+        "figures:context", "what context gains", "WITH WITHOUT --data C.yaml --out figures/"
     ),
 }
 """Each command; a name of two words is a command below another, such as `figures scales`."""

@@ -93,7 +93,7 @@ def receptive_field(options: FieldOptions) -> int:
     """Draw figure 2; return the exit code."""
     paths = {path.stem: path for path in options.images}
     if len(paths) < len(options.images):
-        raise ConfigError("`IMAGE` must be files of different names, got one twice.")
+        raise ConfigError("`IMAGES` must be files of different names, got one twice.")
     if paths and options.out is None:
         raise ConfigError("`--out` must be given with images. Add `--out DIR`.")
 

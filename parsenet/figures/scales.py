@@ -133,44 +133,26 @@ def _draw(scales: Sequence[Scale], title: str, path: Path) -> None:
     """Draw a panel of histograms over a log axis, and one for after L2Norm where there is one."""
     stages = sorted({scale.normalized for scale in scales})
     features = list(dict.fromkeys(scale.feature for scale in scales))
-    with style():
-        figure, grid = panels(1, len(stages), (5.2 * len(stages), 3.6))
-        for axes, stage in zip(grid[0], stages, strict=True):
-            for scale in scales:
-                if scale.normalized is stage:
-                    index, mean = features.index(scale.feature), scale.mean_norm
-                    colour, dash = COLOURS[index % len(COLOURS)], ("-", "--", "-.", ":")[index % 4]
-                    x, y = _histogram(scale.norms)
-                    label = (
-                        f"{scale.feature}: {mean:,.0f}"
-                        if mean >= 100
-                        else f"{scale.feature}: {mean:.3g}"
-                    )
-                    axes.fill_between(x, y, step="mid", color=colour, alpha=0.15)
-                    axes.step(x, y, where="mid", color=colour, ls=dash, label=label)
-            axes.set_xlabel("L2 norm of a pixel's feature vector")
-            axes.set(ylabel="share of pixels", ylim=(0, None))
-            axes.set_title("after L2Norm" if stage else "as they are")
-            axes.legend(title="mean norm", fontsize=8)
-        above = np.unique(np.concatenate([scale.norms[scale.norms > 0] for scale in scales]))
-        for axes in grid[0]:
-            log_scale(axes, "x", above if len(above) else np.ones(1))
-        limits = np.array([axes.get_xlim() for axes in grid[0]])
-        for axes in grid[0]:  # one scale for both
-            axes.set_xlim(limits.min(), limits.max())
-        figure.suptitle(title)
-    write_chart(path, figure)
-
-
-def _histogram(norms: Float32[np.ndarray, " p"]) -> tuple[list[float], list[float]]:
-    """Share the norms out over bins that are even on a log axis; zeros have no place there."""
-    above = norms[norms > 0]
-    if not len(above):
-        return [], []
-    low, high = np.log10([above.min(), above.max()])
+    # Zeros have no place on a log axis; of maps that are nothing but zeros there is no histogram.
+    above = [scale.norms[scale.norms > 0] for scale in scales]
+    ends = [float(end(norms)) for norms in above if len(norms) for end in (np.min, np.max)] or [1.0]
+    low, high = np.log10([min(ends), max(ends)])
     # Powers of ten in the middle of a bin, and an empty bin at each side: 10 is one peak.
     first, last = np.round(low * _BINS_PER_DECADE) - 1, np.round(high * _BINS_PER_DECADE) + 2
-    edges = (np.arange(first, last + 1) - 0.5) / _BINS_PER_DECADE
-    counts, _ = np.histogram(np.log10(above), edges)
-    centres = 10 ** ((edges[1:] + edges[:-1]) / 2)
-    return centres.tolist(), (counts / len(norms)).tolist()
+    bins = 10 ** ((np.arange(first, last + 1) - 0.5) / _BINS_PER_DECADE)
+    with style():
+        figure, grid = panels(1, len(stages), (5.2 * len(stages), 3.6))
+        for scale, norms in zip(scales, above, strict=True):
+            axes, index = grid[0, stages.index(scale.normalized)], features.index(scale.feature)
+            colour, mean = COLOURS[index % len(COLOURS)], scale.mean_norm
+            label = f"{scale.feature}: {mean:{',.0f' if mean >= 100 else '.3g'}}"
+            look = {"fc": (colour, 0.15), "ec": colour, "ls": ("-", "--", "-.", ":")[index % 4]}
+            weights = np.full(len(norms), 1 / len(scale.norms))
+            axes.hist(norms, bins, weights=weights, histtype="stepfilled", label=label, **look)
+        for axes, stage in zip(grid[0], stages, strict=True):
+            log_scale(axes, "x", bins)
+            axes.set(xlim=(bins[0], bins[-1]), xlabel="L2 norm of a pixel's feature vector")
+            axes.set(ylabel="share of pixels", title="after L2Norm" if stage else "as they are")
+            axes.legend(title="mean norm", fontsize=8)
+        figure.suptitle(title)
+    write_chart(path, figure)

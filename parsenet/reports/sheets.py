@@ -83,7 +83,7 @@ def font(scale: float = 1.0) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(_FONT_SIZE * scale)
 
 
-def fit(image: UInt8[np.ndarray, "_ _ *_"], side: int) -> UInt8[np.ndarray, "h w 3"]:
+def _fit(image: UInt8[np.ndarray, "_ _ *_"], side: int) -> UInt8[np.ndarray, "h w 3"]:
     """Scale an RGB or grey image until its longer side has so many pixels."""
     opened = Image.fromarray(image).convert("RGB")
     factor = side / max(opened.size)
@@ -96,7 +96,7 @@ def _draw_images(
     images: Sequence[UInt8[np.ndarray, "_ _ *_"]], tile: int, width: int
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw images on a common base line."""
-    tiles = [fit(image, tile) for image in images]
+    tiles = [_fit(image, tile) for image in images]
     sheet = np.full((max(map(len, tiles)), width, 3), 255, np.uint8)
     for index, image in enumerate(tiles):
         left = GAP + index * (tile + GAP)

@@ -72,7 +72,7 @@ def test_context_of_two_checkpoints(made, tmp_path, capsys):
         ),
         (
             ["receptive-field", "tiny", "a.png", "b/a.png", "--out", "x"],
-            "`IMAGE` must be files of different names, got one twice.",
+            "`IMAGES` must be files of different names, got one twice.",
         ),
         (
             ["receptive-field", "tiny", "--count", "3"],
