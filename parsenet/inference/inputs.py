@@ -186,10 +186,12 @@ def _expand(word: str, recursive: bool, exclude: Path | None) -> list[Input]:
         return [Input(word, stem or "image", "address")]
     root = Path(word)
     if not root.is_dir():
-        matches = [root] if root.is_file() else map(Path, glob.glob(word, recursive=True))  # noqa: PTH207 - Path.glob wants a root
+        matches = [root]
+        if not root.is_file():
+            matches = sorted(map(Path, glob.glob(word, recursive=True)), key=natural_key)  # noqa: PTH207 - Path.glob wants a root
         return [
             Input(x, x.stem, "video" if x.suffix.lower() in VIDEO_SUFFIXES else "image")
-            for x in sorted(matches, key=natural_key)
+            for x in matches
             if x.is_file()
         ]
     inner, found = _inside(exclude, root), []

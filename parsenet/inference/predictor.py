@@ -195,7 +195,12 @@ class Predictor:
                         self._score_whole([arrays[i] for i in chosen], maps)
                     else:
                         self._score_windows(arrays[chosen[0]], (rows, columns), maps, progress)
-                predictions |= zip(chosen, maps.split(), strict=True)
+                for i, index in enumerate(chosen):
+                    predictions[index] = Prediction(
+                        maps.label[i],
+                        None if maps.probabilities is None else maps.probabilities[i],
+                        None if maps.entropy is None else maps.entropy[i],
+                    )
         return [predictions[index] for index in range(len(arrays))]
 
     def _score_whole(self, arrays: list[np.ndarray], maps: _Maps) -> None:
@@ -257,12 +262,12 @@ class _Maps:
     def __init__(
         self, shape: tuple[int, int, int], num_classes: int, probabilities: bool, entropy: bool
     ) -> None:
-        self._label = np.empty(shape, np.uint8 if num_classes <= 256 else np.uint16)
+        self.label = np.empty(shape, np.uint8 if num_classes <= 256 else np.uint16)
         # A single class leaves nothing to be unsure about.
         self._most = math.log(num_classes) or 1.0
         by_class = (shape[0], num_classes, *shape[1:])
-        self._probabilities = np.empty(by_class, np.float16) if probabilities else None
-        self._entropy = np.empty(shape, np.float32) if entropy else None
+        self.probabilities = np.empty(by_class, np.float16) if probabilities else None
+        self.entropy = np.empty(shape, np.float32) if entropy else None
 
     def put(
         self, top: int, left: int, values: Float[Tensor, "n k h w"], *, is_probability: bool
@@ -271,25 +276,17 @@ class _Maps:
         part = (..., slice(top, top + values.shape[2]), slice(left, left + values.shape[3]))
         # On a CPU `max` is about eight times as fast as `argmax`, and as exact.
         best = values.max(dim=1).indices
-        narrow = best.byte() if self._label.dtype == np.uint8 else best.int()
-        self._label[part] = narrow.cpu().numpy()
-        if self._probabilities is None and self._entropy is None:
+        narrow = best.byte() if self.label.dtype == np.uint8 else best.int()
+        self.label[part] = narrow.cpu().numpy()
+        if self.probabilities is None and self.entropy is None:
             return
         shares = values if is_probability else values.softmax(1)
-        if self._probabilities is not None:
-            self._probabilities[part] = shares.half().cpu().numpy()
-        if self._entropy is not None:
+        if self.probabilities is not None:
+            self.probabilities[part] = shares.half().cpu().numpy()
+        if self.entropy is not None:
             # On a CPU five times as fast as `torch.special.entr`; 0 log 0 is 0 here too.
             surprise = shares.clamp_min(_SMALLEST).log_().mul_(shares).sum(1)
-            self._entropy[part] = (-surprise / self._most).clamp_(0, 1).cpu().numpy()
-
-    def split(self) -> list[Prediction]:
-        """Return the prediction of each image."""
-        several = (self._probabilities, self._entropy)
-        return [
-            Prediction(label, *(None if maps is None else maps[i] for maps in several))
-            for i, label in enumerate(self._label)
-        ]
+            self.entropy[part] = (-surprise / self._most).clamp_(0, 1).cpu().numpy()
 
 
 LOADERS: dict[str, Callable[[Path, str, str], Segmenter]] = {

@@ -135,23 +135,13 @@ Patch = tuple[int, int, Float[Tensor, "1 k rows columns"]]
 """A part of the finished map: its first row and column, and its probabilities."""
 
 
-def count_pixels(segmenter: Segmenter, config: InferenceConfig) -> int:
-    """Count the pixels, one at least, that the memory budget lets through at once.
-
-    Averaged views cost more: the largest one's activations, and in float32 the probabilities of
-    all classes twice in its size and twice in the image's.
-    """
-    area = max(config.scales) ** 2
-    cost = segmenter.bytes_per_pixel * max(1.0, area)
-    if views_of(config) != (View(),):
-        cost += 8 * segmenter.taxonomy.num_classes * (1 + area)
-    return max(1, int(config.memory * 2**30 / cost))
-
-
 def place_windows(
     segmenter: Segmenter, config: InferenceConfig, size: tuple[int, int]
 ) -> tuple[list[Span], list[Span], int]:
     """Cut an image into windows: one, when it fits into the memory budget.
+
+    Averaged views cost more: the largest one's activations, and in float32 the probabilities of
+    all classes twice in its size and twice in the image's.
 
     Args:
         segmenter: what will score them.
@@ -162,7 +152,11 @@ def place_windows(
         windows from top to bottom, windows from left to right, and how many images of that size
         the budget lets through at once.
     """
-    num_pixels = count_pixels(segmenter, config)
+    area = max(config.scales) ** 2
+    cost = segmenter.bytes_per_pixel * max(1.0, area)
+    if views_of(config) != (View(),):
+        cost += 8 * segmenter.taxonomy.num_classes * (1 + area)
+    num_pixels = max(1, int(config.memory * 2**30 / cost))
     # A row of one pixel costs as much as a row of cells.
     height, width = (-(-length // segmenter.stride) * segmenter.stride for length in size)
     side = config.window

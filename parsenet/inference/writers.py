@@ -46,19 +46,14 @@ class Result(NamedTuple):
     """How overlays look."""
 
     @property
-    def label(self) -> LabelMap:
-        """Class indices."""
-        return self.prediction.label
-
-    @property
     def weight(self) -> int:
         """Pixels, counted more than once where probabilities take two bytes each beside them."""
-        probabilities = self.prediction.probabilities
-        return self.label.size * (1 if probabilities is None else 1 + len(probabilities) // 2)
+        label, probabilities = self.prediction.label, self.prediction.probabilities
+        return label.size * (1 if probabilities is None else 1 + len(probabilities) // 2)
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the image under its labels' colours."""
-        return blend(self.frame.image, self.label, self.taxonomy, self.config.opacity)
+        return blend(self.frame.image, self.prediction.label, self.taxonomy, self.config.opacity)
 
 
 def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
@@ -89,7 +84,7 @@ def write_result(kind: str, path: Path, result: Result) -> None:
         result: what there is to write.
     """
     if kind == "label":
-        write_label(path, result.label, result.taxonomy)
+        write_label(path, result.prediction.label, result.taxonomy)
     else:
         _WRITERS[kind](path, result)
 
@@ -97,7 +92,7 @@ def write_result(kind: str, path: Path, result: Result) -> None:
 def _write_overlay(path: Path, result: Result) -> None:
     drawn = Image.fromarray(result.draw())
     if not result.config.no_legend:
-        drawn = add_legend(drawn, measure_areas(result.label), result.taxonomy)
+        drawn = add_legend(drawn, measure_areas(result.prediction.label), result.taxonomy)
     write_image(path, drawn, quality=_JPEG_QUALITY)
 
 
@@ -116,10 +111,10 @@ def _write_entropy(path: Path, result: Result) -> None:
 
 
 def _write_areas(path: Path, result: Result) -> None:
-    height, width = result.label.shape
+    height, width = result.prediction.label.shape
     record: dict[str, Any] = {"image": result.frame.name, "source": str(result.frame.source.path)}
     record |= {"height": height, "width": width}
-    record |= {"classes": describe_areas(result.label, result.taxonomy)}
+    record |= {"classes": describe_areas(result.prediction.label, result.taxonomy)}
     write_bytes_atomically(path, json.dumps(record).encode("ascii"))
 
 
@@ -127,7 +122,7 @@ def _write_regions(path: Path, result: Result) -> None:
     """Encode every class but the background; its score is its pixels' mean probability, or 1."""
     from pycocotools import mask as coco
 
-    label, probabilities = result.label, result.prediction.probabilities
+    label, probabilities = result.prediction.label, result.prediction.probabilities
     regions = []
     for index in sorted(_categories(result.taxonomy).keys() & set(np.unique(label).tolist())):
         mask = label == index
@@ -142,7 +137,7 @@ def _write_regions(path: Path, result: Result) -> None:
 
 def _write_thumbnail(path: Path, result: Result) -> None:
     """Write an image under its labels, small; pages are made of them at the end of a run."""
-    image, label = Image.fromarray(result.frame.image), result.label
+    image, label = Image.fromarray(result.frame.image), result.prediction.label
     image.thumbnail((_TILE, _TILE), Image.Resampling.BILINEAR)
     rows, columns = (
         np.arange(small) * large // small
@@ -150,7 +145,7 @@ def _write_thumbnail(path: Path, result: Result) -> None:
     )
     label = label[rows[:, None], columns]
     drawn = blend(np.asarray(image), label, result.taxonomy, result.config.opacity)
-    present = json.dumps(np.unique(result.label).tolist())  # for the legend of its page
+    present = json.dumps(np.unique(result.prediction.label).tolist())  # for the legend of its page
     write_image(path, Image.fromarray(drawn), quality=_JPEG_QUALITY, comment=present)
 
 

@@ -9,7 +9,6 @@ from parsenet.inference.predictor import Predictor
 from parsenet.inference.segmenter import NetworkSegmenter
 from parsenet.inference.windows import (
     View,
-    count_pixels,
     look_at_part,
     place_windows,
     share_context,
@@ -217,7 +216,9 @@ def test_thin_image_beyond_the_budget_is_cut_along_its_length():
 
 def test_views_leave_less_of_the_budget():
     plain, flip, large = (
-        count_pixels(ColourSegmenter(), InferenceConfig(memory=0.1, scales=scales, flip=flip))
+        place_windows(
+            ColourSegmenter(), InferenceConfig(memory=0.1, scales=scales, flip=flip), (8, 8)
+        )[2]
         for scales, flip in (((1.0,), False), ((1.0,), True), ((1.0, 2.0), True))
     )
 
