@@ -9,14 +9,11 @@ from parsenet.options import overrides_of, positional
 
 @dataclass(frozen=True)
 class AblateOptions:
-    """Make every run of a grid that is not in its results file yet, and report on all of them.
-
-    It can be stopped at any moment and started again.
-    """
+    """Make the runs of a grid that are not recorded yet; it can be stopped and started again."""
 
     grid: Path = positional()
-    """YAML file, see docs/ablations.md; any option of a config may follow, such as `--data.root
-    DIR`, `--model.network.weights FILE`, `--trainer.max_steps 100` or `--scoring.images 50`."""
+    """YAML file, see docs/ablations.md; options of a config may follow, such as `--data.root DIR`,
+    `--model.network.weights FILE`, `--trainer.max_steps 100` or `--scoring.images 50`."""
     out: Path | None = None
     """Folder of results, samples and report; `runs/GRID` where it is not given."""
     results: Path | None = None
@@ -44,7 +41,7 @@ def ablate(options: AblateOptions) -> int:
             f"`parsenet ablate` needs '{error.name}', which is not installed. "
             "Run `pip install 'parsenet[train]'`."
         ) from error
-    overrides = [*options.model, *options.data, *options.trainer, *options.scoring]
+    overrides = (*options.model, *options.data, *options.trainer, *options.scoring)
     grid = read_grid(options.grid, overrides)
     out_dir = options.out or Path("runs") / options.grid.stem
     file = ResultsFile(options.results or out_dir / "results.jsonl")

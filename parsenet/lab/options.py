@@ -27,6 +27,11 @@ _NOT_HERE = ("val_check_interval", "check_val_every_n_epoch", "logger", "callbac
 _WHOLE = {"max_steps", "max_epochs", "accumulate_grad_batches"}
 """Options of the Trainer that the length of a run is computed from."""
 
+_SECTIONS = (
+    "model", "model.network", "model.optim", "data", "data.folder", "data.coco", "scoring",
+    "scoring.inference", "trainer",
+)  # fmt: skip
+
 _WEIGHT_FILES = (".npz", ".pth", ".pt", ".ckpt", ".safetensors")
 
 
@@ -119,12 +124,11 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
         ConfigError: an option is unknown or has a wrong value, or names a class to be made: a grid
             that is passed on must not run code.
     """
-    _require_sections(section, name)
-    trainer = {
-        key: value for key, value in section.get("trainer", {}).items() if key not in _NOT_HERE
-    }
+    trainer = section.get("trainer", {})
+    if isinstance(trainer, Mapping):
+        trainer = {key: value for key, value in trainer.items() if key not in _NOT_HERE}
+    _require_plain({**section, "trainer": trainer}, "", name)
     given = {key: value for key, value in section.items() if key not in ("model", "trainer")}
-    _require_plain(given | {"model": section.get("model", {}), "trainer": trainer}, "", name)
     given |= {f"model.{key}": value for key, value in section.get("model", {}).items()}
     kinds = {
         "model.network": NetworkConfig,
@@ -210,23 +214,13 @@ def _plain(options: Options) -> Record:
     return plain
 
 
-def _require_sections(section: Mapping[str, Any], name: str) -> None:
-    for place in (
-        "model", "model.network", "model.optim", "data", "data.folder", "data.coco", "scoring",
-        "scoring.inference", "trainer",
-    ):  # fmt: skip
-        value: Any = section
-        for part in place.split("."):
-            value = value.get(part, {})
-        if not isinstance(value, Mapping):
-            raise ConfigError(
-                f"`{place}` of {name} must hold named options, got {value!r}. Name them below it, "
-                "or leave it out."
-            )
-
-
 def _require_plain(value: object, place: str, name: str) -> None:
-    """Refuse what is made into an object, at any depth; the Trainer's options hold no mappings."""
+    """Refuse sections that are none, and what is made into an object, at any depth."""
+    if place in _SECTIONS and not isinstance(value, Mapping):
+        raise ConfigError(
+            f"`{place}` of {name} must hold named options, got {value!r}. Name them below it, "
+            "or leave it out."
+        )
     items: list[tuple[object, object]] = []
     if isinstance(value, Mapping):
         if "class_path" in value or place.startswith("trainer."):

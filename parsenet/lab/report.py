@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from parsenet.files import write_bytes_atomically
 from parsenet.lab.grid import Grid
 from parsenet.lab.options import Record
 from parsenet.lab.results import WORKS, Standing, estimate, figure, standing
-from parsenet.reports.charts import Line, Points, line_chart, row_chart, svg_element, write_chart
+from parsenet.reports.charts import Line, line_chart, row_chart, svg_element, write_chart
 from parsenet.reports.page import image_uri, render_page
 from parsenet.reports.sheets import contact_sheet
 from parsenet.reports.tables import SUMMARY, markdown_table, percent, scientific
@@ -27,20 +27,6 @@ Table = tuple[str, list[str], list[list[str]], str]
 """A note, heads, rows, and the side of each column."""
 
 _SPREAD = "Per cent; behind ± half of the 95 % t-interval over n seeds."
-_GROUPS = {
-    "rows": ("Scores", "Bars are 95 % t-intervals over seeds; a single seed has none."),
-    "sweep": ("Scores over rates", "Means over the seeds of the sweep; a ring marks the best."),
-    "loss": ("Loss", "The first seed at the cell's best rate; batches averaged in blocks."),
-    "norms": (
-        "Feature norms",
-        "Mean length of a pixel's feature vector over a training batch, before any normalization; "
-        "the first seed at the cell's best rate.",
-    ),
-    "collapse": (
-        "Feature norms of collapsing runs",
-        "The same at the lowest rate above the best at which a run of the sweep collapsed.",
-    ),
-}
 
 
 def write_grid_report(grid: Grid, results: Mapping[str, Record], out_dir: Path) -> Path:
@@ -54,33 +40,23 @@ def write_grid_report(grid: Grid, results: Mapping[str, Record], out_dir: Path) 
     Returns:
         the path of `report.html`.
     """
-    summary, path = summarise(grid, results), out_dir / "report.html"
+    summary = summarise(grid, results)
     charts, tables = draw_charts(summary), list_tables(summary)
+    drawn: dict[str, list[str]] = defaultdict(list)
     for name, chart in charts.items():
         write_chart(out_dir / "charts" / f"{name}.svg", chart)
-    page = render_page(
-        "grid.html.j2",
-        title=summary["title"],
-        headline=headline(summary),
-        how_to_read=how_to_read(summary),
-        tables=tables,
-        verdicts=verdicts(summary),
-        charts=[
-            (title, note, [svg_element(x) for name, x in charts.items() if name.startswith(group)])
-            for group, (title, note) in _GROUPS.items()
-        ],
-        samples=draw_samples(summary, out_dir / "samples"),
-        origins=summary["origins"] or ["No run yet."],
-    )
+        drawn[name.partition("_")[0]].append(svg_element(chart))
+    values = {"title": summary["title"], "grid": summary, "tables": tables}
+    samples = draw_samples(summary, out_dir / "samples")
     texts = {
-        ".json": json.dumps(summary, indent=1) + "\n",
-        ".md": markdown(summary, tables, list(charts)),
-        ".tex": latex(summary),
-        ".html": page,
+        "json": json.dumps(summary, indent=1) + "\n",
+        "md": render_page("grid.md.j2", charts=charts, markdown_table=markdown_table, **values),
+        "tex": latex(summary),
+        "html": render_page("grid.html.j2", charts=drawn, samples=samples, **values),
     }
     for ending, text in texts.items():
-        write_bytes_atomically(path.with_suffix(ending), text.encode())
-    return path
+        write_bytes_atomically(out_dir / f"report.{ending}", text.encode())
+    return out_dir / "report.html"
 
 
 def summarise(grid: Grid, results: Mapping[str, Record]) -> Record:
@@ -157,48 +133,18 @@ def _summarise_cell(grid: Grid, stand: Standing) -> Record:
     if runs:  # the first seed's run stands for the cell in curves and images
         shown = {name: runs[0][name] for name in ("samples", "curve", "norms", "scales")}
         record |= {"shown": runs[0]["key"]} | shown
-    for lr, found in stand.sweep.items():
-        collapsed = [run for run in found if run["collapsed"] and lr > (stand.best_lr or 0)]
-        if collapsed and "collapse" not in record:
-            record["collapse"] = {"lr": lr, "norms": collapsed[0]["norms"]}
+    record |= _collapse(stand)
     return record
 
 
-def headline(summary: Record) -> str:
-    """Say how much of the grid is there."""
-    done, total, hours = summary["num_done"], summary["num_runs"], summary["seconds"] / 3600
-    state = "All" if done >= total else f"{done} of"
-    time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
-    return (
-        f"{state} {total} runs are there, {summary['num_collapsed']} of them collapsed; "
-        f"{time} of runs in all."
-    )
-
-
-def how_to_read(summary: Record) -> str:
-    """Say what the figures are."""
-    classes = f" ({', '.join(summary['classes'])})" if summary["classes"] else ""
-    sweep = ", ".join(map(str, summary["sweep_seeds"]))
-    return (
-        f"The figure of a run is its {summary['score']}{classes}, scored once after the last "
-        f"iteration. Every rate is run with seed {sweep}; a cell's best rate is the one with the "
-        "best figure there, and further seeds are run with it alone. Means are over the n seeds at "
-        "that rate (the sweep's among them, which favours the mean a little) with half of their 95 "
-        "% t-interval. A rate works when no run of the sweep collapsed at it and its figure is at "
-        f"least {100 * summary['works']:.0f} % of the cell's best; told are those around the best "
-        "up to one that does not, and decades are log10 of the highest over the lowest of them. "
-        "A run is collapsed when its loss is not finite or one class is predicted on at least 99.9 "
-        "% of the pixels; it counts with the figure that it got. A star marks collapsed runs."
-    )
-
-
-def verdicts(summary: Record) -> list[str]:
-    """Say why runs at a best rate collapsed, cell by cell."""
-    return [
-        f"{cell['row']}, {cell['column']}: {'; '.join(cell['reasons'])}"
-        for cell in summary["cells"]
-        if cell["reasons"]
-    ] or ["None at a best rate."]
+def _collapse(stand: Standing) -> Record:
+    """Return what is known of the first run above the best rate that is seen to collapse."""
+    for lr, found in stand.sweep.items():
+        for run in found:
+            is_seen = any(len(points) > 1 for points in run["norms"].values())
+            if run["collapsed"] and is_seen and lr > (stand.best_lr or 0):
+                return {"collapse": {"lr": lr, "norms": run["norms"]}}
+    return {}
 
 
 def list_tables(summary: Record) -> dict[str, Table]:
@@ -270,21 +216,6 @@ def _spread(found: Record, sign: str = "±") -> str:
     return f"{percent(found['mean'])} {sign} {percent(found['half_width'])}"
 
 
-def markdown(summary: Record, tables: Mapping[str, Table], charts: Sequence[str]) -> str:
-    """Write the report for a repository; its charts lie beside it."""
-    parts = [f"# {summary['title']}", headline(summary), how_to_read(summary)]
-    for title, (note, heads, rows, sides) in tables.items():
-        parts += [f"## {title}", note, markdown_table(heads, rows, sides)]
-    parts += ["## Collapsed runs at a best rate", _list(verdicts(summary))]
-    parts += ["## Charts", *(f"![{name}](charts/{name}.svg)" for name in charts)]
-    parts += ["## How it was made", _list(summary["origins"] or ["No run yet."])]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
-
-
-def _list(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
 def latex(summary: Record) -> str:
     """Write the table of rows and columns, the paper's figures in brackets where there are some."""
     by_place = {(cell["row"], cell["column"]): cell for cell in summary["cells"]}
@@ -330,27 +261,23 @@ def draw_charts(summary: Record) -> dict[str, Figure]:
     }
     title = f"{score}, %, at each cell's best rate"
     charts = {"rows": row_chart(title, summary["rows"], intervals)}
-    scores = [100 * point["score"] for cell in cells for point in cell["sweep"]]
+    cover = [0, *(100 * point["score"] for cell in cells for point in cell["sweep"])]
     for index, column in enumerate(summary["columns"]):
-        own = [cell for cell in cells if cell["column"] == column]
-        sweeps = {
-            cell["row"]: Line(
-                [(point["lr"], 100 * point["score"]) for point in cell["sweep"]],
-                best=cell["best_lr"],
-            )
-            for cell in own
-        }
-        losses = {cell["row"]: Line(_finite(cell.get("curve", []))) for cell in own}
+        own = {cell["row"]: cell for cell in cells if cell["column"] == column}
+        sweeps = {row: [(x["lr"], 100 * x["score"]) for x in own[row]["sweep"]] for row in own}
+        lines = {row: Line(points, best=own[row]["best_lr"]) for row, points in sweeps.items()}
+        losses = {row: cell.get("curve", []) for row, cell in own.items()}
         charts[f"sweep_{index}"] = line_chart(
-            f"{column}: {score}, %", sweeps, "learning rate", log="x", cover=[0, *scores]
+            f"{column}: {score}, %", lines, "learning rate", log="x", cover=cover
         )
-        charts[f"loss_{index}"] = line_chart(f"{column}: loss", losses, "iteration", log="y")
+        charts[f"loss_{index}"] = _over_iterations(f"{column}: loss", losses)
     for index, cell in enumerate(cells):
-        name, collapse = f"{cell['row']}, {cell['column']}", cell.get("collapse", {})
-        charts[f"norms_{index}"] = _draw_norms(f"{name}: feature norms", cell)
-        if collapse:
-            title = f"{name}, collapsing at {scientific(collapse['lr'])}: feature norms"
-            charts[f"collapse_{index}"] = _draw_norms(title, collapse)
+        name = f"{cell['row']}, {cell['column']}"
+        title = f"{name}: feature norms"
+        charts[f"norms_{index}"] = _over_iterations(title, cell.get("norms", {}))
+        if "collapse" in cell:
+            title = f"{name}, collapsing at {scientific(cell['collapse']['lr'])}: feature norms"
+            charts[f"collapse_{index}"] = _over_iterations(title, cell["collapse"]["norms"])
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
@@ -360,12 +287,11 @@ def _interval(found: Record | None) -> tuple[float, float] | None:
     return 100 * found["mean"], 100 * (found["half_width"] or 0.0)
 
 
-def _finite(points: Sequence[Sequence[Any]]) -> Points:
-    return [(x, y) for x, y in points if y is not None]
-
-
-def _draw_norms(title: str, run: Record) -> Figure | None:
-    lines = {name: Line(_finite(points)) for name, points in run.get("norms", {}).items()}
+def _over_iterations(title: str, series: Mapping[str, Sequence[Any]]) -> Figure | None:
+    """Draw what was measured now and then; what was not finite is left out."""
+    lines = {
+        name: Line([(x, y) for x, y in points if y is not None]) for name, points in series.items()
+    }
     return line_chart(title, lines, "iteration", log="y")
 
 

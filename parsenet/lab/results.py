@@ -152,11 +152,8 @@ def figure(result: Record, score: Score) -> float:
         ConfigError: a class of the score is none of the data's.
     """
     check_classes(score, result["class_iou"])
-    values = (
-        [result["class_iou"][name] for name in score.classes]
-        if score.classes
-        else [result["scores"][score.metric]]
-    )
+    values = [result["class_iou"][name] for name in score.classes]
+    values = values if score.classes else [result["scores"][score.metric]]
     known = [value for value in values if value is not None]
     return fmean(known) if known else 0.0
 

@@ -42,10 +42,13 @@ Make = Callable[[str, Path, Options], Record]
 
 
 class Workers(ABC):
-    """Makes runs somewhere: `LocalWorkers` here; a cluster's scheduler can take its place."""
+    """Makes runs somewhere: `LocalWorkers` here; a cluster's scheduler can take its place.
+
+    Attributes:
+        size: runs that can be under way at once.
+    """
 
     size: int
-    """Runs that can be under way at once."""
 
     @abstractmethod
     def start(self, options: Options) -> Future[Record]:
@@ -190,13 +193,10 @@ class Runner:
         """
         running: dict[Future[Record], Plan] = {}
         keys = {plan.key for plan in self.grid.plans()}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         console = Console(stderr=True)
-        bar = Progress(
-            *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-        )
-        with bar:
-            task = bar.add_task("Runs", total=self.grid.num_runs)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeRemainingColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("", total=self.grid.num_runs)
             while True:
                 under_way = [plan.key for plan in running.values()]
                 plans = wanted(self.grid, self.results, self.given_up, under_way)

@@ -1,6 +1,5 @@
 """One run of a grid: train, score once, and tell everything in plain values."""
 
-import io
 import logging
 import warnings
 from dataclasses import dataclass, replace
@@ -21,8 +20,8 @@ from parsenet.engine.module import SegmentationModule
 from parsenet.engine.record import describe_machine, now
 from parsenet.engine.run import QUIET
 from parsenet.errors import ConfigError
-from parsenet.files import write_bytes_atomically
 from parsenet.hardware import choose_precision
+from parsenet.inference.drawing import write_image
 from parsenet.inference.predictor import Predictor
 from parsenet.lab.options import Options, Record, Scoring
 from parsenet.lab.watch import Watch, learned_scales, thin
@@ -211,11 +210,9 @@ def _spread(total: int, count: int | None) -> list[int]:
 
 
 def _keep(path: Path, pixels: np.ndarray, how: Image.Resampling) -> None:
-    image, content = Image.fromarray(pixels), io.BytesIO()
-    factor = min(1.0, _LONGEST_SIDE / max(image.size))
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    image.resize(size, how).save(content, "PNG", optimize=True)
-    write_bytes_atomically(path, content.getvalue())
+    image = Image.fromarray(pixels)
+    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), how)
+    write_image(path, image, optimize=True)
 
 
 def judge(diverged: str | None, scored: Record) -> Record:

@@ -64,29 +64,25 @@ class Watch(pl.Callback):
         self.seconds_before = float(state_dict["seconds"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave a run that had diverged when it was stopped as it is."""
+        """Listen to the trunk; leave a run that had diverged when it was stopped as it is."""
         self.has_begun = True
         trainer.should_stop = self.diverged is not None
-
-    def on_train_batch_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        batch: Any,  # noqa: ANN401 - Lightning's signature
-        batch_idx: int,
-    ) -> None:
-        """Listen to the trunk where a look is due."""
-        step, num_steps = trainer.global_step, int(trainer.estimated_stepping_batches)
-        if step % max(1, num_steps // NUM_LOOKS) and step != num_steps - 1:
-            return
         assert isinstance(pl_module, SegmentationModule)
+        num_steps = int(trainer.estimated_stepping_batches)
 
         def hook(
             module: nn.Module, inputs: object, features: dict[str, Float[Tensor, "n _ _ _"]]
         ) -> None:
-            self.look(step, features)
+            step = trainer.global_step
+            if step % max(1, num_steps // NUM_LOOKS) == 0 or step == num_steps - 1:
+                self.look(step, features)
 
         self._hook = pl_module.network.trunk.register_forward_hook(hook)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen no more."""
+        assert self._hook is not None
+        self._hook.remove()
 
     def look(self, step: int, features: dict[str, Float[Tensor, "n _ _ _"]]) -> None:
         """Measure the features of a batch; of accumulated batches the first counts.
@@ -110,9 +106,6 @@ class Watch(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Keep the loss; look at it now and then."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
         # Lightning has divided it by the number of accumulated batches.
         self._losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
         loss = self._losses[-1]

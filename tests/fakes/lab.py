@@ -1,5 +1,6 @@
 """A small grid on synthetic shapes, and results that look as if they had been run."""
 
+import errno
 import os
 import signal
 
@@ -85,7 +86,8 @@ def result_of(plan, score, collapsed=False, **changes):
 
 
 def pretend(device, out_dir, options):
-    """Make a run without training: seed 1 kills its process once, 2 always, 3 breaks.
+    """Make a run without training: seed 1 kills its process once, 2 always, 3 breaks, 5 fills
+    the disk.
 
     A run's score is its rate, and a rate above 1 is refused. A state is left behind.
     """
@@ -98,6 +100,8 @@ def pretend(device, out_dir, options):
         os.kill(os.getpid(), signal.SIGKILL)
     if options.seed == 3:
         raise ValueError("no")
+    if options.seed == 5:
+        raise OSError(errno.ENOSPC, "No space left on device")
     if options.optim.lr > 1:
         raise ConfigError("`data.root` must be set.")
     return result_of(Plan(Cell("x", "y"), options), options.optim.lr)

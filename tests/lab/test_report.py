@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from parsenet.lab.grid import Cell
-from parsenet.lab.report import headline, latex, list_tables, summarise, write_grid_report
+from parsenet.lab.report import latex, list_tables, summarise, write_grid_report
 from tests.fakes.lab import make_grid, result_of
 
 
@@ -72,12 +72,6 @@ def test_difference_to_the_paper_is_ours_minus_theirs(grid):
     assert [title for title in tables if "paper" in title] == ["Against the paper: mean IoU"]
 
 
-def test_headline_counts_runs(grid):
-    told = headline(summarise(grid, results_of(grid)))
-
-    assert told == "6 of 12 runs are there, 2 of them collapsed; 3.6 minutes of runs in all."
-
-
 def test_rates_that_work_are_told_as_a_range(tmp_path):
     grid = make_grid(tmp_path, lrs=[1e-4, 2.5e-4, 1e-3])
     plans = [grid.plan(Cell("fc7", "raw"), lr, 0) for lr in grid.lrs]
@@ -93,6 +87,8 @@ def test_report_is_written_in_four_forms(grid, tmp_path):
     markdown = (tmp_path / "out" / "report.md").read_text()
     record = json.loads((tmp_path / "out" / "report.json").read_text())
     latex = (tmp_path / "out" / "report.tex").read_text()
+    told = "\n\n6 of 12 runs are there, 2 of them collapsed; 3.6 minutes of runs in all.\n\n"
+    assert markdown.startswith(f"# Tiny{told}The figure of a run is its mean IoU, scored once")
     assert "- both, raw: everything is sky" in markdown
     assert "- 6 runs: 2026-01-02, cpu: X, 2 threads, 32-true, torch 2, commit aaaaaaa-dirty" in (
         markdown

@@ -98,10 +98,17 @@ def test_failed_run_is_tried_again_by_the_next_start(tmp_path):
     assert "failed" not in result
 
 
-def test_refusal_ends_the_grid_with_its_sentence(tmp_path):
-    grid = make_grid(tmp_path, seeds=[0], lrs=[2.0], **ONE_CELL)
+@pytest.mark.parametrize(
+    ("seed", "lr", "error", "message"),
+    [
+        (0, 2.0, ParseNetError, r"^`data\.root` must be set\.$"),
+        (5, 0.1, OSError, "No space left on device"),
+    ],
+)
+def test_what_concerns_all_runs_ends_the_grid(tmp_path, seed, lr, error, message):
+    grid = make_grid(tmp_path, seeds=[seed], lrs=[lr], **ONE_CELL)
 
-    with pytest.raises(ParseNetError, match=r"^`data\.root` must be set\.$"):
+    with pytest.raises(error, match=message):
         run(grid, tmp_path)
 
     assert not (tmp_path / "results.jsonl").exists()

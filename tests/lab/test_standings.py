@@ -1,7 +1,5 @@
 """Best rates, intervals, and which runs are wanted."""
 
-import math
-
 import pytest
 from scipy import stats
 
@@ -11,6 +9,7 @@ from parsenet.lab.results import Estimate, estimate, figure, finished, standing,
 from tests.fakes.lab import make_grid, result_of
 
 CELL = Cell("fc7", "raw")
+ONE_CELL = {"rows": {"fc7": {}}, "columns": {"raw": {}}, "leave_out": [], "paper": {}}
 
 
 def results_of(grid, scores, collapsed=()):
@@ -49,10 +48,7 @@ def test_interval_is_that_of_student():
     low, high = stats.t.interval(0.95, 2, loc=0.34, scale=stats.sem(values))
     assert found.mean == pytest.approx(0.34)
     assert found.half_width == pytest.approx((high - low) / 2)
-
-
-def test_single_run_has_no_interval():
-    assert estimate([0.5]) == Estimate(0.5, None, 1)
+    assert [estimate([0.5]), estimate([])] == [Estimate(0.5, None, 1), Estimate(None, None, 0)]
 
 
 def test_best_rate_is_the_best_of_the_sweep(tmp_path):
@@ -65,21 +61,22 @@ def test_best_rate_is_the_best_of_the_sweep(tmp_path):
     assert [run["seed"] for run in stand.runs] == [0]
 
 
-def test_rates_work_from_nine_tenths_of_the_best_up(tmp_path):
-    grid = make_grid(tmp_path, lrs=[1e-4, 1e-3, 1e-2, 1e-1])
-    scores = {(1e-4, 0): 0.35, (1e-3, 0): 0.37, (1e-2, 0): 0.40, (1e-1, 0): 0.39}
+@pytest.mark.parametrize(
+    ("scores", "working"),
+    [
+        ({1e-4: 0.35, 1e-3: 0.37, 1e-2: 0.40, 1e-1: 0.39}, (1e-3, 1e-2, 1e-1)),  # nine tenths
+        ({1e-5: 0.39, 1e-4: 0.1, 1e-3: 0.39, 1e-2: 0.40}, (1e-3, 1e-2)),  # none beyond a gap
+        ({1e-3: 0.39, 1e-2: 0.40, 1e-1: 0.0}, (1e-3, 1e-2)),
+    ],
+)
+def test_rates_work_around_the_best_from_nine_tenths_of_it_up(tmp_path, scores, working):
+    grid = make_grid(tmp_path, lrs=list(scores))
+    results = results_of(grid, {(lr, 0): score for lr, score in scores.items()})
 
-    stand = standing(grid, CELL, results_of(grid, scores, collapsed={(1e-1, 0)}))
+    stand = standing(grid, CELL, results)
 
-    assert stand.working == (1e-3, 1e-2)
-    assert stand.decades == pytest.approx(1)
-
-
-def test_rate_beyond_one_that_fails_is_not_in_the_range(tmp_path):
-    grid = make_grid(tmp_path, lrs=[1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
-    scores = {(1e-5, 0): 0.39, (1e-4, 0): 0.1, (1e-3, 0): 0.39, (1e-2, 0): 0.40, (1e-1, 0): 0.39}
-
-    assert standing(grid, CELL, results_of(grid, scores)).working == (1e-3, 1e-2, 1e-1)
+    assert stand.working == working
+    assert stand.decades == pytest.approx(len(working) - 1)
 
 
 def test_no_rate_works_where_all_collapsed(tmp_path):
@@ -91,12 +88,6 @@ def test_no_rate_works_where_all_collapsed(tmp_path):
     assert (stand.working, stand.decades) == ((), None)
 
 
-def test_empty_cell_has_no_best_rate(tmp_path):
-    stand = standing(make_grid(tmp_path), CELL, {})
-
-    assert (stand.best_lr, stand.runs, stand.is_swept) == (None, [], False)
-
-
 def test_sweep_is_wanted_first(tmp_path):
     grid = make_grid(tmp_path)
 
@@ -104,7 +95,7 @@ def test_sweep_is_wanted_first(tmp_path):
 
 
 def test_further_seeds_are_wanted_at_the_best_rate_once_the_sweep_is_there(tmp_path):
-    grid = make_grid(tmp_path, rows={"fc7": {}}, columns={"raw": {}}, leave_out=[], paper={})
+    grid = make_grid(tmp_path, **ONE_CELL)
     half = results_of(grid, {(0.001, 0): 0.3})
     whole = results_of(grid, {(0.001, 0): 0.3, (0.01, 0): 0.2})
 
@@ -115,7 +106,7 @@ def test_further_seeds_are_wanted_at_the_best_rate_once_the_sweep_is_there(tmp_p
 
 
 def test_no_further_seed_is_wanted_while_the_sweep_is_under_way(tmp_path):
-    grid = make_grid(tmp_path, rows={"fc7": {}}, columns={"raw": {}}, leave_out=[], paper={})
+    grid = make_grid(tmp_path, **ONE_CELL)
     results = results_of(grid, {(0.001, 0): 0.3})
     under_way = {grid.plan(CELL, 0.01, 0).key}
 
@@ -123,7 +114,7 @@ def test_no_further_seed_is_wanted_while_the_sweep_is_under_way(tmp_path):
 
 
 def test_failed_runs_do_not_hold_a_cell_up(tmp_path):
-    grid = make_grid(tmp_path, rows={"fc7": {}}, columns={"raw": {}}, leave_out=[], paper={})
+    grid = make_grid(tmp_path, **ONE_CELL)
     results = results_of(grid, {(0.001, 0): 0.3})
     failed = grid.plan(CELL, 0.01, 0).key
 
@@ -131,14 +122,13 @@ def test_failed_runs_do_not_hold_a_cell_up(tmp_path):
 
 
 def test_finished_grid_wants_nothing(tmp_path):
-    grid = make_grid(tmp_path, rows={"fc7": {}}, columns={"raw": {}}, leave_out=[], paper={})
+    grid = make_grid(tmp_path, **ONE_CELL)
     scores = {(0.001, 0): 0.3, (0.01, 0): 0.2, (0.001, 1): 0.3, (0.001, 2): 0.3}
 
     results = results_of(grid, scores)
 
     assert wanted(grid, results, ()) == []
     assert len(results) == grid.num_runs
-    assert math.isclose(estimate([0.3, 0.3]).half_width, 0)
 
 
 def test_cells_of_equal_options_share_their_runs(tmp_path):
