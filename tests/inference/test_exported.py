@@ -56,14 +56,6 @@ def test_program_runs_like_the_onnx_file(file, tmp_path, image):
     np.testing.assert_array_equal(Predictor.load(path, config=cut)(image), whole)
 
 
-def test_classes_and_colours_are_the_files_own(file):
-    predictor = Predictor.load(file)
-
-    assert predictor.taxonomy.names == ("red", "green", "blue")
-    assert predictor.taxonomy.palette[1] == (0, 255, 0)
-    assert (predictor.precision, predictor.device.type) == ("32-true", "cpu")
-
-
 def test_windows_share_the_context_of_the_whole(file, image):
     whole = Predictor.load(file)(image)
     cut = InferenceConfig(window=24, overlap=8)
@@ -82,24 +74,6 @@ def test_memory_budget_cuts_images(file, image):
     predictor.predict([image], progress=lambda done, total: seen.append(total))
 
     assert seen[0] > 2
-
-
-def test_images_of_one_size_run_together(file, image):
-    predictor = Predictor.load(file)
-    other = image[::-1].copy()
-
-    labels = predictor.batch([image, other])
-
-    np.testing.assert_array_equal(labels[1], labels[0][::-1])
-
-
-def test_preprocessing_outside_is_done_for_the_file(tmp_path, image):
-    """The file would refuse floats; what it gets shows in the message."""
-    interface = RECORD["interface"] | {"preprocess_inside": False}
-    predictor = Predictor.load(write_onnx(tmp_path / "a.onnx", RECORD | {"interface": interface}))
-
-    with pytest.raises(Exception, match="float"):
-        predictor(image)
 
 
 def test_command_runs_an_exported_file(file, tmp_path, image, monkeypatch):

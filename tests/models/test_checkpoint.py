@@ -132,27 +132,23 @@ def test_lightning_checkpoint_loads(network, tmp_path, image):
         assert torch.equal(loaded.network(image), network(image))
 
 
-def foreign_message(path):
-    return (
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.safetensors", lambda path: save_file({"conv.weight": torch.zeros(3)}, path)),
+        ("b.safetensors", lambda path: save_file({}, path, {"format": "pt"})),
+        ("a.pth", lambda path: torch.save({"conv.weight": torch.zeros(3)}, path)),
+        ("b.pth", lambda path: torch.save(torch.zeros(3), path)),
+    ],
+)
+def test_file_of_others_is_refused(name, write, tmp_path):
+    path = tmp_path / name
+    write(path)
+
+    assert message_of(path) == (
         f"'{path}' must be a checkpoint of this toolkit (it has no 'parsenet' record). "
         "Weights of others can only start a training run: `--model.network.weights`."
     )
-
-
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
-def test_safetensors_of_others_are_refused(metadata, tmp_path):
-    path = tmp_path / "other.safetensors"
-    save_file({"conv.weight": torch.zeros(3)}, path, metadata)
-
-    assert message_of(path) == foreign_message(path)
-
-
-@pytest.mark.parametrize("content", [{"conv.weight": torch.zeros(3)}, torch.zeros(3)])
-def test_pth_of_others_is_refused(content, tmp_path):
-    path = tmp_path / "other.pth"
-    torch.save(content, path)
-
-    assert message_of(path) == foreign_message(path)
 
 
 def test_parameters_that_contradict_the_record_are_refused(network, tmp_path):

@@ -32,7 +32,7 @@ def test_three_four_becomes_six_eight():
     assert L2Norm(2)(x).flatten().tolist() == pytest.approx([6, 8])
 
 
-def test_norm_across_spatial_counts_all_pixels_of_a_image():
+def test_norm_across_spatial_counts_all_pixels_of_an_image():
     x = torch.tensor([[[[1.0, 3.0]], [[1.0, 5.0]]], [[[2.0, 0.0]], [[0.0, 0.0]]]])  # 6 and 2 long
 
     y = L2Norm(2, scale=6.0, across_spatial=True)(x)
