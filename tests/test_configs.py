@@ -102,16 +102,22 @@ OVERRIDES = [
 
 @each_config
 def test_saved_config_with_an_override_is_the_config_with_it(parser, path, tmp_path):
-    options = parser.parse_args(["fit", "--config", str(path)]).fit
     fit = parser._subcommands_action.choices["fit"]
-    del options["config"]
-    fit.save(options, tmp_path / "config.yaml", skip_none=False)
 
-    for words, expected in OVERRIDES:
-        again = parser.parse_args(["fit", "--config", str(tmp_path / "config.yaml"), *words]).fit
+    def parse_and_save(name, config, *words):
+        """Parse as `fit` does, and save as the run folder has it."""
+        options = parser.parse_args(["fit", "--config", str(config), *words]).fit
+        del options["config"]
+        fit.save(options, tmp_path / name, skip_unset=False)
+        return data_of(options.data)
 
-        assert data_of(again.data) == replace(data_of(options.data), **expected)
-        assert data_of(again.data).recipe == replace(data_of(options.data), **expected).recipe
+    data = parse_and_save("saved.yaml", path)
+    for number, (words, expected) in enumerate(OVERRIDES):
+        changed = parse_and_save(f"{number}.yaml", tmp_path / "saved.yaml", *words)
+        again = parse_and_save(f"{number}_again.yaml", tmp_path / f"{number}.yaml")
+
+        assert changed == again == replace(data, **expected)
+        assert changed.recipe == again.recipe == replace(data, **expected).recipe
 
 
 @each_config
