@@ -1,9 +1,9 @@
-"""Bring results of an ablation that were recorded before version 0.2 to today's form.
+"""Bring results of an ablation that were recorded without `inputs` to today's form.
 
     python data_tools/convert_results.py results.jsonl --root VOC2012 --weights squeezenet.npz
 
-A run is known today by its options and by the fingerprints of its data and weights (`inputs`).
-Runs of before did not record these. The tool takes them from the data and the weights that are
+A run is known by its options and by the fingerprints of its data and weights (`inputs`).
+Earlier runs did not record these. The tool takes them from the data and the weights that are
 named, which must be those that the runs were made with: nothing can check it but the weights'
 name. Every line that it changes tells the key that it had in `converted_from`, and so that its
 `inputs` are not the run's own record. Measured values are left as they are; renamed are
@@ -28,7 +28,7 @@ from parsenet.options import positional
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """Bring results of an ablation that were recorded before version 0.2 to today's form."""
+    """Bring results of an ablation that were recorded without `inputs` to today's form."""
 
     results: Path = positional()
     """Results file, which is replaced."""

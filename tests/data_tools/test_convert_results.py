@@ -23,7 +23,7 @@ def grid(tmp_path, weights):
 
 
 def write_old(path, plan):
-    """Write what version 0.1 recorded of a run, and a failed one."""
+    """Write what was recorded of a run before, and a failed one."""
     row = result_of(plan, 0.5)
     del row["inputs"]
     row["key"], row["num_pictures"] = "e00dba9d5983065f", row.pop("num_images")
