@@ -29,7 +29,7 @@ def test_results_of_another_image_are_no_results_of_this_one(run, write_image, t
 def test_results_of_other_settings_are_not_mixed(run, write_image, tmp_path):
     path = write_image("in/a.png")
     run(settings={"model": "old", "flip": False}, save=("areas",))
-    write_image("in/a.png").rename(tmp_path / "in" / "b.png")
+    path.rename(tmp_path / "in" / "b.png")
     message = (
         f"`out` must be empty or made with the same settings, got '{tmp_path / 'out'}' made with "
         "flip False instead of True; model old instead of new. Choose another `--out`, or "
@@ -42,7 +42,6 @@ def test_results_of_other_settings_are_not_mixed(run, write_image, tmp_path):
     assert run(settings={"model": "new"}, save=("areas",), overwrite=True).failed == {}
     records = json.loads((tmp_path / "out" / "areas.json").read_text())
     assert [record["image"] for record in records] == ["b"]
-    assert not path.exists()
 
 
 @pytest.mark.parametrize("content", ["[1]", "\udcff", '{"settings": 1, "inputs": {}}'])
