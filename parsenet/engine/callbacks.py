@@ -1,10 +1,9 @@
-"""What goes on beside a run: a row and a line per validation, its config, a bar, and guards.
+"""What goes on beside a run: a row and a line per validation, a progress bar, and guards.
 
 Guards stop a run, or warn, with a reason, when going on would waste it.
 """
+# ruff: noqa: ANN401 - Lightning's signatures
 
-import csv
-import io
 import logging
 import math
 import time
@@ -15,12 +14,10 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
-from pytorch_lightning.cli import SaveConfigCallback
 
-from parsenet.data.sample import Batch
 from parsenet.engine.module import SegmentationModule
 from parsenet.errors import TrainingError
-from parsenet.files import write_bytes_atomically
+from parsenet.metrics.record import write_table
 from parsenet.models.l2norm import L2Norm
 
 _log = logging.getLogger(__name__)
@@ -48,7 +45,6 @@ class History(pl.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, int | float]] = []
-        self._seconds_before = 0.0
         self._started = time.monotonic()
         self._loss_sum: torch.Tensor | float = 0.0
         self._num_losses = 0
@@ -56,7 +52,7 @@ class History(pl.Callback):
     @property
     def seconds(self) -> float:
         """Seconds spent on this run, those before a resume counted in."""
-        return self._seconds_before + time.monotonic() - self._started
+        return time.monotonic() - self._started
 
     def state_dict(self) -> dict[str, Any]:
         """Return rows, seconds and the losses since the last row."""
@@ -70,17 +66,11 @@ class History(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows of the run that is resumed."""
         self.rows = list(state_dict["rows"])
-        self._seconds_before = float(state_dict["seconds"])
-        self._loss_sum = float(state_dict["loss_sum"])
-        self._num_losses = int(state_dict["num_losses"])
+        self._started = time.monotonic() - state_dict["seconds"]
+        self._loss_sum, self._num_losses = state_dict["loss_sum"], state_dict["num_losses"]
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401 - Lightning's signature
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: object
     ) -> None:
         """Add up the loss; it is read later, for a GPU would have to wait now."""
         # Lightning has divided it by the number of accumulated batches.
@@ -88,82 +78,52 @@ class History(pl.Callback):
         self._num_losses += 1
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add a row."""
+        """Add a row, and say how far the run is."""
         assert isinstance(pl_module, SegmentationModule)
         result = pl_module.result
         if trainer.sanity_checking or trainer.state.fn != "fit" or result is None:
             return
-        row: dict[str, int | float] = {
+        step, loss = trainer.global_step, float(self._loss_sum) / max(1, self._num_losses)
+        self._loss_sum, self._num_losses = 0.0, 0
+        self.rows.append({
             "epoch": trainer.current_epoch,
-            "step": trainer.global_step,
+            "step": step,
             "seconds": round(self.seconds, 1),
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "train/loss": float(self._loss_sum) / max(1, self._num_losses),
-            "val/pixel_acc": result.scores.pixel_accuracy,
-            "val/mean_acc": result.scores.mean_accuracy,
-            "val/mIoU": result.scores.mean_iou,
-            "val/fw_IoU": result.scores.frequency_weighted_iou,
-        }
-        for name, iou in zip(pl_module.taxonomy.names, result.scores.class_iou, strict=True):
-            row[f"val/IoU_{name}"] = iou
-        self._loss_sum, self._num_losses = 0.0, 0
-        self.rows.append(row)
+            "train/loss": loss,
+            **result.logged,
+        })
         if trainer.is_global_zero:
-            self._write()
-            self._say(row, int(trainer.estimated_stepping_batches))
-
-    def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_bytes_atomically(self.path, text.getvalue().encode())
-
-    def _say(self, row: dict[str, int | float], num_steps: int) -> None:
-        left = row["seconds"] * (num_steps / max(1, row["step"]) - 1)
-        _log.info(
-            "step %d of %d: loss %.4g, pixel accuracy %.2f, mean IoU %.2f (per cent; %.0f min, "
-            "about %.0f min left)",
-            row["step"],
-            num_steps,
-            row["train/loss"],
-            100 * row["val/pixel_acc"],
-            100 * row["val/mIoU"],
-            row["seconds"] / 60,
-            left / 60,
-        )
-
-
-class SaveConfig(SaveConfigCallback):
-    """Write the resolved config into the run folder, beside everything else."""
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write it once, for the first stage of a run."""
-        if trainer.is_global_zero and not self.already_saved:
-            out_dir = Path(trainer.default_root_dir)
-            out_dir.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, out_dir / "config.yaml", skip_none=False, overwrite=True)
-            self.already_saved = True
+            write_table(self.path, self.rows)
+            num_steps = int(trainer.estimated_stepping_batches)
+            _log.info(
+                "step %d of %d: loss %.4g, pixel accuracy %.2f, mean IoU %.2f (per cent; %.0f min, "
+                "about %.0f min left)",
+                step,
+                num_steps,
+                loss,
+                100 * result.scores.pixel_accuracy,
+                100 * result.scores.mean_iou,
+                self.seconds / 60,
+                self.seconds / 60 * (num_steps / max(1, step) - 1),
+            )
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's rich bar, without the number of the logger's folder."""
+    """Lightning's rich bar without the number of epochs, which it shows as -2 if none is set."""
 
     def __init__(self) -> None:
         super().__init__(leave=True)
         self._shown: dict[str, Any] = {}
 
     def _get_train_description(self, current_epoch: int) -> str:
-        # Lightning's own: without a number of epochs (-1) it writes "Epoch 0/-2".
-        if self.trainer.max_epochs == -1:
-            return f"{f'Epoch {current_epoch}':{len(self.validation_description)}}"
-        return super()._get_train_description(current_epoch)
+        return f"Epoch {current_epoch}".ljust(len(self.validation_description))
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return what stands beside the bar; read only now and then, for a GPU has to wait."""
         if trainer.fit_loop.batch_idx % SHOW_EVERY == 0 or not trainer.training:
-            metrics = super().get_metrics(trainer, pl_module)
-            self._shown = {name: value for name, value in metrics.items() if name != "v_num"}
+            self._shown = super().get_metrics(trainer, pl_module)
+            self._shown.pop("v_num", None)  # number of the logger's folder
         return self._shown
 
 
@@ -178,8 +138,8 @@ class Guards(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401 - Lightning's signature
-        batch: Batch,
+        outputs: Any,
+        batch: Any,
         batch_idx: int,
     ) -> None:
         """Stop when the loss is not finite; on a GPU only now and then."""
@@ -207,19 +167,19 @@ class Guards(pl.Callback):
                     "not begun to learn. Likely causes: a learning rate too high or too low for "
                     "`optim.loss: %s`%s, or too few iterations so far (%d).",
                     pl_module.taxonomy.names[predicted[0]],
-                    pl_module.result.num_images,
+                    len(pl_module.result.images),
                     pl_module.optim.loss,
                     ", raw features of unlike magnitude" if _fuses_raw(pl_module) else "",
                     trainer.global_step,
                 )
+        start = pl_module.config.norm_scale
         for name, module in pl_module.network.named_modules():
             if isinstance(module, L2Norm):
                 largest = float(module.scale.detach().abs().max())
-                if largest < DEAD * pl_module.config.norm_scale:
+                if largest < DEAD * start:
                     raise TrainingError(
                         f"The scales of `{name}` must stay alive, got at most {largest:.2g} after "
-                        f"starting at {pl_module.config.norm_scale}. Lower `optim.lr` or "
-                        "`optim.weight_decay`."
+                        f"starting at {start}. Lower `optim.lr` or `optim.weight_decay`."
                     )
 
 

@@ -45,13 +45,6 @@ class TrainLoader(DataLoader[Item]):
         self._train_sampler.skip = self._progress() * self.batch_size
         yield from super().__iter__()
 
-    def state_dict(self) -> dict[str, int]:
-        """Return nothing: the position follows from the trainer's counters."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Restore nothing."""
-
 
 class SegmentationDataModule(pl.LightningDataModule):
     """Training, validation and test images of a config, shared between all processes.
@@ -62,6 +55,7 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     Attributes:
         seed: start of all randomness; the command line sets it from `seed_everything`.
+        datasets: the images of `train`, `val` and `test`, as far as `setup` has been asked for.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - DataConfig checks them
@@ -69,20 +63,20 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.config = DataConfig(**options)
         self.seed = 0
         self.taxonomy = taxonomy_of(self.config)
-        self._datasets: dict[str, SegmentationDataset] = {}
+        self.datasets: dict[str, SegmentationDataset] = {}
         self._weights: Float64[np.ndarray, " n"] | None = None
 
     def setup(self, stage: str) -> None:
         """Find the images, and read every label once before training."""
         config = self.config
         if stage == "fit":
-            self._datasets["train"] = build_dataset(config, config.train_split, train=True)
+            self.datasets["train"] = build_dataset(config, config.train_split, train=True)
         if stage in ("fit", "validate"):
-            self._datasets["val"] = build_dataset(config, config.val_split)
+            self.datasets["val"] = build_dataset(config, config.val_split)
         if stage == "test":
-            self._datasets["test"] = build_dataset(config, config.test_split)
+            self.datasets["test"] = build_dataset(config, config.test_split)
         if stage == "fit" and (config.check_labels or config.balance):
-            for name, dataset in self._datasets.items():
+            for name, dataset in self.datasets.items():
                 present = self._check_labels(dataset)
                 if name == "train":
                     self._weights = repeat_factors(present, config.balance)
@@ -90,7 +84,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> TrainLoader:
         """Load shuffled, augmented batches; go on where a resumed run stopped."""
         assert self.trainer is not None
-        dataset = self._datasets["train"]
+        dataset = self.datasets["train"]
         trainer = self.trainer
         sampler = TrainSampler(
             len(dataset), self.seed, trainer.global_rank, trainer.world_size, self._weights
@@ -119,10 +113,6 @@ class SegmentationDataModule(pl.LightningDataModule):
         """Load test images at native size, one at a time."""
         return self._eval_loader("test")
 
-    def dataset(self, stage: str) -> SegmentationDataset:
-        """Return the images of `train`, `val` or `test`, after `setup`."""
-        return self._datasets[stage]
-
     def _check_labels(self, dataset: SegmentationDataset) -> Bool[np.ndarray, "n c"]:
         """Read every label once, in the first process; all get its answer or its error."""
         assert self.trainer is not None
@@ -140,7 +130,7 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def _eval_loader(self, stage: str) -> DataLoader[Item]:
         assert self.trainer is not None
-        dataset = self._datasets[stage]
+        dataset = self.datasets[stage]
         return DataLoader(
             dataset,
             batch_size=1,

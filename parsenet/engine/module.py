@@ -8,8 +8,6 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Int64
 from torch import Tensor, distributed
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from parsenet.config import NetworkConfig, OptimConfig
 from parsenet.data.sample import Batch
@@ -30,18 +28,13 @@ from parsenet.taxonomy import VOC2012, Taxonomy
 class Result(NamedTuple):
     """What a pass over validation or test images gave, all processes together."""
 
-    stage: str
-    """`val` or `test`."""
     images: ImageCounts
     """Counts of every image."""
     counts: Int64[np.ndarray, "c c"]
     """Pixels by (true class, predicted class)."""
     scores: Scores
-
-    @property
-    def num_images(self) -> int:
-        """Images that were scored."""
-        return len(self.images)
+    logged: dict[str, float]
+    """The four scores and every class's IoU by the names of logs, such as `val/mIoU`."""
 
 
 class SegmentationModule(pl.LightningModule):
@@ -105,19 +98,34 @@ class SegmentationModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count the pixels of an image."""
-        self._count(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count the pixels of an image."""
-        self._count(batch)
+        self._counter.update(self.predict_label(batch), batch.label, batch.id)
 
     def on_validation_epoch_end(self) -> None:
-        """Score the images seen."""
-        self._score("val")
+        """Put the counts of all processes together, score them, and log the scores."""
+        images = self._counter.to_counts()
+        self._counter.reset()
+        if distributed.is_available() and distributed.is_initialized():
+            parts: list[Any] = [None] * distributed.get_world_size()
+            distributed.all_gather_object(parts, images)
+            images = ImageCounts.join(parts, images.num_classes)
+        counts = images.total()
+        result = scores(counts)
+        stage = "test" if self.trainer.testing else "val"
+        logged = {
+            f"{stage}/pixel_acc": result.pixel_accuracy,
+            f"{stage}/mean_acc": result.mean_accuracy,
+            f"{stage}/mIoU": result.mean_iou,
+            f"{stage}/fw_IoU": result.frequency_weighted_iou,
+        }
+        for name, iou in zip(self.taxonomy.names, result.class_iou, strict=True):
+            logged[f"{stage}/IoU_{name}"] = iou
+        for name, value in logged.items():
+            # The counts are those of all processes: every process logs the same number.
+            self.log(name, value, prog_bar=name.endswith("/mIoU"))
+        self.result = Result(images, counts, result, logged)
 
-    def on_test_epoch_end(self) -> None:
-        """Score the images seen."""
-        self._score("test")
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is not public
         """Build the optimiser and step its schedule every iteration."""
@@ -127,8 +135,6 @@ class SegmentationModule(pl.LightningModule):
                 "The poly schedule must know its end, got endless training. Set "
                 "`trainer.max_steps` or `trainer.max_epochs`."
             )
-        optimizer: Optimizer
-        schedule: LRScheduler
         optimizer, schedule = build_optimizer(
             self.network, self.network.new_layers, self.optim, int(num_steps)
         )
@@ -144,34 +150,3 @@ class SegmentationModule(pl.LightningModule):
     def predict_label(self, batch: Batch) -> Tensor:
         """Label the images of a batch; `max` picks the same class as `argmax`, faster."""
         return self.network(batch.image).max(dim=1).indices  # type: ignore[no-any-return]
-
-    def _count(self, batch: Batch) -> None:
-        self._counter.update(self.predict_label(batch), batch.label, batch.id)
-
-    def _score(self, stage: str) -> None:
-        """Put the counts of all processes together; log the four scores and every class's IoU."""
-        images = _gather(self._counter.to_counts())
-        self._counter.reset()
-        counts = images.total()
-        result = scores(counts)
-        self.result = Result(stage, images, counts, result)
-        values = {
-            "pixel_acc": result.pixel_accuracy,
-            "mean_acc": result.mean_accuracy,
-            "mIoU": result.mean_iou,
-            "fw_IoU": result.frequency_weighted_iou,
-        }
-        for name, iou in zip(self.taxonomy.names, result.class_iou, strict=True):
-            values[f"IoU_{name}"] = iou
-        for name, value in values.items():
-            # The counts are those of all processes: every process logs the same number.
-            self.log(f"{stage}/{name}", value, prog_bar=name == "mIoU")
-
-
-def _gather(images: ImageCounts) -> ImageCounts:
-    """Join the images of all processes; whole numbers, so nothing is rounded."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return images
-    parts: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(parts, images)
-    return ImageCounts.join(parts, images.num_classes)

@@ -1,6 +1,8 @@
 """`parsenet fit | validate | test`: LightningCLI with this toolkit's defaults and run folder."""
 
+import json
 import logging
+import re
 import shlex
 import warnings
 from itertools import pairwise
@@ -8,33 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from jsonargparse import ArgumentError, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from parsenet.engine.callbacks import Guards, History, ProgressBar, SaveConfig
-from parsenet.engine.checkpoints import AtomicCheckpointIO, best_path, build_checkpoints
+from parsenet.engine.callbacks import Guards, History, ProgressBar
+from parsenet.engine.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+    refuse_other_run,
+)
 from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.module import SegmentationModule
-from parsenet.engine.record import (
-    describe_machine,
-    now,
-    write_json,
-    write_metrics,
-    write_samples,
-)
-from parsenet.engine.start import (
-    refuse_impossible,
-    refuse_other_classes,
-    settle_folder,
-    settle_network,
-    settle_resume,
-)
+from parsenet.engine.record import describe_machine, now, write_samples
 from parsenet.errors import ConfigError
-from parsenet.files import read_yaml
+from parsenet.files import read_yaml, write_bytes_atomically
 from parsenet.hardware import choose_device, choose_precision
+from parsenet.metrics.record import Evaluation
 from parsenet.models.checkpoint import load_network, save_network
 from parsenet.options import explain
 from parsenet.reports.runs import write_report
@@ -43,6 +39,7 @@ from parsenet.taxonomy import Taxonomy
 QUIET = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's own, pytorch-lightning#21398
     r"(?s).*JSONARGPARSE_DEPRECATION|.* removed in\s+v5\.0",  # LightningCLI's calls of jsonargparse
+    r".*your dataloader is not resumable",  # it is, by the trainer's counters
     r".*does not have many workers",  # the data loaders are fast; 0 workers is a choice
     r".*The number of training batches .* is smaller than the logging interval",
     r".*recommended to use `self\.log\('(val|test)/",  # they are summed over the processes already
@@ -53,6 +50,26 @@ QUIET = (
 ALLOWED = ("pytorch_lightning", "lightning_fabric", "parsenet", "torch.optim")
 """Packages whose classes a config may name; others only by `--allow_classes`, so that a config
 from a stranger runs nothing."""
+
+_OPTIONS: tuple[tuple[str, type, Any, str], ...] = (
+    ("run_dir", Path, None, "Folder of the run (default: runs/NAME, after the config file)."),
+    ("resume", bool, False, "Go on from checkpoints/last.ckpt of the run folder."),
+    ("checkpoint_every", int, 500, "Iterations between two writings of checkpoints/last.ckpt."),
+    (
+        "allow_classes",
+        str,
+        None,
+        "Packages, with commas between them, whose classes the config may name (counts on the "
+        "command line only).",
+    ),
+)
+
+_RANGES = {
+    "seed_everything": (range(2**32), f"in 0..{2**32 - 1}"),
+    "checkpoint_every": (range(1, 2**63), "at least 1"),
+    "trainer.accumulate_grad_batches": (range(1, 2**63), "at least 1"),
+}
+"""Numbers that would end in a traceback of a library, were they others."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +86,10 @@ def run(arguments: list[str]) -> "Cli":
     Raises:
         ParseNetError: something the user can mend.
     """
-    arguments, allowed = _take_allowed(arguments)
+    # What a user allows counts on the command line only, in no config.
+    option, text = r"\0--allow[-_]classes[\0=]([^\0]*)", "\0".join(arguments)
+    allowed = [name for value in re.findall(option, text) for name in value.split(",") if name]
+    arguments = re.sub(option, "", text).split("\0")
     for word, value in pairwise(arguments):
         if word == "--config":  # names given twice, and what would never end
             read_yaml(Path(value), "model: {network: {trunk: squeezenet}}")
@@ -96,19 +116,6 @@ def run(arguments: list[str]) -> "Cli":
             raise ConfigError(" ".join(str(error).split())) from error
 
 
-def _take_allowed(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Split off `--allow_classes PACKAGE,...`; it counts on the command line only, in no config."""
-    words, allowed = list(arguments), []
-    for index, word in enumerate(arguments):
-        name, equals, value = word.replace("-", "_").partition("=")
-        if name == "__allow_classes":
-            value = value if equals else "".join(arguments[index + 1 : index + 2])
-            allowed += [package for package in value.split(",") if package]
-            words[index : index + (1 if equals else 2)] = []
-            break
-    return words, allowed
-
-
 class Cli(LightningCLI):
     """Parse the command line, build everything, run it, and leave a run folder.
 
@@ -122,7 +129,7 @@ class Cli(LightningCLI):
             SegmentationModule,
             SegmentationDataModule,
             args=arguments,
-            save_config_callback=SaveConfig,
+            save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # our checkpoints have a record of their own
@@ -140,30 +147,8 @@ class Cli(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder's options, and tell the model the classes of the data."""
-        parser.add_argument(
-            "--run_dir",
-            type=Path,
-            default=None,
-            help="Folder of the run (default: runs/NAME, after the config file).",
-        )
-        parser.add_argument(
-            "--resume",
-            type=bool,
-            default=False,
-            help="Go on from checkpoints/last.ckpt of the run folder.",
-        )
-        parser.add_argument(
-            "--checkpoint_every",
-            type=int,
-            default=500,
-            help="Iterations between two writings of checkpoints/last.ckpt.",
-        )
-        parser.add_argument(
-            "--allow_classes",
-            default=None,
-            help="Packages, with commas between them, whose classes the config may name (counts on "
-            "the command line only).",
-        )
+        for name, kind, default, text in _OPTIONS:
+            parser.add_argument(f"--{name}", type=kind, default=default, help=text)
         parser.link_arguments("data.taxonomy", "model.taxonomy", apply_on="instantiate")
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401 - Lightning's
@@ -177,26 +162,72 @@ class Cli(LightningCLI):
         except ArgumentError as error:
             known = self._subcommand_parsers[args[0]]._option_string_actions
             raise ConfigError(explain(str(error), args[0], known)) from error
-        refuse_impossible(self.config[args[0]])
+        for name, (allowed, rule) in _RANGES.items():
+            value = self.config[args[0]][name]
+            if value is not None and value not in allowed:
+                raise ConfigError(f"`{name}` must be {rule}, got {value}.")
 
     def _parse_ckpt_path(self) -> None:
         """Lightning looks for hyperparameters here; our checkpoints have a record instead."""
 
     def before_instantiate_classes(self) -> None:
         """Settle the run folder, and where the weights come from."""
-        command = str(self.subcommand)
-        options = self.config[command]
-        self.run_dir = settle_folder(options, command)
-        self.trained: Taxonomy | None
-        if command == "fit":
-            self.trained = settle_resume(options)
-        else:
-            self.trained = settle_network(options, command).taxonomy
+        options = self.config[self.subcommand]
+        self.run_dir = self._settle_folder(options)
+        self.trained: Taxonomy | None = None
+        if self.subcommand != "fit":
+            self.trained = self._settle_network(options)
+        elif options.ckpt_path is not None:
+            parser = self._parser(self.subcommand)
+            plain = yaml.safe_load(parser.dump(options, skip_none=False))
+            self.trained = refuse_other_run(Path(options.ckpt_path), plain)
+
+    def _settle_folder(self, options: Namespace) -> Path:
+        """Name the run folder; never write over a training run."""
+        fits = self.subcommand == "fit"
+        if options.run_dir is None:
+            configs = options.get("config") or []
+            stem = Path(str(configs[-1])).stem if configs else options.data.dataset
+            options.run_dir = Path("runs") / (stem if fits else f"{stem}_{self.subcommand}")
+        run_dir: Path = options.run_dir
+        last = run_dir / "checkpoints" / "last.ckpt"
+        if fits and options.resume:
+            if not last.is_file():
+                raise ConfigError(
+                    f"`resume` needs '{last}', which is missing. Start without `--resume true`."
+                )
+            options.ckpt_path = str(last)
+        elif last.exists():
+            way_out = "Go on with it by `--resume true`, or name" if fits else "Name"
+            raise ConfigError(
+                f"`run_dir` must be new, got '{run_dir}' with a training run in it. {way_out} "
+                "another with `--run_dir DIR`."
+            )
+        return run_dir
+
+    def _settle_network(self, options: Namespace) -> Taxonomy:
+        """Take the network to score from the checkpoint, which knows what it is."""
+        if options.ckpt_path is None:
+            raise ConfigError(
+                f"`{self.subcommand}` needs a checkpoint to score, got none. Add `--ckpt_path "
+                "FILE` (`.ckpt` or `.safetensors`)."
+            )
+        loaded = load_network(Path(options.ckpt_path))
+        for name in loaded.record["network"]:
+            options.model.network[name] = getattr(loaded.config, name)
+        options.model.network.weights = None
+        options.model.network.preprocess = loaded.network.preprocess.name
+        return loaded.taxonomy
 
     def after_instantiate_classes(self) -> None:
         """Refuse to go on with a network on data of other classes."""
-        if self.trained is not None:
-            refuse_other_classes(self.trained, self.datamodule.taxonomy)
+        trained, given = self.trained, self.datamodule.taxonomy
+        if trained is not None and trained.names != given.names:
+            raise ConfigError(
+                f"The checkpoint's classes ('{trained.name}', {trained.num_classes}) must be those "
+                f"of the data, got '{given.name}' with {given.num_classes}. Choose the `data` that "
+                "it was trained on."
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401 - Lightning's
         """Fill in what the user left open: loggers, checkpoints, precision."""
@@ -207,7 +238,9 @@ class Cli(LightningCLI):
         callbacks: list[Callback] = [self.history, Guards(), *(given.get("callbacks") or [])]
         loggers: Any = given.get("logger")
         if self.subcommand == "fit":
-            callbacks += build_checkpoints(self.run_dir / "checkpoints", options.checkpoint_every)
+            folder = self.run_dir / "checkpoints"
+            self.best = BestCheckpoint(folder)
+            callbacks += [self.best, LastCheckpoint(folder / "last.ckpt", options.checkpoint_every)]
             if loggers is None:
                 loggers = [
                     TensorBoardLogger(self.run_dir, name="tensorboard", version=""),
@@ -215,12 +248,13 @@ class Cli(LightningCLI):
                 ]
         if given.get("enable_progress_bar") is not False:
             callbacks.append(ProgressBar())
+        device = choose_device("cpu" if given.get("accelerator") == "cpu" else "auto")
         defaults: dict[str, Any] = {
             "callbacks": callbacks,
             "logger": loggers if loggers is not None else False,
             "default_root_dir": self.run_dir,
             "use_distributed_sampler": False,  # our samplers share the data out themselves
-            "precision": given.get("precision") or _auto_precision(given.get("accelerator")),
+            "precision": given.get("precision") or choose_precision(device),
             "enable_checkpointing": self.subcommand == "fit",
             "enable_model_summary": False,
             "plugins": [AtomicCheckpointIO(), *(given.get("plugins") or [])],
@@ -236,7 +270,7 @@ class Cli(LightningCLI):
         record = self._start_record()
         self.trainer.fit(model, weights_only=True, **kwargs)
         self.trainer.save_checkpoint(self.run_dir / "checkpoints" / "last.ckpt", weights_only=False)
-        best = best_path(self.trainer)
+        best = self.best.best()
         if best is None:
             reason = (
                 "The validation images show no pixel of a class, all is void: there is no score. "
@@ -249,15 +283,13 @@ class Cli(LightningCLI):
         self._score(record, "validate", best)
 
     def validate(self, model: SegmentationModule, **kwargs: Any) -> None:  # noqa: ANN401
-        """Score a checkpoint on the validation split."""
-        self._score(self._start_record(), "validate", Path(kwargs["ckpt_path"]))
+        """Score a checkpoint on the split of the command."""
+        self._score(self._start_record(), str(self.subcommand), Path(kwargs["ckpt_path"]))
 
-    def test(self, model: SegmentationModule, **kwargs: Any) -> None:  # noqa: ANN401
-        """Score a checkpoint on the test split."""
-        self._score(self._start_record(), "test", Path(kwargs["ckpt_path"]))
+    test = validate
 
     def _start_record(self) -> dict[str, Any]:
-        """Write `record.json` before anything can go wrong, so that every run has one."""
+        """Write config and record before anything can go wrong, so that every run has them."""
         record = {
             "started": now(),
             "finished": None,
@@ -269,12 +301,15 @@ class Cli(LightningCLI):
             "command": shlex.join(["parsenet", *self.arguments]),
             **describe_machine(self.trainer.strategy.root_device),
         }
-        self._write_record(record)
+        if self.trainer.is_global_zero:
+            self._write_record(record)
+            parser, options = self._parser(self.subcommand), self.config[self.subcommand]
+            parser.save(options, self.run_dir / "config.yaml", skip_none=False, overwrite=True)
         return record
 
     def _write_record(self, record: dict[str, Any]) -> None:
-        if self.trainer.is_global_zero:
-            write_json(self.run_dir / "record.json", record)
+        content = json.dumps(record, indent=1) + "\n"
+        write_bytes_atomically(self.run_dir / "record.json", content.encode())
 
     def _score(self, record: dict[str, Any], command: str, checkpoint: Path | None) -> None:
         """Score a checkpoint; write scores, samples, network, record and report."""
@@ -283,19 +318,19 @@ class Cli(LightningCLI):
             self.model.network.load_state_dict(load_network(checkpoint).network.state_dict())
         score = self.trainer.validate if command == "validate" else self.trainer.test
         score(self.model, datamodule=self.datamodule, verbose=False)
-        result = self.model.result
+        model, data, result = self.model, self.datamodule, self.model.result
         if not self.trainer.is_global_zero or result is None:
             return
         record |= {"finished": now(), "seconds": round(seconds, 1)}
-        model = self.model
         if self.subcommand == "fit":
             published = self.run_dir / "model.safetensors"
             save_network(published, model.network, model.config, model.taxonomy)
             checkpoint = checkpoint or published
-        evaluation = write_metrics(
-            self.run_dir, result, model.taxonomy, self.datamodule.config, checkpoint
-        )
-        write_samples(self.run_dir, model.eval(), self.datamodule, evaluation)
+        split = data.config.val_split if command == "validate" else data.config.test_split
+        evaluation = Evaluation.of(result.images, model.taxonomy, split, checkpoint)
+        evaluation.write(self.run_dir)
+        dataset = data.datasets["val" if command == "validate" else "test"]
+        write_samples(self.run_dir, model.eval(), dataset, evaluation)
         self._write_record(record)
         report = write_report(self.run_dir)
         _log.info(
@@ -308,9 +343,3 @@ class Cli(LightningCLI):
             100 * result.scores.frequency_weighted_iou,
             report,
         )
-
-
-def _auto_precision(accelerator: object) -> str:
-    """Return the fastest precision of the hardware that the trainer will take."""
-    device = choose_device("cpu" if accelerator == "cpu" else "auto")
-    return choose_precision(device)

@@ -87,7 +87,7 @@ class Bench:
             module.network, data.taxonomy, str(self._device), known, options.scoring.inference
         )
         folder = self.place.out_dir / "samples" / options.key
-        scored = _score(predictor, data.dataset("val"), options.scoring, folder)
+        scored = _score(predictor, data.datasets["val"], options.scoring, folder)
         losses = watch.losses()
         return {
             "key": options.key,

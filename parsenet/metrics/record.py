@@ -186,9 +186,9 @@ class Evaluation:
             "truth": self.names,
             **dict(zip(self.names, self.counts.T.tolist(), strict=True)),
         }
-        _write_table(out_dir / "per_class.csv", self._classes())
-        _write_table(out_dir / "per_image.csv", _rows(images))
-        _write_table(out_dir / "confusion.csv", _rows(confusion))
+        write_table(out_dir / "per_class.csv", self._classes())
+        write_table(out_dir / "per_image.csv", _rows(images))
+        write_table(out_dir / "confusion.csv", _rows(confusion))
 
     def _classes(self) -> list[dict[str, Any]]:
         result = self.scores
@@ -246,7 +246,8 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
 
 
-def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file atomically; its head is the names of the first row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()

@@ -120,7 +120,7 @@ def test_each_stage_reads_its_own_split():
 
     datamodule.setup("test")
 
-    assert len(datamodule.dataset("test")) == 400
+    assert len(datamodule.datasets["test"]) == 400
 
 
 def test_batch_larger_than_a_share_is_refused():
