@@ -11,8 +11,7 @@ import signal
 import sys
 import threading
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -26,20 +25,26 @@ class Command(NamedTuple):
     """A line of the table."""
 
     function: str
-    """`module:function` below `parsenet.commands`, or with its whole path. It takes its options, a
-    frozen dataclass named
-    by its annotation, or the raw words; it returns the exit code."""
+    """`module:function` below `parsenet.commands`, or with its whole path. It takes `options`, a
+    frozen dataclass named by its annotation, and returns the exit code; what takes the words
+    themselves returns no code."""
     summary: str
     example: str
 
 
 COMMANDS = {
-    "fit": Command("train:main", "train a network", "--config configs/shapes/demo.yaml"),
+    "fit": Command(
+        "parsenet.engine.run:run", "train a network", "--config configs/shapes/demo.yaml"
+    ),
     "validate": Command(
-        "train:main", "score it on `val_split`", "--config C.yaml --ckpt_path BEST.ckpt"
+        "parsenet.engine.run:run",
+        "score it on `val_split`",
+        "--config C.yaml --ckpt_path BEST.ckpt",
     ),
     "test": Command(
-        "train:main", "score it on `test_split`", "--config C.yaml --ckpt_path BEST.ckpt"
+        "parsenet.engine.run:run",
+        "score it on `test_split`",
+        "--config C.yaml --ckpt_path BEST.ckpt",
     ),
     "predict": Command(
         "predict:predict", "label images, videos", "photo.jpg photos/ --save label,overlay"
@@ -67,6 +72,9 @@ COMMANDS = {
     ),
 }
 """Each command; a name of two words is a command below another, such as `figures scales`."""
+
+_EXTRAS = ("export", "serve")
+"""Commands with an extra of their name; others need at most that of training."""
 
 _NO_PLACE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EEXIST, errno.ENOTDIR,
@@ -106,15 +114,8 @@ def run_script(
     Returns:
         the exit code, as that of `main`.
     """
-    from parsenet.options import parse_options
-
-    def run() -> int:
-        kind = typing.get_type_hints(function)["options"]
-        options = parse_options(kind, sys.argv[1:] if words is None else words, f"python {script}")
-        with _heeding_termination():
-            return function(options)
-
-    return _answered(run)
+    given = sys.argv[1:] if words is None else words
+    return _answered(partial(_call, function, given, f"python {script}"))
 
 
 def _answered(run: Callable[[], int]) -> int:
@@ -123,8 +124,7 @@ def _answered(run: Callable[[], int]) -> int:
     try:
         return run()
     except ParseNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        message, code = str(error), 2
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise
@@ -134,43 +134,62 @@ def _answered(run: Callable[[], int]) -> int:
         where = f"'{path}'" if error.filename else "A file"
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         way_out = "Make room and run it again" if is_full else "Choose another place"
-        print(
-            f"error: {where} cannot be read or written ({error.strerror}). {way_out}.",
-            file=sys.stderr,
-        )
-        return 2
+        message = f"{where} cannot be read or written ({error.strerror}). {way_out}."
+        code = 2
     except KeyboardInterrupt:
-        print("error: interrupted. Files that were written are complete.", file=sys.stderr)
-        return 130
+        message, code = "interrupted. Files that were written are complete.", 130
+    print(f"error: {message}", file=sys.stderr)
+    return code
 
 
 def _run(words: list[str]) -> int:
-    """Find the command, make its options, call it."""
-    name = " ".join(words[:2])
-    if name not in COMMANDS:
-        name = words[0]
-    below = {key: command for key, command in COMMANDS.items() if key.startswith(f"{name} ")}
-    if name not in COMMANDS and below:
+    """Find the command and call it."""
+    name = next((key for key in (" ".join(words[:2]), words[0]) if key in COMMANDS), "")
+    if not name:
+        below = {key: line for key, line in COMMANDS.items() if key.startswith(f"{words[0]} ")}
+        if not below:
+            known = suggest(words[0], COMMANDS)
+            raise ParseNetError(f"`parsenet` has no command '{words[0]}'. {known}")
         if not words[1:] or words[1] in ("-h", "--help"):
             print(_usage(below), end="")
             return 0 if words[1:] else 2
-        kinds = [key.split()[1] for key in below]
-        raise ParseNetError(f"`{name}` has no '{words[1]}'. {suggest(words[1], kinds)}")
-    if name not in COMMANDS:
-        raise ParseNetError(f"`parsenet` has no command '{name}'. {suggest(name, COMMANDS)}")
+        known = suggest(words[1], [key.split()[1] for key in below])
+        raise ParseNetError(f"`{words[0]}` has no '{words[1]}'. {known}")
     module, _, attribute = COMMANDS[name].function.partition(":")
-    function: Callable[[Any], int] = getattr(
-        import_module(module if "." in module else f"parsenet.commands.{module}"), attribute
-    )
-    kind = typing.get_type_hints(function).get("options")
-    if kind is None:
-        return function(words)
+    try:
+        path = module if "." in module else f"parsenet.commands.{module}"
+        function = getattr(import_module(path), attribute)
+        if "options" in function.__annotations__:
+            example = f"Example: parsenet {name} {COMMANDS[name].example}"
+            return _call(function, words[len(name.split()) :], name, example)
+        function(words)
+        return 0
+    except ModuleNotFoundError as error:
+        if (error.name or "parsenet").partition(".")[0] == "parsenet":
+            raise
+        raise ParseNetError(
+            f"`parsenet {name}` needs '{error.name}', which is not installed. Run `pip install "
+            f"'parsenet[{name if name in _EXTRAS else 'train'}]'`."
+        ) from error
+
+
+def _call(
+    function: Callable[[Any], int], words: Sequence[str], command: str, epilog: str = ""
+) -> int:
+    """Make the options of a function from words, and call it.
+
+    SIGTERM, which batch systems send, ends it as Ctrl-C does: with complete files.
+    """
     from parsenet.options import parse_options
 
-    epilog = f"Example: parsenet {name} {COMMANDS[name].example}"
-    options = parse_options(kind, words[len(name.split()) :], name, epilog)
-    with _heeding_termination():
+    options = parse_options(typing.get_type_hints(function)["options"], words, command, epilog)
+    if threading.current_thread() is not threading.main_thread():
         return function(options)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return function(options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _usage(commands: dict[str, Command]) -> str:
@@ -189,16 +208,3 @@ def _usage(commands: dict[str, Command]) -> str:
         "`test` take every\noption of Lightning's Trainer, a `--config FILE.yaml`, and "
         "`--print_config`.\n",
     ])
-
-
-@contextmanager
-def _heeding_termination() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send, end a command as Ctrl-C does: with complete files."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import types
 import typing
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NARGS, _OVERRIDES = "nargs", "overrides"
+
+_KINDS = {"float": "a number", "int": "a whole number", "Path": "a path", "str": "a text"}
 
 
 def positional(nargs: str | None = None, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401 - a field of any type
@@ -58,39 +59,23 @@ def parse_options(options: type[T], words: Sequence[str], command: str, epilog: 
     Raises:
         ConfigError: an option is unknown, missing, or has a wrong value.
     """
-    from argparse import SUPPRESS, Action
+    from jsonargparse import ArgumentError, ArgumentParser
 
-    from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+    parser = ArgumentParser(prog=command, epilog=epilog, exit_on_error=False, allow_abbrev=False)
+    words, overrides = _split(options, words)
+    wants_help = "-h" in words or "--help" in words
+    if wants_help:
+        from argparse import HelpFormatter
 
-    class _Help(DefaultHelpFormatter):
-        """Say the default where there is one, and no type of Python's."""
-
-        def _get_help_string(self, action: Action) -> str:
-            shown = action.default not in (None, False, SUPPRESS)
-            if not action.option_strings or not shown or action.help is None:
-                return action.help or ""
-            if isinstance(action.default, tuple):
-                return f"{action.help} (default: {','.join(map(str, action.default))})"
-            return f"{action.help} (default: {action.default})"
-
-    if not dataclasses.is_dataclass(options):
-        raise TypeError(f"`options` must be a dataclass, got {options}.")
-    overrides, words = _split_overrides(options, [_underscored(word) for word in words])
-    parser = ArgumentParser(
-        prog=_program(command),
-        description=" ".join((options.__doc__ or "").split("\n\n")[0].split()),
-        epilog=epilog,
-        formatter_class=_Help,
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    _add_fields(parser, options)
+        parser.prog, parser.formatter_class = _program(command), HelpFormatter
+        parser.description = " ".join((options.__doc__ or "").split("\n\n")[0].split())
+    _add_fields(parser, options, wants_help)
     try:
-        given = parser.parse_args(words)
+        given = vars(parser.parse_args(words).as_flat())
     except ArgumentError as error:
         known = parser._option_string_actions
         raise ConfigError(_explain_value(str(error), command, known)) from error
-    return _build(options, vars(given.as_flat()), overrides)
+    return _build(options, given | overrides)
 
 
 def parse_sections(
@@ -168,9 +153,6 @@ def _program(command: str) -> str:
     return command if command.startswith("python ") else f"parsenet {command}"
 
 
-_KINDS = {"float": "a number", "int": "a whole number", "Path": "a path", "str": "a text"}
-
-
 def _explain_value(message: str, command: str, options: Iterable[str]) -> str:
     """The same for options that are plain values: which one, what it must be, what it was."""
     message = " ".join(message.split())
@@ -181,128 +163,102 @@ def _explain_value(message: str, command: str, options: Iterable[str]) -> str:
     wrong = wrong or re.search(
         r'key "(\w+)": .*?Expected a (.*?) (?:- |Given).*Given value: (.*)', message
     )
-    if wrong:
-        name, kind, value = wrong.groups()
-        if words := re.search(r"Literal\[(.*?)\]", kind):
-            rule = f"one of {words[1].replace(chr(39), '')}"
-        else:
-            found = re.search("|".join(_KINDS), message)
-            rule = _KINDS[found[0]] if found else kind
-        return f"`{name}` must be {rule}, got '{value}'."
-    if listed := re.search(r"argument (--\w+): invalid (\w+),\.\.\. value: (.*)", message):
-        rule = {"float": "numbers", "int": "whole numbers"}.get(listed[2], "words")
-        return f"`{listed[1]}` must be {rule} with commas between them, got {listed[3]}."
-    return explain(message, command, options)
+    if not wrong:
+        return explain(message, command, options)
+    name, kind, value = wrong.groups()
+    if words := re.search(r"Literal\[(.*?)\]", kind):
+        rule = f"one of {words[1].replace(chr(39), '')}"
+    else:
+        found = re.search("|".join(_KINDS), message)
+        rule = _KINDS[found[0]] if found else kind
+    return f"`{name}` must be {rule}, got '{value}'."
 
 
-def _underscored(word: str) -> str:
-    """Write the name of an option as its field is called."""
-    if not re.match(r"--[a-z]", word):
-        return word
-    name, equals, value = word.partition("=")
-    return f"--{name[2:].replace('-', '_')}{equals}{value}"
-
-
-def _split_overrides(options: type, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Take out what belongs to a section, such as `--data.root DIR` or `--data.root=DIR`."""
+def _split(options: type, words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Spell the names of options as fields are, and take out those of a section."""
     fields = {
         field.metadata[_OVERRIDES]: field.name
         for field in dataclasses.fields(options)
         if _OVERRIDES in field.metadata
     }
-    found: dict[str, list[str]] = {name: [] for name in fields.values()}
-    rest: list[str] = []
-    wanted: list[str] | None = None  # where the value of the option before goes
+    rest, found = list[str](), dict[str, Any].fromkeys(fields.values(), ())
+    wanted = ""  # the field that takes the value of the option before
     for word in words:
+        name, equals, value = word.partition("=")
+        if re.match(r"--[a-z]", name):
+            word = f"--{name[2:].replace('-', '_')}{equals}{value}"
         section = re.match(r"--(\w+)\.", word)
-        if section and section[1] in fields:
-            place = found[fields[section[1]]]
-            place.append(word)
-            wanted = None if "=" in word else place
+        field = fields.get(section[1], "") if section else wanted
+        wanted = field if section and not equals else ""
+        if field:
+            found[field] += (word,)
         else:
-            (rest if wanted is None else wanted).append(word)
-            wanted = None
-    return {name: tuple(values) for name, values in found.items()}, rest
+            rest.append(word)
+    return rest, found
 
 
-def _add_fields(parser: ArgumentParser, options: type) -> None:
-    """Add an option for each field, also of the dataclasses among them."""
+def _add_fields(parser: ArgumentParser, options: type, wants_help: bool) -> None:
+    """Add an option without a default for each field, also of the dataclasses among them."""
+    hints, texts = typing.get_type_hints(options), _help_texts(options) if wants_help else {}
+    for field in dataclasses.fields(options):
+        hint, has_default = hints[field.name], field.default is not dataclasses.MISSING
+        settings: dict[str, Any] = {"help": texts.get(field.name)}
+        if dataclasses.is_dataclass(hint):
+            _add_fields(parser, typing.cast(type, hint), wants_help)
+        elif _NARGS in field.metadata:
+            nargs, kind = field.metadata[_NARGS], _item(hint) or hint
+            settings |= {"nargs": nargs} if nargs else {}
+            parser.add_argument(field.name, type=kind, metavar=field.name.upper(), **settings)
+        elif _OVERRIDES not in field.metadata:
+            if hint is bool:
+                settings["action"] = "store_true"
+            else:  # tuples are written with commas, which `_build` splits at
+                settings |= {"type": str if _item(hint) else hint, "required": not has_default}
+            # Words of Python, such as `from`, are fields with an underscore behind them.
+            parser.add_argument(f"--{field.name.rstrip('_')}", dest=field.name, **settings)
+
+
+def _help_texts(options: type) -> dict[str, str]:
+    """Return the line under each field of a dataclass, with the default where there is one."""
     from docstring_parser import parse_from_object
 
-    hints = typing.get_type_hints(options)
     texts = {x.arg_name: x.description or "" for x in parse_from_object(options).params}
     for field in dataclasses.fields(options):
-        hint, text = hints[field.name], " ".join(texts.get(field.name, "").split())
-        if _OVERRIDES in field.metadata:
-            continue
-        if dataclasses.is_dataclass(hint):
-            _add_fields(parser, typing.cast(type, hint))
-            continue
-        settings: dict[str, Any] = {"help": text}
-        if hint is bool:
-            settings["action"] = "store_true"
-        else:
-            settings["type"] = _reader(hint)
-        if _NARGS in field.metadata:
-            if field.metadata[_NARGS] is not None:
-                settings["nargs"] = field.metadata[_NARGS]
-            if field.default is not dataclasses.MISSING:
-                settings["default"] = field.default
-            settings["type"] = _item(hint)
-            settings["metavar"] = field.name.upper()
-            parser.add_argument(field.name, **settings)
-            continue
-        if field.default is dataclasses.MISSING:
-            settings["required"] = True
-        elif hint is not bool:
-            settings["default"] = field.default
-        # Words of Python, such as `from`, are fields with an underscore behind them.
-        parser.add_argument(f"--{field.name.rstrip('_')}", dest=field.name, **settings)
+        default = field.default
+        text = " ".join(texts.get(field.name, "").split())
+        if _NARGS not in field.metadata and default not in (None, False, dataclasses.MISSING):
+            shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+            text += f" (default: {shown})"
+        texts[field.name] = text.replace("%", "%%")
+    return texts
 
 
 def _item(hint: Any) -> Any:  # noqa: ANN401 - a type, or what stands for one
-    """Return the type of one word of a positional."""
-    inner = [x for x in typing.get_args(hint) if x is not types.NoneType and x is not Ellipsis]
-    return inner[0] if inner else hint
+    """Return the type of the values of a tuple, or of one that may be missing; else None."""
+    for kind in (hint, *typing.get_args(hint)):
+        if typing.get_origin(kind) is tuple:
+            return typing.get_args(kind)[0]
+    return None
 
 
-def _reader(hint: Any) -> Any:  # noqa: ANN401 - as above
-    """Return what reads a value: tuples are written with commas, `0.75,1,1.25`."""
-    tuples = [x for x in (hint, *typing.get_args(hint)) if typing.get_origin(x) is tuple]
-    return _Commas(_item(tuples[0])) if tuples else hint
-
-
-class _Commas:
-    """Reads values with commas between them."""
-
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-        self.__name__ = f"{kind.__name__},..."
-
-    def __call__(self, given: object) -> tuple[Any, ...] | None:
-        """Read what was typed; the parser also hands back what was read before."""
-        if not isinstance(given, str):
-            return typing.cast("tuple[Any, ...] | None", given)
-        try:
-            return tuple(self.kind(word.strip()) for word in given.split(",") if word.strip())
-        except ValueError:
-            raise ValueError(
-                f"must be values of type {self.kind.__name__} with commas between them, got "
-                f"'{given}'"
-            ) from None
-
-
-def _build(options: type[T], given: Mapping[str, Any], overrides: Mapping[str, Any]) -> T:
-    """Make the dataclass, and those inside it, from what was given."""
-    hints = typing.get_type_hints(options)
+def _build(options: type[T], given: Mapping[str, Any]) -> T:
+    """Make the dataclass, and those inside it; what was not given keeps its default."""
     values: dict[str, Any] = {}
+    hints = typing.get_type_hints(options)
     for field in dataclasses.fields(typing.cast(Any, options)):
-        hint = hints[field.name]
-        if field.name in overrides:
-            values[field.name] = overrides[field.name]
-        elif dataclasses.is_dataclass(hint):
-            values[field.name] = _build(typing.cast(type, hint), given, {})
-        else:
-            value = given[field.name]
-            values[field.name] = tuple(value) if isinstance(value, list) else value
+        hint, value = hints[field.name], given.get(field.name)
+        if dataclasses.is_dataclass(hint):
+            value = _build(typing.cast(type, hint), given)
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, str) and (item := _item(hint)):
+            try:
+                value = tuple(item(word.strip()) for word in value.split(",") if word.strip())
+            except ValueError:
+                rule = {float: "numbers", int: "whole numbers"}[item]
+                raise ConfigError(
+                    f"`--{field.name}` must be {rule} with commas between them, got '{value}'."
+                ) from None
+        if value is not None:
+            values[field.name] = value
     return options(**values)
