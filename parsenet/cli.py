@@ -32,30 +32,18 @@ class Command(NamedTuple):
     example: str
 
 
+_TRAIN = "parsenet.engine.run:run"
+
 COMMANDS = {
-    "fit": Command(
-        "parsenet.engine.run:run", "train a network", "--config configs/shapes/demo.yaml"
-    ),
-    "validate": Command(
-        "parsenet.engine.run:run",
-        "score it on `val_split`",
-        "--config C.yaml --ckpt_path BEST.ckpt",
-    ),
-    "test": Command(
-        "parsenet.engine.run:run",
-        "score it on `test_split`",
-        "--config C.yaml --ckpt_path BEST.ckpt",
-    ),
-    "predict": Command(
-        "predict:predict", "label images, videos", "photo.jpg photos/ --save label,overlay"
-    ),
+    "fit": Command(_TRAIN, "train a network", "--config configs/shapes/demo.yaml"),
+    "validate": Command(_TRAIN, "score it on `val_split`", "--config C.yaml --ckpt_path BEST.ckpt"),
+    "test": Command(_TRAIN, "score it on `test_split`", "--config C.yaml --ckpt_path BEST.ckpt"),
+    "predict": Command("predict:predict", "label images, videos", "photo.jpg --save label,overlay"),
     "submit": Command("predict:submit", "pack VOC's test set", "model.safetensors --root VOC2012"),
     "export": Command("export:export", "for other runtimes", "model.safetensors --out model.onnx"),
     "serve": Command("parsenet.serve:serve", "a page to look at labels", "model.safetensors"),
     "score": Command("scores:score", "score label maps", "--pred DIR --gt DIR --taxonomy voc2012"),
-    "compare": Command(
-        "scores:compare", "two scores, with a test", "A/metrics.json B/metrics.json"
-    ),
+    "compare": Command("scores:compare", "two scores, with a test", "runs/a runs/b"),
     "dialects": Command("scores:dialects", "what others would report", "A/metrics.json"),
     "report": Command("scores:report", "redraw a run's report", "runs/demo"),
     "ablate": Command("ablate:ablate", "a grid of experiments", "configs/ablations/shapes.yaml"),
@@ -104,16 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_script(
     script: str, function: Callable[[Any], int], words: Sequence[str] | None = None
 ) -> int:
-    """Run a function of options as a command is run, for the scripts in `data_tools/`.
-
-    Args:
-        script: its path, for messages.
-        function: takes `options`, a frozen dataclass named by its annotation.
-        words: the words after the script; None for the process's own.
-
-    Returns:
-        the exit code, as that of `main`.
-    """
+    """Run a function of options as `main` runs a command, for the scripts in `data_tools/`."""
     given = sys.argv[1:] if words is None else words
     return _answered(partial(_call, function, given, f"python {script}"))
 

@@ -5,8 +5,8 @@ Contradictions are refused here, before anything heavy is imported. Nothing here
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,29 @@ FEATURES = ("pool6", "fc7", "conv5", "conv4", "conv3")
 
 Head = Literal["early", "late", "fcn32s", "fcn16s", "fcn8s"]
 PreprocessName = Literal["caffe", "torchvision", "torchvision_features"]
+
+
+def _require_in(config: object, **intervals: str) -> None:
+    """Refuse a value outside of its interval, such as `lr="(0, 10)"`; an open end is left out."""
+    for name, interval in intervals.items():
+        value, (low, high) = getattr(config, name), map(float, interval[1:-1].split(","))
+        is_above = value >= low if interval[0] == "[" else value > low
+        is_below = value <= high if interval[-1] == "]" else value < high
+        if not (is_above and is_below):
+            raise ConfigError(f"`{name}` must be in {interval}, got {value}.")
+
+
+def _require_known(option: str, names: Sequence[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"`{option}` must be a known name, got '{name}'. {suggest(name, known)}"
+            )
+
+
+def _require_different(option: str, values: Sequence[object]) -> None:
+    if not values or len(set(values)) < len(values):
+        raise ConfigError(f"`{option}` must be one or more different values, got {list(values)}.")
 
 
 @dataclass(frozen=True)
@@ -51,40 +74,16 @@ class NetworkConfig:
     standardised) or `torchvision_features` (RGB minus mean); null asks the weights."""
     download: bool = False
     """Allow torchvision to download `imagenet1k_*` when they are not in its cache."""
-    rescale: dict[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    rescale: dict[str, float] = field(default_factory=dict, hash=False)
     """Experiment: factors of the feature maps conv3, conv4 and conv5, such as {conv3: 100}, which
     leave everything behind the map as it is; applied when training starts."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
-        for name in self.features:
-            if name not in FEATURES:
-                raise ConfigError(
-                    f"`features` must name known features, got '{name}'. {suggest(name, FEATURES)}"
-                )
-        if self.head not in get_args(Head):
-            raise ConfigError(
-                f"`head` must be a known name, got '{self.head}'. "
-                f"{suggest(self.head, get_args(Head))}"
-            )
-        if len(set(self.features)) != len(self.features) or not self.features:
-            raise ConfigError(
-                f"`features` must be one or more different names, got {list(self.features)}."
-            )
-        for field in ("dropout", "context_dropout"):
-            value = getattr(self, field)
-            if not 0 <= value < 1:
-                raise ConfigError(f"`{field}` must be in [0, 1), got {value}.")
-        if self.norm_scale <= 0:
-            raise ConfigError(
-                f"`norm_scale` must be positive, got {self.norm_scale}. The paper's is 10."
-            )
-        for name, factor in self.rescale.items():
-            if not 0 < factor < float("inf"):
-                raise ConfigError(
-                    f"`rescale` must hold positive factors, got {name}: {factor}. "
-                    "1 changes nothing."
-                )
+        _require_known("features", self.features, FEATURES)
+        _require_known("head", [self.head], get_args(Head))
+        _require_different("features", self.features)
+        _require_in(self, dropout="[0, 1)", context_dropout="[0, 1)", norm_scale="(0, inf)")
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,8 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "freeze", tuple(self.freeze))
-        if not 0 < self.lr < 10:
-            raise ConfigError(f"`lr` must be in (0, 10), got {self.lr}.")
-        if not 0 <= self.momentum < 1:
-            raise ConfigError(f"`momentum` must be in [0, 1), got {self.momentum}.")
-        if not (self.weight_decay >= 0 and self.power >= 0 and self.warmup_steps >= 0):
-            raise ConfigError("`weight_decay`, `power` and `warmup_steps` must not be negative.")
+        _require_in(self, lr="(0, 10)", momentum="[0, 1)", power="[0, inf)")
+        _require_in(self, weight_decay="[0, inf)", warmup_steps="[0, inf)")
         if self.optimizer == "sgd" and self.loss == "sum" and self.lr > 1e-5:
             raise ConfigError(
                 f"`lr` must be at most 1e-5 with `loss: sum`, got {self.lr}: the loss is a sum "
@@ -178,6 +173,7 @@ class Recipe:
     """Share of a crop that one class may fill."""
 
     def __post_init__(self) -> None:
+        _require_in(self, rotate="[0, 180]", colour="[0, 1]", cat_max_ratio="(0, 1]")
         if self.crop is not None and min(self.crop) < 1:
             raise ConfigError(
                 f"`crop` must be (height, width) of at least 1 pixel, got {self.crop}."
@@ -185,15 +181,6 @@ class Recipe:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigError(
                 f"`scale` must be (low, high) with 0 < low <= high, got {self.scale}."
-            )
-        if not 0 <= self.rotate <= 180:
-            raise ConfigError(f"`rotate` must be in [0, 180] degrees, got {self.rotate}.")
-        if not 0 <= self.colour <= 1:
-            raise ConfigError(f"`colour` must be in [0, 1], got {self.colour}.")
-        if not 0 < self.cat_max_ratio <= 1:
-            raise ConfigError(
-                f"`cat_max_ratio` must be in (0, 1], got {self.cat_max_ratio}. 0.75 is usual; 1 "
-                "takes the first crop."
             )
 
 
@@ -251,38 +238,27 @@ class DataConfig:
     balance: float = 0.0
     """Show images of rare classes more often: a class in less than this share of the training
     images is rare; 0 shows every image once per epoch."""
-    transforms: tuple[str | dict[str, Any], ...] = dataclasses.field(default=(), hash=False)
+    transforms: tuple[str | dict[str, Any], ...] = field(default=(), hash=False)
     """Further transforms of training images, by their names in albumentations, such as
     [{GaussNoise: {p: 0.3}}]; they come last, on the finished crop."""
     check_labels: bool = True
     """Read every training and validation label once before training and refuse wrong values."""
 
     def __post_init__(self) -> None:
-        if self.augment not in RECIPES:
-            raise ConfigError(
-                f"`augment` must be a known name, got '{self.augment}'. "
-                f"{suggest(self.augment, RECIPES)}"
-            )
+        _require_known("augment", [self.augment], RECIPES)
         for name in ("crop", "scale", "transforms"):  # a list of a YAML file becomes a tuple
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
-        recipe = self.recipe
-        if self.batch_size < 1 or self.num_workers < 0:
-            raise ConfigError(
-                f"`batch_size` must be at least 1 and `num_workers` at least 0, got "
-                f"{self.batch_size} and {self.num_workers}."
-            )
-        if recipe.crop is None and self.batch_size != 1:
+        _require_in(self, batch_size="[1, inf)", num_workers="[0, inf)", balance="[0, 1]")
+        if self.recipe.crop is None and self.batch_size != 1:
             raise ConfigError(
                 f"`batch_size` must be 1 when `crop` is null (whole images differ in size), got "
                 f"{self.batch_size}. Set it to 1 and `trainer.accumulate_grad_batches` to "
                 f"{self.batch_size}."
             )
-        if not 0 <= self.balance <= 1:
-            raise ConfigError(f"`balance` must be in [0, 1], got {self.balance}.")
         for entry in self.transforms:
-            named = {entry: None} if isinstance(entry, str) else entry
-            if len(named) != 1 or not isinstance(next(iter(named.values())), dict | None):
+            options = list(entry.values()) if isinstance(entry, dict) else [None]
+            if len(options) != 1 or not isinstance(options[0], dict | None):
                 raise ConfigError(
                     f"`transforms` must list names or {{name: {{option: value}}}}, got {entry}. "
                     "Write `- GaussNoise: {p: 0.3}`."
@@ -294,9 +270,9 @@ class DataConfig:
 
         The options themselves stay `recipe`, so that a saved config follows another `augment`.
         """
-        given = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        given = {part.name: getattr(self, part.name) for part in fields(Recipe)}
         given = {name: value for name, value in given.items() if value != "recipe"}
-        return dataclasses.replace(RECIPES[self.augment], **given)
+        return replace(RECIPES[self.augment], **given)
 
 
 @dataclass(frozen=True)
@@ -321,21 +297,14 @@ class InferenceConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
-        if not self.memory > 0:
-            raise ConfigError(f"`memory` must be positive, got {self.memory}. It is in GiB.")
-        if self.overlap < 0:
-            raise ConfigError(f"`overlap` must not be negative, got {self.overlap}.")
+        _require_known("context", [self.context], ("whole", "window"))
+        _require_in(self, memory="(0, inf)", overlap="[0, inf)")
         if self.window is not None and self.window < max(1, 2 * self.overlap):
             raise ConfigError(
                 f"`window` must be at least 1 and twice `overlap`, got {self.window} and "
                 f"{self.overlap}. An overlap of {max(0, self.window // 4)} fits."
             )
-        if self.context not in ("whole", "window"):
-            raise ConfigError(f"`context` must be `whole` or `window`, got '{self.context}'.")
-        if not self.scales or len(set(self.scales)) != len(self.scales):
-            raise ConfigError(
-                f"`scales` must be one or more different numbers, got {list(self.scales)}."
-            )
+        _require_different("scales", self.scales)
         for scale in self.scales:
             if not 0.1 <= scale <= 8:
                 raise ConfigError(f"`scales` must be in [0.1, 8], got {scale}. Native size is 1.")

@@ -12,11 +12,7 @@ _MOST_VALUES, _DEEPEST = 100_000, 50
 
 
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
-    """Read a YAML file that names its values.
-
-    Args:
-        path: the file.
-        example: a line that such a file may begin with, for messages.
+    """Read a YAML file that names its values, such as the line `example` does.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -45,9 +41,8 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
 def _count_values(node: Any, depth: int = 0, known: dict[int, int] | None = None) -> int:  # noqa: ANN401 - a node of yaml
     """Count the values below a node as they stand when every `*alias` is written out.
 
-    Raises:
-        ValueError: a name stands twice in a mapping (the parser would drop the first), or there are
-            too many values for a config: a few aliases of aliases make billions.
+    A ValueError says that there are too many for a config (a few aliases of aliases make billions),
+    or that a name stands twice in a mapping: the parser would drop the first.
     """
     import yaml
 
@@ -56,10 +51,8 @@ def _count_values(node: Any, depth: int = 0, known: dict[int, int] | None = None
         if depth > _DEEPEST:
             raise ValueError(f"values nested more than {_DEEPEST} deep")
         known[id(node)] = _MOST_VALUES  # of an alias that holds itself
-        below = []
-        if isinstance(node, yaml.SequenceNode):
-            below = node.value
-        elif isinstance(node, yaml.MappingNode):
+        below = node.value if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
             below = [value for _, value in node.value]
             names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
             for name, _ in node.value:
@@ -77,10 +70,6 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
 
     The bytes go to a hidden name in the same folder, which then takes the file's place in one
     step. An interruption, Ctrl-C included, leaves the old file or none.
-
-    Args:
-        path: file to write; an existing one is replaced.
-        data: what it will hold.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")

@@ -2,7 +2,7 @@
 
 import ctypes
 import re
-from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -37,8 +37,7 @@ def choose_device(name: str = "auto") -> torch.device:
 def choose_precision(device: torch.device, name: str = "auto") -> Precision:
     """Return the precision of that name; `auto` is bfloat16 where the hardware computes it.
 
-    On a CPU without bf16 units autocast is several times slower than float32; with them a
-    training step takes about three quarters of the time (`docs/benchmarks.md`).
+    On a CPU without bf16 units autocast is several times slower than float32.
 
     Raises:
         ConfigError: there is no such precision.
@@ -50,11 +49,10 @@ def choose_precision(device: torch.device, name: str = "auto") -> Precision:
             f"`precision` must be `auto`, `32-true` or `bf16-mixed`, got '{name}'. Use `auto`."
         )
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bf16-mixed" if native else "32-true"
-    if device.type == "cpu" and cpu_has_bf16():
-        return "bf16-mixed"
-    return "32-true"
+        is_fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        is_fast = device.type == "cpu" and cpu_has_bf16()
+    return "bf16-mixed" if is_fast else "32-true"
 
 
 def prefers_channels_last(device: torch.device) -> bool:
@@ -66,20 +64,15 @@ def prefers_channels_last(device: torch.device) -> bool:
 def cpu_has_bf16() -> bool:
     """Tell whether the CPU multiplies bfloat16 itself (AVX512-BF16 or AMX); Linux only."""
     cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.is_file():
-        return False
-    words = set(cpuinfo.read_text(encoding="utf-8").split())
-    return bool(words & {"avx512_bf16", "amx_bf16"})
+    words = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.is_file() else []
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(words)
 
 
 def free_memory() -> int | None:
     """Return the bytes that programs can still have without swapping; None where unknown."""
     meminfo = Path("/proc/meminfo")
-    if not meminfo.is_file():
-        return None
-    found = re.search(
-        r"^MemAvailable: +(\d+) kB$", meminfo.read_text(encoding="utf-8"), re.MULTILINE
-    )
+    text = meminfo.read_text(encoding="utf-8") if meminfo.is_file() else ""
+    found = re.search(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 
 
@@ -89,15 +82,5 @@ def release_memory() -> None:
     glibc keeps what was freed for later use, and blocks of many sizes leave holes: over a thousand
     windows a process grew to twice what it had in use.
     """
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _malloc_trim() -> Callable[[int], int] | None:
-    try:
-        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # macOS and musl; Windows
-        return None
-    return trim
+    with suppress(AttributeError, OSError, TypeError):  # macOS and musl; Windows
+        ctypes.CDLL(None).malloc_trim(0)

@@ -37,24 +37,14 @@ def positional(nargs: str | None = None, default: Any = dataclasses.MISSING) -> 
 
 
 def overrides_of(section: str) -> Any:  # noqa: ANN401 - as above
-    """Declare the field that takes options such as `--data.root DIR` as they were typed.
-
-    Args:
-        section: `data`, whose options `parse_sections` then lays over those of a file.
-    """
+    """Declare the field that takes options of a section, `--data.root DIR`, as they were typed."""
     return dataclasses.field(default=(), metadata={_OVERRIDES: section})
 
 
 def parse_options(options: type[T], words: Sequence[str], command: str, epilog: str = "") -> T:
-    """Turn the words of a command line into options; `--help` prints them and exits.
+    """Turn the words behind a command into its options; `--help` prints them and exits.
 
     Dashes and underscores in the name of an option are the same.
-
-    Args:
-        options: frozen dataclass.
-        words: those behind the command.
-        command: its name, for messages and help; a script's begins with `python`.
-        epilog: text below the help.
 
     Raises:
         ConfigError: an option is unknown, missing, or has a wrong value.
@@ -124,13 +114,7 @@ def parse_sections(
 
 
 def explain(message: str, command: str, options: Iterable[str]) -> str:
-    """Turn a complaint of the parser into one sentence, with the closest known option.
-
-    Args:
-        message: what the parser said.
-        command: such as `fit`.
-        options: those that it knows, such as `--run_dir`.
-    """
+    """Turn a complaint of the parser into one sentence, with the closest known option."""
     if denied := re.search(r"Importing '([^']+)' is not allowed", message):
         return (
             f"A config must name classes of Lightning, torch.optim or this package, got "
@@ -181,7 +165,8 @@ def _split(options: type, words: Sequence[str]) -> tuple[list[str], dict[str, An
         for field in dataclasses.fields(options)
         if _OVERRIDES in field.metadata
     }
-    rest, found = list[str](), dict[str, Any].fromkeys(fields.values(), ())
+    rest: list[str] = []
+    found: dict[str, Any] = dict.fromkeys(fields.values(), ())
     wanted = ""  # the field that takes the value of the option before
     for word in words:
         name, equals, value = word.partition("=")

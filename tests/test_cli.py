@@ -220,7 +220,7 @@ def test_contradiction_of_options_is_one_line(capsys):
         capsys, "fit", "--data.dataset", "shapes", "--model.network.features", "[fc8]"
     )
 
-    assert message == "`features` must name known features, got 'fc8'. Did you mean `fc7`?"
+    assert message == "`features` must be a known name, got 'fc8'. Did you mean `fc7`?"
 
 
 def test_unknown_command_is_answered_with_the_closest(capsys):

@@ -1,12 +1,14 @@
+"""Options of a run: the authors' defaults, contradictions in one sentence, recipes."""
+
 import dataclasses
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import jsonargparse
 import pytest
 
+from parsenet import config as module
 from parsenet.config import (
     RECIPES,
     DataConfig,
@@ -17,201 +19,121 @@ from parsenet.config import (
     Recipe,
 )
 from parsenet.errors import ConfigError
+from parsenet.options import parse_sections
 
 CONFIGS = [NetworkConfig, OptimConfig, DataConfig, FolderConfig, InferenceConfig, Recipe]
 
 
-def exactly(message):
-    return f"^{re.escape(message)}$"
-
-
-def test_default_network_is_the_released_voc_model():
+def test_defaults_are_the_released_voc_model_and_the_authors_solver():
     # PAPER: late fusion of pool6 and fc7, both normalized to 10, learned upsampling.
-    released = NetworkConfig(
-        trunk="vgg16_largefov",
-        features=("pool6", "fc7"),
-        head="late",
-        normalize=True,
-        norm_scale=10.0,
-        dropout=0.5,
-        context_dropout=0.3,
-        upsample="learned",
-    )
-
-    assert NetworkConfig() == released
-
-
-def test_default_solver_is_the_authors():
-    authors = OptimConfig(
-        optimizer="sgd",
-        lr=1e-8,
-        momentum=0.9,
-        weight_decay=5e-4,
-        power=0.9,
-        warmup_steps=0,
-        score_lr_mult=10.0,
-        bias_lr_mult=2.0,
-        loss="sum",
-    )
-
-    assert OptimConfig() == authors
+    assert NetworkConfig() == NetworkConfig(
+        "vgg16_largefov", ("pool6", "fc7"), "late", normalize=True, norm_scale=10.0, dropout=0.5,
+        context_dropout=0.3, upsample="learned",
+    )  # fmt: skip
+    assert OptimConfig() == OptimConfig(
+        "sgd", lr=1e-8, momentum=0.9, weight_decay=5e-4, power=0.9, warmup_steps=0,
+        score_lr_mult=10.0, bias_lr_mult=2.0, loss="sum",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_config_is_frozen(kind):
+def test_config_is_frozen_hashable_and_tells_of_every_field(kind):
+    source = Path(module.__file__).read_text(encoding="utf-8")
     config = kind()
-    field = dataclasses.fields(kind)[0].name
 
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(config, field, None)
-
-
-@pytest.mark.parametrize("kind", CONFIGS)
-def test_config_is_hashable(kind):
-    assert hash(kind()) == hash(kind())
-
-
-@pytest.mark.parametrize("kind", CONFIGS)
-def test_every_field_has_its_line_of_help(kind):
-    source = Path(__import__(kind.__module__, fromlist=["_"]).__file__).read_text(encoding="utf-8")
-
+    assert hash(config) == hash(kind())
     for field in dataclasses.fields(kind):
         assert re.search(rf'^    {field.name}: [^\n]+\n    """', source, re.MULTILINE), field.name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(config, field.name, None)
 
 
-def test_features_of_a_yaml_list_are_a_tuple():
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--network", type=NetworkConfig)
+WHOLE_IMAGES = (
+    "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. Set it to 1 "
+    "and `trainer.accumulate_grad_batches` to 8."
+)
+REFUSED = [
+    (NetworkConfig, {"features": ("fc7", "conv6")},
+     "`features` must be a known name, got 'conv6'. Did you mean `conv5`?"),
+    (NetworkConfig, {"features": ("fc7", "input")},
+     "`features` must be a known name, got 'input'. Known: `pool6`, `fc7`, `conv5`, `conv4`, "
+     "`conv3`."),
+    (NetworkConfig, {"features": ("fc7", "fc7")},
+     "`features` must be one or more different values, got ['fc7', 'fc7']."),
+    (NetworkConfig, {"features": ()}, "`features` must be one or more different values, got []."),
+    (NetworkConfig, {"dropout": 1.0}, "`dropout` must be in [0, 1), got 1.0."),
+    (NetworkConfig, {"context_dropout": -0.1}, "`context_dropout` must be in [0, 1), got -0.1."),
+    (NetworkConfig, {"norm_scale": 0.0}, "`norm_scale` must be in (0, inf), got 0.0."),
+    (OptimConfig, {"lr": 0.0}, "`lr` must be in (0, 10), got 0.0."),
+    (OptimConfig, {"lr": 10.0}, "`lr` must be in (0, 10), got 10.0."),
+    (OptimConfig, {"lr": float("nan")}, "`lr` must be in (0, 10), got nan."),
+    (OptimConfig, {"momentum": 1.0}, "`momentum` must be in [0, 1), got 1.0."),
+    (OptimConfig, {"weight_decay": -1e-4}, "`weight_decay` must be in [0, inf), got -0.0001."),
+    (OptimConfig, {"power": -1.0}, "`power` must be in [0, inf), got -1.0."),
+    (OptimConfig, {"warmup_steps": -1}, "`warmup_steps` must be in [0, inf), got -1."),
+    (OptimConfig, {"lr": 2e-3},
+     "`lr` must be at most 1e-5 with `loss: sum`, got 0.002: the loss is a sum over some 100,000 "
+     "pixels. Use `loss: mean`, or `lr: 1e-08`."),
+    (DataConfig, {"batch_size": 0}, "`batch_size` must be in [1, inf), got 0."),
+    (DataConfig, {"num_workers": -1}, "`num_workers` must be in [0, inf), got -1."),
+    (DataConfig, {"balance": -0.1}, "`balance` must be in [0, 1], got -0.1."),
+    (DataConfig, {"crop": None}, WHOLE_IMAGES),
+    (DataConfig, {"augment": "paper"}, WHOLE_IMAGES),
+    (DataConfig, {"crop": (0, 5)},
+     "`crop` must be (height, width) of at least 1 pixel, got (0, 5)."),
+    (DataConfig, {"scale": (2.0, 0.5)},
+     "`scale` must be (low, high) with 0 < low <= high, got (2.0, 0.5)."),
+    (DataConfig, {"colour": 1.5}, "`colour` must be in [0, 1], got 1.5."),
+    (DataConfig, {"rotate": 190.0}, "`rotate` must be in [0, 180], got 190.0."),
+    (DataConfig, {"cat_max_ratio": 0.0}, "`cat_max_ratio` must be in (0, 1], got 0.0."),
+    *((DataConfig, {"transforms": ("NoOp", entry)},
+       f"`transforms` must list names or {{name: {{option: value}}}}, got {entry}. Write "
+       "`- GaussNoise: {p: 0.3}`.")
+      for entry in ({}, {"GaussNoise": 1}, {"GaussNoise": None, "p": 0.3})),
+    (InferenceConfig, {"memory": 0.0}, "`memory` must be in (0, inf), got 0.0."),
+    (InferenceConfig, {"memory": float("nan")}, "`memory` must be in (0, inf), got nan."),
+    (InferenceConfig, {"overlap": -1}, "`overlap` must be in [0, inf), got -1."),
+    (InferenceConfig, {"window": 200},
+     "`window` must be at least 1 and twice `overlap`, got 200 and 128. An overlap of 50 fits."),
+    (InferenceConfig, {"window": 0, "overlap": 0},
+     "`window` must be at least 1 and twice `overlap`, got 0 and 0. An overlap of 0 fits."),
+    (InferenceConfig, {"scales": ()}, "`scales` must be one or more different values, got []."),
+    (InferenceConfig, {"scales": (1.0, 1.0)},
+     "`scales` must be one or more different values, got [1.0, 1.0]."),
+    (InferenceConfig, {"scales": (0.0,)},
+     "`scales` must be in [0.1, 8], got 0.0. Native size is 1."),
+]  # fmt: skip
 
-    parsed = parser.parse_args(["--network.features=[fc7, conv5]"])
 
-    assert parser.instantiate(parsed).network == NetworkConfig(features=("fc7", "conv5"))
-
-
-def test_misspelt_option_is_named():
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--network", type=NetworkConfig)
-
-    with pytest.raises(jsonargparse.ArgumentError, match=r"network\.fuson"):
-        parser.parse_args(["--network.fuson=late"])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rescale": {"conv3": 0.0}},
-         "`rescale` must hold positive factors, got conv3: 0.0. 1 changes nothing."),
-        ({"features": ("fc7", "conv6")},
-         "`features` must name known features, got 'conv6'. Did you mean `conv5`?"),
-        ({"features": ("fc7", "input")},
-         "`features` must name known features, got 'input'. Known: `pool6`, `fc7`, `conv5`, "
-         "`conv4`, `conv3`."),
-        ({"features": ("fc7", "fc7")},
-         "`features` must be one or more different names, got ['fc7', 'fc7']."),
-        ({"features": ()}, "`features` must be one or more different names, got []."),
-        ({"dropout": 1.0}, "`dropout` must be in [0, 1), got 1.0."),
-        ({"context_dropout": -0.1}, "`context_dropout` must be in [0, 1), got -0.1."),
-        ({"norm_scale": 0.0}, "`norm_scale` must be positive, got 0.0. The paper's is 10."),
-    ],
-)  # fmt: skip
-def test_network_contradiction_is_refused(options, message):
-    with pytest.raises(ConfigError, match=exactly(message)):
-        NetworkConfig(**options)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"lr": 0.0}, "`lr` must be in (0, 10), got 0.0."),
-        ({"lr": float("nan")}, "`lr` must be in (0, 10), got nan."),
-        ({"momentum": 1.0}, "`momentum` must be in [0, 1), got 1.0."),
-        ({"weight_decay": -1e-4},
-         "`weight_decay`, `power` and `warmup_steps` must not be negative."),
-        ({"lr": 2e-3},
-         "`lr` must be at most 1e-5 with `loss: sum`, got 0.002: the loss is a sum over some "
-         "100,000 pixels. Use `loss: mean`, or `lr: 1e-08`."),
-    ],
-)  # fmt: skip
-def test_solver_contradiction_is_refused(options, message):
-    with pytest.raises(ConfigError, match=exactly(message)):
-        OptimConfig(**options)
+@pytest.mark.parametrize(("kind", "options", "message"), REFUSED)
+def test_contradiction_is_refused(kind, options, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        kind(**options)
 
 
 def test_large_rate_is_right_for_the_mean_loss():
     assert OptimConfig(lr=2e-3, loss="mean").lr == 2e-3
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"batch_size": 0},
-         "`batch_size` must be at least 1 and `num_workers` at least 0, got 0 and 2."),
-        ({"num_workers": -1},
-         "`batch_size` must be at least 1 and `num_workers` at least 0, got 8 and -1."),
-        ({"crop": None},
-         "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. Set "
-         "it to 1 and `trainer.accumulate_grad_batches` to 8."),
-        ({"scale": (2.0, 0.5)},
-         "`scale` must be (low, high) with 0 < low <= high, got (2.0, 0.5)."),
-        ({"colour": 1.5}, "`colour` must be in [0, 1], got 1.5."),
-        ({"balance": -0.1}, "`balance` must be in [0, 1], got -0.1."),
-        ({"rotate": 190.0}, "`rotate` must be in [0, 180] degrees, got 190.0."),
-        ({"cat_max_ratio": 0.0},
-         "`cat_max_ratio` must be in (0, 1], got 0.0. 0.75 is usual; 1 takes the first crop."),
-        ({"crop": (0, 5)}, "`crop` must be (height, width) of at least 1 pixel, got (0, 5)."),
-        ({"augment": "paper"},
-         "`batch_size` must be 1 when `crop` is null (whole images differ in size), got 8. Set "
-         "it to 1 and `trainer.accumulate_grad_batches` to 8."),
-    ],
-)  # fmt: skip
-def test_data_contradiction_is_refused(options, message):
-    with pytest.raises(ConfigError, match=exactly(message)):
-        DataConfig(**options)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"memory": 0.0}, "`memory` must be positive, got 0.0. It is in GiB."),
-        ({"memory": float("nan")}, "`memory` must be positive, got nan. It is in GiB."),
-        ({"overlap": -1}, "`overlap` must not be negative, got -1."),
-        ({"window": 200},
-         "`window` must be at least 1 and twice `overlap`, got 200 and 128. An overlap of 50 "
-         "fits."),
-        ({"window": 0, "overlap": 0},
-         "`window` must be at least 1 and twice `overlap`, got 0 and 0. An overlap of 0 fits."),
-        ({"scales": ()}, "`scales` must be one or more different numbers, got []."),
-        ({"scales": (1.0, 1.0)}, "`scales` must be one or more different numbers, got [1.0, 1.0]."),
-        ({"scales": (0.0,)}, "`scales` must be in [0.1, 8], got 0.0. Native size is 1."),
-    ],
-)  # fmt: skip
-def test_inference_contradiction_is_refused(options, message):
-    with pytest.raises(ConfigError, match=exactly(message)):
-        InferenceConfig(**options)
-
-
-def test_default_inference_is_the_image_as_it_is():
-    config = InferenceConfig()
-
-    assert (config.window, config.scales, config.flip) == (None, (1.0,), False)
-
-
-def test_unknown_context_is_refused_where_types_are_not_checked():
+def test_unknown_names_are_refused_where_types_are_not_checked():
     # In a process of its own: here beartype would be first.
-    code = "from parsenet.config import InferenceConfig; InferenceConfig(context='all')"
+    code = """
+from parsenet.config import *
+CASES = (NetworkConfig, "head"), (DataConfig, "augment"), (InferenceConfig, "context")
+for kind, option in CASES:
+    try:
+        kind(**{option: "lat"})
+    except ConfigError as error:
+        print(error)
+"""
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
-    message = "ConfigError: `context` must be `whole` or `window`, got 'all'."
-    assert done.stderr.rstrip().endswith(message)
-
-
-def test_whole_images_are_taken_one_at_a_time():
-    assert DataConfig(crop=None, batch_size=1).crop is None
-
-
-def test_default_recipe_is_the_standard_one():
-    assert DataConfig().recipe == RECIPES["standard"] == Recipe()
+    assert done.stdout.splitlines() == [
+        "`head` must be a known name, got 'lat'. Did you mean `late`?",
+        "`augment` must be a known name, got 'lat'. Known: `paper`, `standard`, `strong`.",
+        "`context` must be a known name, got 'lat'. Known: `whole`, `window`.",
+    ]
 
 
 def test_recipe_of_the_paper_takes_whole_images_as_they_are():
@@ -221,6 +143,7 @@ def test_recipe_of_the_paper_takes_whole_images_as_they_are():
     )
 
     assert DataConfig(augment="paper", batch_size=1).recipe == untouched
+    assert DataConfig().recipe == RECIPES["standard"] == Recipe()
 
 
 @pytest.mark.parametrize(
@@ -234,64 +157,22 @@ def test_recipe_of_the_paper_takes_whole_images_as_they_are():
         ("cat_max_ratio", 0.5),
     ],
 )
-def test_option_overrides_its_recipe(field, value):
-    options = {field: value}
+def test_option_overrides_its_recipe_and_follows_another(field, value):
+    config = DataConfig(augment="strong", **{field: value})
 
-    recipe = DataConfig(augment="strong", **options).recipe
-
-    assert recipe == dataclasses.replace(RECIPES["strong"], **options)
-
-
-def test_every_part_of_a_recipe_is_an_option():
-    options = {field.name for field in dataclasses.fields(DataConfig)}
-
-    assert {field.name for field in dataclasses.fields(Recipe)} <= options
+    assert config.recipe == dataclasses.replace(RECIPES["strong"], **{field: value})
+    other = dataclasses.replace(config, augment="standard")
+    assert other.recipe == dataclasses.replace(Recipe(), **{field: value})
 
 
-def test_options_stay_recipe_so_that_another_recipe_counts():
-    config = DataConfig(augment="strong", rotate=5.0)
+def test_lists_of_a_yaml_file_become_tuples():
+    data = {"augment": "strong", "crop": [9, 8], "rotate": 5}
 
-    assert (config.crop, config.rotate, config.colour) == ("recipe", 5.0, "recipe")
-    assert dataclasses.replace(config, num_workers=0).recipe == config.recipe
-    assert dataclasses.replace(config, augment="standard").recipe == Recipe(rotate=5.0)
-
-
-@pytest.mark.parametrize("entry", [{}, {"GaussNoise": 1}, {"GaussNoise": None, "p": 0.3}])
-def test_transform_of_another_form_is_refused(entry):
-    message = (
-        f"`transforms` must list names or {{name: {{option: value}}}}, got {entry}. Write "
-        "`- GaussNoise: {p: 0.3}`."
+    made = parse_sections(
+        {"network": NetworkConfig, "data": DataConfig},
+        {"network": {"features": ["fc7", "conv5"]}, "data": data},
+        "'a.yaml'",
     )
 
-    with pytest.raises(ConfigError, match=exactly(message)):
-        DataConfig(transforms=("NoOp", entry))
-
-
-def test_recipe_of_a_yaml_file_is_parsed():
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--data", type=DataConfig)
-
-    parsed = parser.parse_args(["--data.augment=strong", "--data.crop=[9, 8]", "--data.rotate=5"])
-
-    expected = dataclasses.replace(RECIPES["strong"], crop=(9, 8), rotate=5.0)
-    assert parser.instantiate(parsed).data.recipe == expected
-
-
-def test_unknown_recipe_is_refused_where_types_are_not_checked():
-    # In a process of its own: here beartype would be first.
-    code = "from parsenet.config import DataConfig; DataConfig(augment='papper')"
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-    message = "ConfigError: `augment` must be a known name, got 'papper'. Did you mean `paper`?"
-    assert done.stderr.rstrip().endswith(message)
-
-
-def test_unknown_head_is_refused_where_types_are_not_checked():
-    # In a process of its own: here beartype would be first.
-    code = "from parsenet.config import NetworkConfig; NetworkConfig(head='lat')"
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-    message = "ConfigError: `head` must be a known name, got 'lat'. Did you mean `late`?"
-    assert done.stderr.rstrip().endswith(message)
+    assert made.network == NetworkConfig(features=("fc7", "conv5"))
+    assert made.data.recipe == dataclasses.replace(RECIPES["strong"], crop=(9, 8), rotate=5.0)

@@ -1,1 +1,1 @@
-"""The commands, one file each: options by argparse, the work imported inside the function."""
+"""The commands: their options, and what they print; the work is imported inside."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from parsenet.errors import ConfigError, ParseNetError
+from parsenet.errors import ConfigError
 from parsenet.options import overrides_of, positional
 
 
@@ -30,17 +30,12 @@ class AblateOptions:
 
 def ablate(options: AblateOptions) -> int:
     """Run the command; return its exit code: 1 where some runs failed."""
-    try:
-        from parsenet.lab.grid import read_grid
-        from parsenet.lab.options import read_inputs
-        from parsenet.lab.report import write_grid_report
-        from parsenet.lab.results import ResultsFile, finished, identify
-        from parsenet.lab.runner import run_grid
-    except ModuleNotFoundError as error:
-        raise ParseNetError(
-            f"`parsenet ablate` needs '{error.name}', which is not installed. "
-            "Run `pip install 'parsenet[train]'`."
-        ) from error
+    from parsenet.lab.grid import read_grid
+    from parsenet.lab.options import read_inputs
+    from parsenet.lab.report import write_grid_report
+    from parsenet.lab.results import ResultsFile, finished, identify
+    from parsenet.lab.runner import run_grid
+
     overrides = (*options.model, *options.data, *options.trainer, *options.scoring)
     grid = read_grid(options.grid, overrides)
     out_dir = options.out or Path("runs") / options.grid.stem

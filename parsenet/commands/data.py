@@ -74,11 +74,11 @@ def doctor(options: DoctorOptions) -> int:
             f"`--workers` and `--show` must not be negative, got {options.workers} and "
             f"{options.show}."
         )
+    from parsenet.check.report import diagnose, write_page, write_text
+
     config, _ = find_data(options.data, options.overrides)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)  # before the reading, not after it
-    from parsenet.check.report import diagnose, write_page, write_text
-
     diagnosis = diagnose(config, options.fast, options.workers)
     record = json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False)
     files = {Path(options.json): record} if options.json and options.json != "-" else {}
@@ -99,14 +99,14 @@ def browse(options: BrowseOptions) -> int:
             f"`--count` must be at least 1 and `--epoch` at least 0, got {options.count} and "
             f"{options.epoch}."
         )
-    config, seed = find_data(options.data, options.overrides)
     from PIL import Image
 
     from parsenet.check.sheets import draw_sheet, training_keys
     from parsenet.data.build import build_dataset
     from parsenet.inference.drawing import write_image
 
-    split, failed = options.split or config.train_split, 0
+    config, seed = find_data(options.data, options.overrides)
+    split = options.split or config.train_split
     is_train = split == config.train_split and not options.raw
     dataset = build_dataset(config, split, train=is_train)
     keys: Sequence[Any] = range(len(dataset))
@@ -117,7 +117,7 @@ def browse(options: BrowseOptions) -> int:
         title = f"{split}_epoch{options.epoch}"
     for old in options.out.glob(f"{title}_[0-9][0-9][0-9].png"):
         old.unlink()
-    keys = keys[: options.count]
+    keys, failed = keys[: options.count], 0
     for start in range(0, len(keys), 12):
         sheet, wrong = draw_sheet(dataset, keys[start : start + 12])
         path, failed = options.out / f"{title}_{start // 12 + 1:03d}.png", failed + wrong
@@ -125,26 +125,24 @@ def browse(options: BrowseOptions) -> int:
         print(path)
     if failed:
         print(f"{failed} of {len(keys)} could not be loaded; see the sheets.", file=sys.stderr)
-    return 1 if failed else 0
+    return int(failed > 0)
 
 
 def find_data(choice: DataChoice, overrides: Sequence[str] = ()) -> tuple[DataConfig, int]:
     """Return the options of the data of a config, of a run or of a plain folder, and the seed.
 
-    Args:
-        choice: which data.
-        overrides: options such as `--data.root DIR`, which win.
+    Overrides such as `--data.root DIR` win.
 
     Raises:
         ConfigError: an option is unknown or has a wrong value, or nobody tells a folder's classes.
     """
-    given, record = choice.source, dict[str, Any]()
+    given = choice.source
     if (given / "config.yaml").is_file():
         given /= "config.yaml"
     if given.is_dir():
         splits = {"train_split": "train", "val_split": "val", "test_split": choice.val or "val"}
-        folder = asdict(choice.layout)
-        record["data"] = {"dataset": "folder", "root": str(given), "folder": folder, **splits}
+        data = {"dataset": "folder", "root": given, "folder": asdict(choice.layout), **splits}
+        record: dict[str, Any] = {"data": data}
     elif choice.layout != FolderConfig():
         raise ConfigError(
             f"`--images`, `--labels` and `--taxonomy` must come with a folder, got '{given}'. Use "
@@ -158,15 +156,14 @@ def find_data(choice: DataChoice, overrides: Sequence[str] = ()) -> tuple[DataCo
             "folder of the data."
         )
     named = {"train_split": choice.train, "val_split": choice.val}
-    words = [f"--data.{name}={value}" for name, value in named.items() if value]
+    words = [*(f"--data.{name}={value}" for name, value in named.items() if value), *overrides]
     sections = {"data": record["data"]}
-    config = parse_sections({"data": DataConfig}, sections, f"'{given}'", [*words, *overrides]).data
+    config = parse_sections({"data": DataConfig}, sections, f"'{given}'", words).data
     if given.is_dir() and config.dataset == "folder" and not config.folder.taxonomy:
         raise ConfigError(
-            f"'{given}' must be a config, a run folder with its `config.yaml`, or come with "
-            "`--taxonomy`, got a folder alone. For data of your own give `--taxonomy`, and "
-            "`--images`, `--labels`, `--train` and `--val` where they do not lie as "
-            "`images/{split}/*` and `labels/{split}/{stem}.png`."
+            f"'{given}' must be a config, a run folder, or come with `--taxonomy`, got a folder "
+            "alone. `--images`, `--labels`, `--train` and `--val` tell where data of your own do "
+            "not lie as `images/{split}/*` and `labels/{split}/{stem}.png`."
         )
     seed = record.get("seed_everything")
     return config, seed if isinstance(seed, int) else 0

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsenet.metrics.statistics import Resampling
 from parsenet.options import positional
-
-if TYPE_CHECKING:
-    from parsenet.evaluation import MaskPairs
-    from parsenet.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,8 @@ class ReportOptions:
 
 def score(options: ScoreOptions) -> int:
     """Score two folders of label maps; return the exit code."""
+    from parsenet.data.labels import read_mask
+    from parsenet.data.reading import read_image
     from parsenet.evaluation import find_pairs, score_contours, score_pairs
     from parsenet.files import write_bytes_atomically
     from parsenet.inference.drawing import write_worst
@@ -84,27 +81,36 @@ def score(options: ScoreOptions) -> int:
     from parsenet.reports.tables import class_table, contour_table, protocol_sentence, summary_table
     from parsenet.taxonomy import taxonomy_from
 
-    taxonomy = taxonomy_from(options.taxonomy)
+    taxonomy, out = taxonomy_from(options.taxonomy), options.out
     pairs = find_pairs(options.pred, options.gt, options.split)
     split = options.split.stem if options.split else options.gt.resolve().name
     evaluation = score_pairs(pairs, taxonomy, split)
     metrics = evaluation.to_dict()
-    if options.boundary:
-        metrics["contours"] = score_contours(pairs, taxonomy)
-    if options.out is not None:
-        evaluation.write(options.out)
-        if options.boundary:
-            content = json.dumps(metrics["contours"], indent=1) + "\n"
-            write_bytes_atomically(options.out / "boundary.json", content.encode())
-        read = _reader(pairs, taxonomy, options.images)
-        write_worst(options.out / "worst", evaluation.worst(), read, taxonomy)
-        print(f"Report: {write_report(options.out)}", file=sys.stderr)
-    if options.json:
-        print(json.dumps(metrics, indent=1))
-        return 0
-    print(f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}")
-    if options.boundary:
-        print(contour_table(metrics["contours"]))
+    contours = score_contours(pairs, taxonomy) if options.boundary else None
+    if contours is not None:
+        metrics["contours"] = contours
+    if out is not None:
+        evaluation.write(out)
+        if contours is not None:
+            content = json.dumps(contours, indent=1) + "\n"
+            write_bytes_atomically(out / "boundary.json", content.encode())
+        root = options.images or Path()
+        files = root.rglob("*") if options.images else []
+        images = {path.relative_to(root).with_suffix("").as_posix(): path for path in files}
+
+        def read(name: str) -> tuple[Any, Any, Any]:
+            """Read image, ground truth and prediction; the image may lack."""
+            prediction, label = (read_mask(path, taxonomy) for path in pairs[name])
+            image = read_image(images[name]) if name in images else None
+            fits = image is not None and image.shape[:2] == label.shape
+            return image if fits else None, label, prediction
+
+        write_worst(out / "worst", evaluation.worst(), read, taxonomy)
+        print(f"Report: {write_report(out)}", file=sys.stderr)
+    text = f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}"
+    print(json.dumps(metrics, indent=1) if options.json else text)
+    if contours is not None and not options.json:
+        print(contour_table(contours))
     return 0
 
 
@@ -114,13 +120,10 @@ def compare(options: CompareOptions) -> int:
     from parsenet.reports.tables import comparison_table
 
     one, other = Evaluation.load(options.a), Evaluation.load(options.b)
-    result = compare_scored(one, other, options.resampling, options.anyway)
-    record = result.to_dict(one.names)
-    if options.json:
-        print(json.dumps(record, indent=1))
-    else:
-        cards = f"A: {options.a}: {one.card}.\nB: {options.b}: {other.card}."
-        print(f"{cards}\n\n{comparison_table(record)}", end="")
+    record = compare_scored(one, other, options.resampling, options.anyway).to_dict(one.names)
+    cards = f"A: {options.a}: {one.card}.\nB: {options.b}: {other.card}."
+    text = f"{cards}\n\n{comparison_table(record)}"
+    print(json.dumps(record, indent=1) + "\n" if options.json else text, end="")
     return 0
 
 
@@ -132,10 +135,8 @@ def dialects(options: DialectsOptions) -> int:
 
     scored = Evaluation.load(options.metrics)
     record = in_all_dialects(scored.images)
-    if options.json:
-        print(json.dumps(record, indent=1))
-    else:
-        print(f"{scored.card}.\n\n{dialect_table(record)}", end="")
+    text = f"{scored.card}.\n\n{dialect_table(record)}"
+    print(json.dumps(record, indent=1) + "\n" if options.json else text, end="")
     return 0
 
 
@@ -145,22 +146,3 @@ def report(options: ReportOptions) -> int:
 
     print(write_report(options.run_dir))
     return 0
-
-
-def _reader(
-    pairs: MaskPairs, taxonomy: Taxonomy, image_dir: Path | None
-) -> Callable[[str], tuple[Any, Any, Any]]:
-    """Return a function from a name to image, ground truth and prediction; the image may lack."""
-    from parsenet.data.labels import read_mask
-    from parsenet.data.reading import read_image
-
-    paths = sorted(image_dir.rglob("*")) if image_dir else []
-    images = {path.relative_to(image_dir or "").with_suffix("").as_posix(): path for path in paths}
-
-    def read(name: str) -> tuple[Any, Any, Any]:
-        prediction, label = (read_mask(path, taxonomy) for path in pairs[name])
-        image = read_image(images[name]) if name in images else None
-        fits = image is not None and image.shape[:2] == label.shape
-        return image if fits else None, label, prediction
-
-    return read

@@ -149,10 +149,9 @@ REFUSALS = [
     (["doctor", "DATA/none.yaml"],
      "'DATA/none.yaml' must be a YAML file, got nothing there. Check the path."),
     (["doctor", "DATA"],
-     "'DATA' must be a config, a run folder with its `config.yaml`, or come with `--taxonomy`, got "
-     "a folder alone. For data of your own give `--taxonomy`, and `--images`, `--labels`, "
-     "`--train` and `--val` where they do not lie as `images/{split}/*` and "
-     "`labels/{split}/{stem}.png`."),
+     "'DATA' must be a config, a run folder, or come with `--taxonomy`, got a folder alone. "
+     "`--images`, `--labels`, `--train` and `--val` tell where data of your own do not lie as "
+     "`images/{split}/*` and `labels/{split}/{stem}.png`."),
     (["doctor", "DATA/voc.yaml", "--taxonomy", "voc2012"],
      "`--images`, `--labels` and `--taxonomy` must come with a folder, got 'DATA/voc.yaml'. Use "
      "`--data.folder.images` and so on to change what a config says."),
