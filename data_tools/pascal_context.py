@@ -14,12 +14,11 @@ Source: Mottaghi et al., The Role of Context, CVPR 2014; VOC 2010's hash is pyto
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from parsenet.cli import run_script
-from parsenet.data.lists import read_ids
-from parsenet.fetch import Archive, FetchOptions, fetching, note_counts, require_all
+from parsenet.data.lists import read_ids, require_files
+from parsenet.fetch import Archive, FetchOptions, ensure, locked
 
 LABELS = Archive(
     "trainval.tar.gz",
@@ -28,10 +27,10 @@ LABELS = Archive(
         "https://roozbehm.info/pascal-context/trainval.tar.gz",
     ),
     None,
-    {
-        r"(?:[^/]+/)*(trainval/[^/]+\.mat)": r"\1",
-        r"(?:[^/]+/)*((?:59_)?labels\.txt)": r"\1",
-    },
+    (
+        r"(?:[^/]+/)*(trainval/[^/]+\.mat)",
+        r"(?:[^/]+/)*((?:59_)?labels\.txt)",
+    ),
 )
 IMAGES = Archive(
     "VOCtrainval_03-May-2010.tar",
@@ -40,35 +39,33 @@ IMAGES = Archive(
         "https://thor.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",
     ),
     "sha256:1af4189cbe44323ab212bff7afbc7d0f55a267cc191eb3aac911037887e5c7d4",
-    {
-        r"(?:.*/)?VOC2010/(JPEGImages/[^/]+\.jpg)": r"\1",
-        r"(?:.*/)?VOC2010/ImageSets/Main/((?:train|val)\.txt)": r"\1",
-    },
+    (
+        r"(?:.*/)?VOC2010/(JPEGImages/[^/]+\.jpg)",
+        r"(?:.*/)?VOC2010/ImageSets/Main/((?:train|val)\.txt)",
+    ),
 )
 ARCHIVES = (LABELS, IMAGES)
-
-PUBLISHED = {"train": 4998, "val": 5105}
 
 
 def read_splits(out: Path) -> dict[str, list[str]]:
     """Read the lists of training and validation."""
-    paths = [out / f"{split}.txt" for split in PUBLISHED]
+    paths = [out / f"{split}.txt" for split in ("train", "val")]
     return {path.stem: read_ids(path, f"'{path}' must be a list, got none.") for path in paths}
 
 
 def check(out: Path) -> None:
     """Raise an error that tells what is missing."""
     ids = sorted(set().union(*read_splits(out).values()))
-    require_all(out / "trainval", [f"{name}.mat" for name in ids])
-    require_all(out / "JPEGImages", [f"{name}.jpg" for name in ids])
+    for folder, suffix in (("trainval", "mat"), ("JPEGImages", "jpg")):
+        names = [f"{name}.{suffix}" for name in ids]
+        require_files(out / folder, names, "PASCAL-Context", "Get the archive anew.")
 
 
 def make(options: FetchOptions) -> int:
     """Bring the folder to its state, and say what is in it."""
-    with fetching(options, ARCHIVES) as fetcher:
-        fetcher.ensure(ARCHIVES, check)
+    with locked(options.out):
+        ensure(options, ARCHIVES, check)
     found = {split: len(ids) for split, ids in read_splits(options.out).items()}
-    note_counts(found, PUBLISHED)
     labels = len(list((options.out / "trainval").iterdir()))
     print(
         f"PASCAL-Context in '{options.out}': train {found['train']:,}, val {found['val']:,}, "
@@ -77,10 +74,5 @@ def make(options: FetchOptions) -> int:
     return 0
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the script; return its exit code."""
-    return run_script("data_tools/pascal_context.py", make, words)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script("data_tools/pascal_context.py", make))

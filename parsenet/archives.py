@@ -6,19 +6,18 @@ import bz2
 import gzip
 import lzma
 import re
+import shutil
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, cast, final
 
-from parsenet.errors import FetchError
+from parsenet.errors import FetchError, ParseNetError
 
 MAX_MEMBERS, MAX_MEMBER_BYTES, MAX_BYTES = 200_000, 100_000_000, 8_000_000_000
 """What an archive may hold, and what one of its members and all may unpack to."""
@@ -26,14 +25,7 @@ MAX_RATIO, MIN_LIMIT = 100, 100_000_000
 """All may unpack to so many times the archive's size, and to `MIN_LIMIT` bytes in any case."""
 _MAX_HEADER = 1 << 18
 """Bytes between two files of a tar: long names and the like, which are read into memory."""
-_BLOCK = 1 << 16
-_HARM = "It was made to do harm or is damaged; get it from another source."
-_JUNK = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_DAMAGE = (
-    EOFError, NotImplementedError, RecursionError, ValueError, OverflowError, LookupError,
-    lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 class Member(NamedTuple):
@@ -45,41 +37,31 @@ class Member(NamedTuple):
     open: Callable[[], BufferedIOBase]
 
 
-def unpack(path: Path, rules: Mapping[str, str], folder: Path) -> None:
-    r"""Write the wanted files of an archive into a folder, and nothing anywhere else.
+def unpack(path: Path, rules: Sequence[str], folder: Path) -> None:
+    """Write the wanted files of a tar or zip into a folder, and nothing anywhere else.
 
-    Permissions, owners and times of the archive are not taken over.
-
-    Args:
-        path: tar (plain, gz, bz2 or xz) or zip.
-        rules: expressions that a whole name must match, each with the name to write, where `\1`
-            is the first group; the first that matches counts.
-        folder: where to write; it must not hold those files yet.
+    A whole name must match one of the rules, whose first group is the name to write. Permissions,
+    owners and times of the archive are not taken over.
 
     Raises:
         FetchError: the archive is damaged, unsafe, grows too large, or holds no wanted file.
     """
-    count = 0
-    for member in read_members(path):
-        name = safe_name(member.name, path.name)
-        found = (m.expand(rules[x]) for x in rules if (m := re.fullmatch(x, name)))
-        wanted = next(found, None)
-        if member.kind == "folder" or is_junk(name) or wanted is None:
-            continue
-        target = folder / wanted
-        if member.kind == "other" or target.exists():
-            rule, got = "hold each file once", f"'{name}' twice"
+    with whole(path):
+        for member in read_members(path):
+            found = (re.fullmatch(rule, member.name) for rule in rules)
+            target = next((folder / match[1] for match in found if match), None)
+            if target is None:
+                continue
             if member.kind == "other":
-                rule, got = "hold plain files", f"a link or device as '{name}'"
-            raise FetchError(f"'{path}' must {rule}, got {got}. {_HARM}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _whole(path), member.open() as stream, target.open("xb") as file:
-            while block := stream.read(_BLOCK):
-                file.write(block)
-            if file.tell() != member.size:
-                raise EOFError(f"an end in the middle of '{name}'")
-        count += 1
-    if not count:
+                raise _harmful(path, "hold plain files", f"a link or device as '{member.name}'")
+            if target.exists():
+                raise _harmful(path, "hold each file once", f"'{member.name}' twice")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with member.open() as stream, target.open("xb") as file:
+                shutil.copyfileobj(stream, file)
+                if file.tell() != member.size:
+                    raise EOFError(f"an end in the middle of '{member.name}'")
+    if not folder.is_dir():
         raise FetchError(
             f"'{path}' must hold the files of the data set, got none of them. It is another "
             "archive; get the one that docs/download.md names."
@@ -87,23 +69,21 @@ def unpack(path: Path, rules: Mapping[str, str], folder: Path) -> None:
 
 
 def read_members(path: Path) -> Iterator[Member]:
-    """Go through an archive from its beginning; each member must be read before the next.
+    """Go through an archive, to be used inside `whole`; read each member before the next.
 
-    Members count against the limits before they are read or passed over, and none gives more
-    bytes than it claims.
-
-    Args:
-        path: tar or zip; its first bytes decide, not its name.
+    Folders and what operating systems leave (`__MACOSX`, hidden files) are passed over. All count
+    against the limits before they are read, and none gives more bytes than it claims. The first
+    bytes of the archive say what it is, not its name.
 
     Raises:
-        FetchError: it is neither, is damaged or encrypted, or grows too large.
+        FetchError: it grows too large, or has a name that leads outside its folder.
     """
     most = min(MAX_BYTES, max(MIN_LIMIT, MAX_RATIO * path.stat().st_size))
     total = 0
-    with _whole(path), path.open("rb") as raw:
-        start = raw.read(16)
+    with path.open("rb") as raw:
+        start = raw.read(6)
         raw.seek(0)
-        members = _read_zip(raw, path) if start[:2] == b"PK" else _read_tar(raw, path, start)
+        members = _read_zip(raw) if start[:2] == b"PK" else _read_tar(raw, start)
         for count, member in enumerate(members, start=1):
             total += member.size
             for value, limit, what in (
@@ -112,50 +92,33 @@ def read_members(path: Path) -> Iterator[Member]:
                 (total, most, "bytes"),
             ):
                 if value > limit:
-                    raise FetchError(
-                        f"'{path}' must unpack to at most {limit} {what}, got more. {_HARM}"
-                    )
-            yield member
-
-
-def safe_name(name: str, archive: str) -> str:
-    """Return the name of a member in plain form, `a/b/c`; the folder of everything is ''.
-
-    Args:
-        name: as the archive has it; backslashes of Windows are read as slashes.
-        archive: whose name an error tells.
-
-    Raises:
-        FetchError: written as it is, the file would land outside the folder it is unpacked to.
-    """
-    plain = name.replace("\\", "/")
-    parts = PurePosixPath(plain).parts
-    has_drive = bool(parts) and ":" in parts[0]
-    if plain.startswith("/") or has_drive or ".." in parts or not plain.isprintable():
-        raise FetchError(
-            f"'{archive}' must hold names inside its own folder, got {name!r}. {_HARM}"
-        )
-    return "/".join(parts)
-
-
-def is_junk(name: str) -> bool:
-    """Say whether a file belongs to an operating system and not to the data."""
-    parts = PurePosixPath(name).parts
-    return bool(_JUNK & set(parts)) or any(part.startswith("._") for part in parts)
+                    raise _harmful(path, f"unpack to at most {limit} {what}", "more")
+            plain = member.name.replace("\\", "/")  # as Windows reads it
+            name = PurePosixPath(plain).as_posix()
+            if re.search(r"^/|^[^/]*:|(^|/)\.\.(/|$)", plain) or not plain.isprintable():
+                raise _harmful(path, "hold names inside its own folder", repr(member.name))
+            if member.kind != "folder" and not re.search(r"(^|/)(\.|__MACOSX/)", name):
+                yield member._replace(name=name)
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
+def whole(path: Path) -> Iterator[None]:
     """Turn every way in which reading a damaged archive fails into one `FetchError`."""
     try:
         yield
-    except (*_DAMAGE, OSError) as error:
+    except Exception as error:  # readers of damaged files fail in every way there is
         # gzip and bz2 report damage as an OSError; trouble with the disk has a number.
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, ParseNetError) or getattr(error, "errno", None) is not None:
             raise
         raise FetchError(
-            f"'{path}' must be a whole archive, got '{error}'. Get it again."
+            f"'{path}' must be a whole tar or zip archive without a password, got '{error}'. Get "
+            "it again; a page that asks for a login is often stored by mistake."
         ) from None
+
+
+def _harmful(path: Path, rule: str, got: str) -> FetchError:
+    way_out = "It was made to do harm or is damaged; get it from another source."
+    return FetchError(f"'{path}' must {rule}, got {got}. {way_out}")
 
 
 @final
@@ -173,20 +136,14 @@ class _Bounded:
         return self._read(size)
 
 
-def _read_tar(raw: BufferedIOBase, path: Path, start: bytes) -> Iterator[Member]:
+def _read_tar(raw: BufferedIOBase, start: bytes) -> Iterator[Member]:
     opener: Any = next((x for magic, x in _OPENERS.items() if start.startswith(magic)), None)
     stream = _Bounded(raw if opener is None else opener(raw))
-    try:
-        tar = tarfile.TarFile(fileobj=cast(Any, stream))
-    except tarfile.ReadError:
-        raise FetchError(
-            f"'{path}' must be a tar or zip archive, got a file that begins with {start!r}. "
-            "Get it again; a page that asks for a login is often stored by mistake."
-        ) from None
+    tar = tarfile.TarFile(fileobj=cast(Any, stream))
     while (info := tar.next()) is not None:
         is_file = info.isreg() and not info.issparse()
         kind = "folder" if info.isdir() else "file" if is_file else "other"
-        stream.left = info.size + _BLOCK
+        stream.left = info.size + _MAX_HEADER
         yield Member(info.name, kind, info.size, cast(Any, partial(tar.extractfile, info)))
         tar.members = []  # type: ignore[attr-defined] # of which it keeps all it has seen
         stream.left = _MAX_HEADER
@@ -194,14 +151,9 @@ def _read_tar(raw: BufferedIOBase, path: Path, start: bytes) -> Iterator[Member]
     stream.read(_MAX_HEADER)  # padding, and behind it the checksum of what was packed
 
 
-def _read_zip(raw: BufferedIOBase, path: Path) -> Iterator[Member]:
+def _read_zip(raw: BufferedIOBase) -> Iterator[Member]:
     with zipfile.ZipFile(cast(Any, raw)) as archive:
         for info in archive.infolist():
-            if info.flag_bits & 0x1:
-                raise FetchError(
-                    f"'{path}' must not be encrypted, got a password on {info.filename!r}. "
-                    "Unpack it yourself and pack it again without."
-                )
             # Unix keeps the kind of file in the upper half; archives made elsewhere have 0 there.
             is_file = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
             kind = "folder" if info.is_dir() else "file" if is_file else "other"

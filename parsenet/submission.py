@@ -11,27 +11,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from parsenet.archives import Member, is_junk, read_members, safe_name
+from parsenet.archives import Member, read_members, whole
 from parsenet.data.lists import find_base, read_ids, require_files
 from parsenet.data.reading import read_size
 from parsenet.errors import ConfigError, FetchError
 from parsenet.files import write_bytes_atomically
 from parsenet.taxonomy import VOC2012, Taxonomy, voc_colour_map
 
-_MOST_BYTES = 4 * 2**20
-"""Of a label map; VOC's take some thousand."""
-_MOST_MEMBERS = 100_000
-_MOST_PIXELS = 2**24
 _MOST_NAMED = 3
 _COLOURS = voc_colour_map(VOC2012.void + 1)
 _GET = "Get the data from http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
 
 _RULES = {
-    "name": ("Names must stay inside the archive", "It was made to do harm."),
     "kind": ("Entries must be plain files", "Pack the files that links lead to."),
     "place": ("Files must be '{folder}/ID.png'", "Move or delete them."),
     "twice": ("Files must be there once", "Pack the folder anew."),
-    "large": ("Files must be label maps of at most 4 MiB", "Delete them."),
     "broken": ("Files must be whole PNGs", "Write them again."),
     "mode": ("Label maps must be palette PNGs (mode P)", "Save indices with VOC's palette."),
     "size": ("Label maps must be as large as their images", "Write them at native size."),
@@ -53,11 +47,7 @@ def results_folder(split: str) -> str:
 
 
 def find_split(root: Path, split: str) -> dict[str, Path]:
-    """Return the images of a split by id, in the order of its list.
-
-    Args:
-        root: VOC's folder with `JPEGImages`, or one that holds it.
-        split: name of a list, by custom `test`; labels are not needed.
+    """Return the images of a split such as `test` by id, in the order of its list.
 
     Raises:
         DataNotFoundError: the folder, the list or an image is missing.
@@ -84,14 +74,7 @@ def require_voc(taxonomy: Taxonomy) -> None:
 
 
 def pack(out_dir: Path, ids: Sequence[str], split: str, archive: Path) -> None:
-    """Pack the label maps in `out_dir` as the server takes them; equal files give equal archives.
-
-    Args:
-        out_dir: holds the label maps in `results_folder`.
-        ids: which to pack.
-        split: of the ids.
-        archive: `.tgz` to write, whole or not at all.
-    """
+    """Pack label maps as the server takes them; equal files give equal archives."""
     content = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as packed,
@@ -108,17 +91,11 @@ def pack(out_dir: Path, ids: Sequence[str], split: str, archive: Path) -> None:
 def check_archive(archive: Path, split: str, images: Mapping[str, Path] | None) -> list[str]:
     """Say what the server would refuse or score wrongly; nothing is unpacked to the disk.
 
-    Args:
-        archive: tar or zip, packed by anyone.
-        split: which its label maps are of.
-        images: by id, to compare ids and sizes with; None leaves that out.
-
-    Returns:
-        a sentence for each kind of fault, with the first files that have it; empty when all is
-        well.
+    Ids and sizes are compared with `images`, unless that is None. Each kind of fault is a sentence
+    with the first files that have it; there is none when all is well.
 
     Raises:
-        FetchError: the file is missing, is no archive, is damaged, or unpacks without end.
+        FetchError: the file is missing, is no archive, is damaged, or was made to do harm.
     """
     if not archive.is_file():
         what = "a folder" if archive.is_dir() else "nothing there"
@@ -127,8 +104,9 @@ def check_archive(archive: Path, split: str, images: Mapping[str, Path] | None) 
             "with `parsenet submit MODEL --root VOC2012`."
         )
     folder, found = results_folder(split), dict[str, list[str]]()
-    for kind, name in _find_faults(archive, folder, images):
-        found.setdefault(kind, []).append(name)
+    with whole(archive):
+        for kind, name in _find_faults(archive, folder, images):
+            found.setdefault(kind, []).append(name)
     told = []
     for kind, (rule, way_out) in _RULES.items():
         if names := found.get(kind):
@@ -144,73 +122,48 @@ def _find_faults(
 ) -> Iterator[tuple[str, str]]:
     """Yield each fault's kind, and what to call the file that has it."""
     seen: set[str] = set()
-    for member in _bounded_members(archive):
-        try:
-            name = safe_name(member.name, archive.name)
-        except FetchError:
-            yield "name", f"'{member.name}'"
-            continue
-        if member.kind == "file" and not is_junk(name):
-            inner, _, file = name.rpartition("/")
-            stem = file.removesuffix(".png")
-            if inner != folder or stem == file:
-                yield "place", f"'{name}'"
-            elif stem in seen:
-                yield "twice", f"'{stem}'"
-            else:
-                yield from _check_member(member, stem, images)
+    for member in read_members(archive):
+        inner, _, file = member.name.rpartition("/")
+        stem = file.removesuffix(".png")
+        if member.kind == "other":
+            yield "kind", f"'{member.name}'"
+        elif inner != folder or stem == file:
+            yield "place", f"'{member.name}'"
+        elif stem in seen:
+            yield "twice", f"'{stem}'"
+        elif images is not None and stem not in images:
+            yield "extra", f"'{stem}'"
+        else:
             seen.add(stem)
-        elif member.kind == "other":
-            yield "kind", f"'{name}'"
+            expected = read_size(images[stem]) if images else None
+            for kind, detail in _check_label(member, expected):
+                yield kind, f"'{stem}'{detail}"
     yield from (("missing", f"'{name}'") for name in images or {} if name not in seen)
     if not seen and images is None:
         yield "missing", "all of them"
 
 
-def _bounded_members(archive: Path) -> Iterator[Member]:
-    """Yield what an archive holds; to skip a member of a packed tar is to unpack it."""
-    for count, member in enumerate(read_members(archive)):
-        if count >= _MOST_MEMBERS or member.size > 2**30:
-            raise FetchError(
-                f"'{archive}' must hold some thousand label maps, got '{member.name}' of "
-                f"{member.size} bytes as entry {count + 1}. It was made to do harm."
-            )
-        yield member
-
-
-def _check_member(
-    member: Member, name: str, images: Mapping[str, Path] | None
-) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a label map; its size is known before it is decoded."""
-    if member.size > _MOST_BYTES:
-        yield "large", f"'{name}' ({member.size} bytes)"
-        return
-    if images is not None and name not in images:
-        yield "extra", f"'{name}'"
-        return
+def _check_label(member: Member, expected: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a label map, and in which way; its size is known before decoding."""
     with member.open() as stream:
         data = stream.read()
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as label:
             label.verify()  # checksums up to the end, which decoding does not ask for
         with Image.open(io.BytesIO(data), formats=("PNG",)) as label:
-            width, height = label.size
-            if width * height > _MOST_PIXELS:
-                yield "size", f"'{name}' ({height} x {width} pixels)"
+            size = label.height, label.width
+            if expected not in (None, size):
+                yield "size", " ({} x {}, not {} x {})".format(*size, *expected)
                 return
             values = np.unique(np.asarray(label)).tolist()
             palette = label.getpalette() or []
-    # Pillow answers damage with many kinds of error.
-    except Exception as error:
-        what = "no PNG" if isinstance(error, UnidentifiedImageError) else "damaged"
-        yield "broken", f"'{name}' ({what})"
+    except Exception as error:  # Pillow answers damage with many kinds of error
+        yield "broken", " (no PNG)" if isinstance(error, UnidentifiedImageError) else " (damaged)"
         return
-    if images and (expected := read_size(images[name])) != (height, width):
-        yield "size", f"'{name}' ({height} x {width}, not {expected[0]} x {expected[1]})"
     wrong = [value for value in values if VOC2012.num_classes <= value < VOC2012.void]
     if label.mode != "P":
-        yield "mode", f"'{name}' (mode {label.mode})"
+        yield "mode", f" (mode {label.mode})"
     elif wrong:
-        yield "values", f"'{name}' ({', '.join(map(str, wrong[:_MOST_NAMED]))})"
+        yield "values", f" ({', '.join(map(str, wrong[:_MOST_NAMED]))})"
     elif any(tuple(palette[3 * v : 3 * v + 3]) != _COLOURS[v] for v in values):
-        yield "palette", f"'{name}'"
+        yield "palette", ""

@@ -2,6 +2,7 @@ import hashlib
 
 import pytest
 
+from parsenet.cli import run_script
 from tests.fakes.server import fake_server
 
 
@@ -21,6 +22,24 @@ def publish(server):
         for path in paths:
             server.serve(path.name, path.read_bytes())
         hashes = [f"{path.name}={hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
-        return ["--mirror", server.url, "--only-mirrors", "--sha256", ",".join(hashes)]
+        return ["--mirror", server.url, "--sha256", ",".join(hashes)]
 
     return put_up
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def run(out, capsys):
+    """Run a tool; return its exit code, its result, and the last it wrote to standard error."""
+
+    def call(tool, words):
+        name = tool.__name__.rpartition(".")[2]
+        code = run_script(f"data_tools/{name}.py", tool.make, ["--out", str(out), *words])
+        output = capsys.readouterr()
+        return code, output.out.replace(str(out), "OUT"), output.err.replace(str(out), "OUT")
+
+    return call

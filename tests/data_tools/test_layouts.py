@@ -1,11 +1,8 @@
 """What the tools make of the archives of each data set, and what their loaders read there."""
 
-from contextlib import suppress
-
 import pytest
 
 from data_tools import camvid, pascal_context, shapes, siftflow, voc
-from parsenet.cli import run_script
 from parsenet.config import DataConfig
 from parsenet.data.build import build_dataset
 from tests.fakes.archives import (
@@ -19,23 +16,6 @@ from tests.fakes.archives import (
     voc2010_files,
     voc_files,
 )
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def run(out, capsys):
-    """Run a tool; return its exit code, its result, and the last it wrote to standard error."""
-
-    def call(tool, words):
-        code = tool.main(["--out", str(out), *words])
-        output = capsys.readouterr()
-        return code, output.out.replace(str(out), "OUT"), output.err.replace(str(out), "OUT")
-
-    return call
 
 
 def voc_archives(folder):
@@ -112,13 +92,9 @@ def test_data_set_is_laid_out_and_a_second_run_does_nothing(
     assert read_tree(out) == files()
     for name, length in loaded.items():
         assert len(build_dataset(DataConfig(dataset=name, root=out), "train")) == length
-    times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != "lock"}
     asked = len(server.requests)
     assert run(tool, words)[:2] == (0, f"{line}\n")
     assert len(server.requests) == asked
-    assert {path: path.stat().st_mtime_ns for path in times if path.is_file()} == {
-        path: time for path, time in times.items() if path.is_file()
-    }
 
 
 @pytest.mark.parametrize("tool", SETS, ids=lambda tool: tool.__name__)
@@ -130,7 +106,7 @@ def test_damaged_archive_leaves_nothing_behind(tmp_path, publish, run, out, tool
     code, _, error = run(tool, publish(*paths))
 
     assert code == 2
-    assert "must be a whole archive" in error
+    assert "must be a whole tar or zip archive" in error
     assert read_tree(out) == {}
 
 
@@ -138,9 +114,9 @@ def test_damaged_archive_leaves_nothing_behind(tmp_path, publish, run, out, tool
     ("missing", "told"),
     [
         *(
-            (f"{kind}/{SIFTFLOW_FOLDER}/coast_2.mat", f"error: 'UNPACKED/{kind}/"
-             f"{SIFTFLOW_FOLDER}' must hold the 4 files of its list, got 1 missing, the first is "
-             "'coast_2.mat'. Get the archive from another source.\n")
+            (f"{kind}/{SIFTFLOW_FOLDER}/coast_2.mat", "error: SIFT Flow is not complete: 1 of 4 "
+             f"files are missing in 'UNPACKED/{kind}/{SIFTFLOW_FOLDER}', the first is "
+             "'coast_2.mat'.")
             for kind in ("SemanticLabels", "GeoLabels")
         ),
         ("TestSet1.txt", "error: 'UNPACKED/TestSet1.txt' must be a list, got none."),
@@ -153,12 +129,6 @@ def test_archive_without_a_file_is_refused(tmp_path, publish, run, out, missing,
     assert told.replace("UNPACKED", f"OUT/.parsenet/{siftflow.ARCHIVE.name}.unpacked") in error
 
 
-def test_count_that_is_not_the_published_one_is_told(tmp_path, publish, run, caplog):
-    run(voc, publish(*voc_archives(tmp_path)))
-
-    assert "`train` has 3, published are 1,464." in caplog.messages
-
-
 def test_archive_at_hand_needs_no_network_but_the_published_hash(tmp_path, publish, run, server):
     (path,) = voc_archives(tmp_path)
     words = publish(path)
@@ -166,27 +136,13 @@ def test_archive_at_hand_needs_no_network_but_the_published_hash(tmp_path, publi
     code, _, error = run(voc, ["--from", str(path)])
 
     assert code == 2
-    assert f"must have the SHA-256 {voc.ARCHIVE.known_hash[7:]}, got another." in error
+    assert f"must have the hash {voc.ARCHIVE.known_hash}, got another." in error
     assert run(voc, ["--from", str(path), *words])[0] == 0
     assert server.requests == []
 
 
-@pytest.mark.parametrize("tool", SETS, ids=lambda tool: tool.__name__)
-def test_help_and_missing_options_name_the_script(run, tool, capsys):
-    name = f"data_tools/{tool.__name__.rpartition('.')[2]}.py"
+def test_shapes_are_written_as_a_folder(out, run):
+    code, told, _ = run(shapes, ["--count", "2"])
 
-    with suppress(SystemExit):
-        tool.main(["--help"])
-
-    assert "--from FROM" in capsys.readouterr().out
-    assert tool.main([]) == 2
-    assert capsys.readouterr().err == (
-        f"error: `python {name}` needs `out`, got nothing. `python {name} --help` tells more.\n"
-    )
-
-
-def test_shapes_are_written_as_a_folder(out, capsys):
-    assert run_script("data_tools/shapes.py", shapes.make, ["--out", str(out), "--count", "2"]) == 0
-
-    assert capsys.readouterr().out.endswith("train 2, val 2 images with masks, taxonomy.yaml\n")
+    assert (code, told) == (0, "OUT: train 2, val 2 images with masks, taxonomy.yaml\n")
     assert len(read_tree(out)) == 9

@@ -1,7 +1,6 @@
 """Archives: what is unpacked, and those made to do harm."""
 
 import gzip
-import io
 import re
 import resource
 import struct
@@ -17,22 +16,18 @@ from parsenet.errors import FetchError
 from tests.fakes.archives import pack_tar, pack_zip, read_tree
 
 FILES = {"top/a.txt": b"one", "top/deep/b.txt": b"two" * 1000, "top/empty.txt": b""}
-ALL = {r"(.*)": r"\1"}
+ALL = ("(.*)",)
 HARM = "It was made to do harm or is damaged; get it from another source."
+WHOLE = "must be a whole tar or zip archive without a password, got '"
+MODES = ("w", "w:gz", "w:bz2", "w:xz", "zip")
 
 
-def refuses(message):
-    return pytest.raises(FetchError, match=f"^{re.escape(message)}$")
+def refuses(path, told):
+    return pytest.raises(FetchError, match="^" + re.escape(f"'{path}' {told}") + "$")
 
 
-def make_tar(path, *infos):
-    """Write a tar with members of any kind; a pair gives a member its bytes."""
-    with tarfile.open(path, "w") as tar:
-        for info in infos:
-            info, data = info if isinstance(info, tuple) else (info, b"")
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
+def pack(path, files, mode):
+    return pack_zip(path, files) if mode == "zip" else pack_tar(path, files, mode)
 
 
 def member(name, kind=tarfile.REGTYPE, link=""):
@@ -41,45 +36,31 @@ def member(name, kind=tarfile.REGTYPE, link=""):
     return info
 
 
-def patch(path, place, data):
-    """Change bytes of a file; a place may be behind the last `PK\\1\\2`, a zip's directory."""
-    content = bytearray(path.read_bytes())
-    start = place if place < 0 else content.rindex(b"PK\x01\x02") + place
-    content[start : start + len(data) or None] = data
-    path.write_bytes(bytes(content))
-    return path
-
-
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "zip"])
-def test_archive_is_unpacked_however_it_is_packed(tmp_path, mode):
-    junk = {"__MACOSX/top/a.txt": b"", "top/._a.txt": b"", "top/.DS_Store": b"", "Thumbs.db": b""}
-    path = tmp_path / "a.bin"
-    pack_zip(path, FILES | junk) if mode == "zip" else pack_tar(path, FILES | junk, mode)
+@pytest.mark.parametrize("mode", MODES)
+def test_wanted_files_are_unpacked_however_they_are_packed(tmp_path, mode):
+    junk = {"__MACOSX/top/a.txt": b"", "top/._a.txt": b"", "top/.DS_Store": b""}
+    path = pack(tmp_path / "a.bin", FILES | junk, mode)
 
     unpack(path, ALL, tmp_path / "out")
+    unpack(path, (r"top/(a\.txt)",), tmp_path / "again")
 
     assert read_tree(tmp_path / "out") == FILES
-
-
-@pytest.mark.parametrize("pack", [pack_tar, pack_zip])
-def test_only_wanted_files_are_written_under_their_new_name(tmp_path, pack):
-    path = pack(tmp_path / "a.bin", FILES)
-
-    unpack(path, {r"(?:.*/)?(a)\.txt": r"renamed/\1.x"}, tmp_path / "out")
-
-    assert read_tree(tmp_path / "out") == {"renamed/a.x": b"one"}
+    assert read_tree(tmp_path / "again") == {"a.txt": b"one"}
+    with refuses(path, "must hold the files of the data set, got none of them. It is another "
+                 "archive; get the one that docs/download.md names."):  # fmt: skip
+        unpack(path, (), tmp_path / "none")
 
 
 @pytest.mark.parametrize(
     "name",
     ["../evil", "a/../../evil", "/evil", "C:\\evil", "..\\evil", "a\\..\\evil", "a\nb", "\x1b[2J"],
 )
-@pytest.mark.parametrize("pack", [pack_tar, pack_zip])
-def test_names_outside_the_folder_are_refused_even_where_not_wanted(tmp_path, pack, name):
-    path = pack(tmp_path / "a.bin", {"fine.txt": b"1"} | {name: b"2"})
+@pytest.mark.parametrize("mode", ["w", "zip"])
+def test_names_outside_the_folder_are_refused_even_where_not_wanted(tmp_path, mode, name):
+    path = pack(tmp_path / "a.bin", {"fine.txt": b"1"} | {name: b"2"}, mode)
 
-    with refuses(f"'a.bin' must hold names inside its own folder, got {name!r}. {HARM}"):
-        unpack(path, {"(fine.txt)": r"\1"}, tmp_path / "out")
+    with refuses(path, f"must hold names inside its own folder, got {name!r}. {HARM}"):
+        unpack(path, ("(fine.txt)",), tmp_path / "out")
 
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.bin", "out"}
 
@@ -88,7 +69,6 @@ def test_names_outside_the_folder_are_refused_even_where_not_wanted(tmp_path, pa
     ("kind", "link"),
     [
         (tarfile.SYMTYPE, "/etc/passwd"),
-        (tarfile.SYMTYPE, "fine.txt"),
         (tarfile.LNKTYPE, "../secret"),
         (tarfile.CHRTYPE, ""),
         (tarfile.BLKTYPE, ""),
@@ -103,29 +83,35 @@ def test_links_and_devices_are_refused_or_passed_over(tmp_path, kind, link):
         info = zipfile.ZipInfo("odd")
         info.external_attr = 0o120777 << 16
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("fine", "1")
+            archive.writestr("fine", "")
             archive.writestr(info, link)
     else:
-        make_tar(path, (member("fine"), b"1"), member("odd", kind, link))
+        with tarfile.open(path, "w") as tar:
+            tar.addfile(member("fine"))
+            tar.addfile(member("odd", kind, link))
 
-    with refuses(f"'{path}' must hold plain files, got a link or device as 'odd'. {HARM}"):
+    with refuses(path, f"must hold plain files, got a link or device as 'odd'. {HARM}"):
         unpack(path, ALL, tmp_path / "out")
-    unpack(path, {"fine": "fine"}, tmp_path / "again")
+    unpack(path, ("(fine)",), tmp_path / "again")
 
-    assert read_tree(tmp_path / "again") == {"fine": b"1"}
+    assert read_tree(tmp_path / "again") == {"fine": b""}
 
 
-def test_file_is_not_written_through_a_link(tmp_path):
+def test_file_is_not_written_through_a_link_nor_twice(tmp_path):
     (tmp_path / "secret").mkdir()
-    door = member("door", tarfile.SYMTYPE, str(tmp_path / "secret"))
-    path = make_tar(tmp_path / "a.tar", door, (member("door/evil"), b"evil"))
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.addfile(member("door", tarfile.SYMTYPE, str(tmp_path / "secret")))
+        tar.addfile(member("door/evil"))
+        tar.addfile(member("./door/evil"))
 
-    unpack(path, {"door/evil": "door/evil"}, tmp_path / "out")
+    with refuses(path, f"must hold each file once, got 'door/evil' twice. {HARM}"):
+        unpack(path, ("(door/evil)",), tmp_path / "out")
 
     assert list((tmp_path / "secret").iterdir()) == []
 
 
-@pytest.mark.parametrize("pack", [pack_tar, pack_zip])
+@pytest.mark.parametrize("mode", ["w", "zip"])
 @pytest.mark.parametrize(
     ("name", "limit", "told"),
     [
@@ -135,13 +121,13 @@ def test_file_is_not_written_through_a_link(tmp_path):
         ("MIN_LIMIT", 3002, "3002 bytes"),
     ],
 )
-def test_growth_beyond_a_limit_is_refused(tmp_path, monkeypatch, pack, name, limit, told):
+def test_growth_beyond_a_limit_is_refused(tmp_path, monkeypatch, mode, name, limit, told):
     monkeypatch.setattr(archives, name, limit)
     monkeypatch.setattr(archives, "MAX_RATIO", 0)
-    path = pack(tmp_path / "a.bin", FILES)
+    path = pack(tmp_path / "a.bin", FILES, mode)
 
-    with refuses(f"'{path}' must unpack to at most {told}, got more. {HARM}"):
-        unpack(path, {".*empty.txt": "e"}, tmp_path / "out")
+    with refuses(path, f"must unpack to at most {told}, got more. {HARM}"):
+        unpack(path, ("(.*empty.txt)",), tmp_path / "out")
 
 
 def bomb(kind, claim=1 << 40):
@@ -154,83 +140,52 @@ def bomb(kind, claim=1 << 40):
     return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(20_000_000))
 
 
-CASES = {
+def lying_zip(tmp_path, place, data):
+    """A zip whose directory has other bytes at a place."""
+    content = bytearray(pack_zip(tmp_path / "z", {"a.txt": bytes(100_000)}).read_bytes())
+    start = content.rindex(b"PK\x01\x02") + place
+    content[start : start + len(data)] = data
+    return bytes(content)
+
+
+HOSTILE = {
     "a member that grows": (bomb("file"), "must unpack to at most 100000000 bytes in 'zeros'"),
-    "a long name of a tebibyte": (bomb("name"), "must be a whole archive, got 'a header without"),
-    "a long name of 10 MB": (bomb("name", 10**7), "must be a whole archive, got 'a header without"),
-    "headers without a file": (bomb("pax"), "must be a whole archive, got '"),
-    "a login page": (b"<!DOCTYPE html><html>", "must be a tar or zip archive, got a file that be"),
-    "nothing": (b"", "must be a tar or zip archive, got a file that begins with b''. Get it"),
-    "the start of a zip": (b"PK\x03\x04", "must be a whole archive, got 'File is not a zip file'"),
-}
+    "a long name of a tebibyte": (bomb("name"), f"{WHOLE}a header without"),
+    "a long name of 10 MB": (bomb("name", 10**7), f"{WHOLE}a header without"),
+    "headers without a file": (bomb("pax"), WHOLE),
+    "a login page": (b"<!DOCTYPE html><html>", f"{WHOLE}truncated header'. Get it again; a page "
+                     "that asks for a login is often stored by mistake."),
+    "nothing": (b"", f"{WHOLE}empty file"),
+    "the start of a zip": (b"PK\x03\x04", f"{WHOLE}File is not a zip file"),
+    "another size": ((24, struct.pack("<I", 10)), f"{WHOLE}Bad CRC-32"),
+    "a password": ((8, b"\x01"), f"{WHOLE}File <ZipInfo filename='a.txt'"),
+    "another method": ((10, b"\x63"), f"{WHOLE}That compression method is not supported"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_file_is_refused_in_little_memory(tmp_path, case):
-    content, told = CASES[case]
+    content, told = HOSTILE[case]
     path = tmp_path / "a.bin"
-    path.write_bytes(content)
+    path.write_bytes(content if isinstance(content, bytes) else lying_zip(tmp_path, *content))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     with pytest.raises(FetchError, match=re.escape(f"'{path}' {told}")):
         unpack(path, ALL, tmp_path / "out")
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
-
-
-@pytest.mark.parametrize(
-    ("place", "data", "told"),
-    [
-        (24, struct.pack("<I", 10), "must be a whole archive, got 'Bad CRC-32"),  # claimed size
-        (8, b"\x01", "must not be encrypted, got a password on 'a.txt'. Unpack it yourself and"),
-        (10, b"\x63", "must be a whole archive, got 'That compression method is not supported"),
-        (-22, b"", "must be a whole archive, got 'File is not a zip file'. Get it again."),
-    ],
-)
-def test_zip_that_lies_is_refused(tmp_path, place, data, told):
-    path = patch(pack_zip(tmp_path / "a.zip", {"a.txt": bytes(100_000)}), place, data)
-    if not data:
-        path.write_bytes(path.read_bytes()[:place])
-
-    with pytest.raises(FetchError, match=re.escape(f"'{path}' {told}")):
-        unpack(path, ALL, tmp_path / "out")
-
     assert sum(map(len, read_tree(tmp_path / "out").values())) <= 10
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-@pytest.mark.parametrize("share", [0.3, 0.7])
-def test_truncated_tar_is_refused(tmp_path, mode, share):
-    noise = bytes(range(256)) * 200
-    path = pack_tar(tmp_path / "a.tar", {"a": noise, "b": noise, "c": noise}, mode)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * share)])
-
-    with pytest.raises(FetchError, match=rf"^'{re.escape(str(path))}' must be a (whole|tar or)"):
-        unpack(path, ALL, tmp_path / "out")
-
-
-def test_flipped_bit_in_a_checksum_is_found(tmp_path):
-    path = pack_tar(tmp_path / "a.tgz", {"a": bytes(range(256)) * 9}, "w:gz")
-    data = bytearray(path.read_bytes())
-    data[-6] ^= 1
-    path.write_bytes(bytes(data))
-
-    with pytest.raises(FetchError, match=r"must be a whole archive, got 'CRC check failed"):
-        unpack(path, ALL, tmp_path / "out")
-
-
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "zip"])
+@pytest.mark.parametrize("mode", MODES)
 def test_damaged_archive_writes_nothing_outside_and_raises_nothing_else(tmp_path, mode):
-    path = tmp_path / "a.bin"
-    pack_zip(path, FILES) if mode == "zip" else pack_tar(path, FILES, mode)
-    whole, generator = path.read_bytes(), np.random.default_rng(0)
-    told = []
+    path = pack(tmp_path / "a.bin", FILES, mode)
+    intact, generator, told = path.read_bytes(), np.random.default_rng(0), []
 
     for number in range(60):
-        data = np.frombuffer(whole, np.uint8).copy()
+        data = np.frombuffer(intact, np.uint8).copy()
         data[generator.integers(0, len(data), 3)] = generator.integers(0, 256, 3)
-        path.write_bytes(data.tobytes())
+        path.write_bytes(data[: len(data) - 7 * (number % 2)].tobytes())
         try:
             unpack(path, ALL, tmp_path / "out" / str(number))
         except FetchError as error:
@@ -241,18 +196,12 @@ def test_damaged_archive_writes_nothing_outside_and_raises_nothing_else(tmp_path
     assert {entry.name for entry in tmp_path.iterdir()} <= {"a.bin", "out"}
 
 
-def test_file_that_comes_twice_is_refused(tmp_path):
-    path = make_tar(tmp_path / "a.tar", (member("a"), b"1"), (member("./a"), b"2"))
+@pytest.mark.parametrize("place", [-6, 2000])
+def test_flipped_bit_or_an_early_end_is_found(tmp_path, place):
+    path = pack_tar(tmp_path / "a.tgz", {"a": np.random.default_rng(0).bytes(9000)}, "w:gz")
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1
+    path.write_bytes(data if place < 0 else data[:place])
 
-    with refuses(f"'{path}' must hold each file once, got 'a' twice. {HARM}"):
+    with pytest.raises(FetchError, match=f"{WHOLE}(CRC check failed|Compressed file ended|une)"):
         unpack(path, ALL, tmp_path / "out")
-
-
-def test_other_archive_is_told(tmp_path):
-    path = pack_tar(tmp_path / "a.tar", FILES)
-
-    with refuses(
-        f"'{path}' must hold the files of the data set, got none of them. It is another archive; "
-        "get the one that docs/download.md names."
-    ):
-        unpack(path, {}, tmp_path / "out")
