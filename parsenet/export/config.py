@@ -49,13 +49,11 @@ class ExportConfig:
                 f"`preprocess_inside` must be left out for .safetensors, got '{self.out}'. This "
                 "toolkit runs such a file, and preprocesses itself."
             )
-        if self.int8 != (self.calibrate is not None):
+        if self.int8 != (self.calibrate is not None) or (self.int8 and self.out.suffix != ".onnx"):
             raise ConfigError(
-                f"`int8` must come with `calibrate`, a folder of images like those to be labelled, "
-                f"got {'no folder' if self.int8 else 'the folder alone'}. Give both or neither."
+                "`int8` must come with `calibrate`, a folder of images like those to be labelled, "
+                f"and `out` that ends in .onnx, got '{self.calibrate}' and '{self.out}'."
             )
-        if self.int8 and self.out.suffix != ".onnx":
-            raise ConfigError(f"`int8` must go with `out` that ends in .onnx, got '{self.out}'.")
         if self.labels is not None and self.images is None:
             raise ConfigError("`labels` must come with `images`, got none. Give both folders.")
 

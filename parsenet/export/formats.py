@@ -18,10 +18,13 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from parsenet.errors import ParseNetError
-from parsenet.inference.exported import Interface, require
+from parsenet.inference.exported import require
 from parsenet.inference.segmenter import NetworkSegmenter
 from parsenet.models.parsenet import ParseNet, Preprocess
 from parsenet.models.weights import METADATA_KEY
+
+Interface = dict[str, Any]
+"""What one has to know to run an exported file; its record holds it as `interface`."""
 
 _OLDEST = (2, 9)
 """Version of torch."""
@@ -83,31 +86,30 @@ def trace(
         )
     network = segmenter.network.to(memory_format=torch.contiguous_format)
     fc7 = network.trunk.feature_maps["fc7"]
-    interface = Interface(
-        preprocess_inside=preprocess_inside,
-        precision="32-true",
-        stride=segmenter.stride,
-        context_stride=fc7.stride,
-        context_channels=fc7.channels if segmenter.has_context else 0,
+    interface = {
+        "preprocess_inside": preprocess_inside,
+        "precision": "32-true",
+        "stride": segmenter.stride,  # of the coarsest map, in pixels
+        "context_stride": fc7.stride,
+        "context_channels": fc7.channels if segmenter.has_context else 0,
         # All rows are scored at once, where our own network goes in bands: the scores of every
         # class, what they were before the crop, and their softmax count as activations.
-        bytes_per_pixel=segmenter.bytes_per_pixel + 3 * 4 * segmenter.taxonomy.num_classes,
-    )
+        "bytes_per_pixel": segmenter.bytes_per_pixel + 3 * 4 * segmenter.taxonomy.num_classes,
+    }
     number, *size = _EXAMPLE
+    image = torch.zeros(number, 3, *size)
     if preprocess_inside:
-        inputs = [torch.zeros(number, *size, 3, dtype=torch.uint8)]
-    else:
-        inputs = [torch.zeros(number, 3, *size)]
-    shapes: dict[str, Any] = {"image": dict.fromkeys(_axes(interface), Dim.DYNAMIC)}
+        image = image.permute(0, 2, 3, 1).byte()
+    inputs = {"image": image.contiguous()}
     if segmenter.has_context:
-        inputs.append(torch.full((1, fc7.channels, 1, 1), torch.nan))
-        shapes["pool6"] = None
+        inputs["pool6"] = torch.full((1, fc7.channels, 1, 1), torch.nan)
     graph = ExportedGraph(network, preprocess_inside).eval()
+    shapes = _open_sizes(interface, Dim.DYNAMIC)
     # Size 1 is a size like any other here; without this the trace holds for larger ones only, and
     # for those whose maps lie in memory as the example's do.
     config: Any = importlib.import_module("torch.fx.experimental._config")
-    with torch.no_grad(), quiet(), config.patch({"backed_size_oblivious": True}):
-        program = torch.export.export(graph, tuple(inputs), dynamic_shapes=shapes)
+    with torch.no_grad(), _quiet(), config.patch({"backed_size_oblivious": True}):
+        program = torch.export.export(graph, tuple(inputs.values()), dynamic_shapes=shapes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # names the folders of this machine
     return program, interface
@@ -116,7 +118,7 @@ def trace(
 def save_program(program: ExportedProgram, record: Mapping[str, Any], path: Path) -> None:
     """Write a torch.export program, `.pt2`, with what the file shall say about itself."""
     program._example_inputs = None  # they would be pickled
-    with quiet():
+    with _quiet():
         torch.export.save(program, path, extra_files={METADATA_KEY: json.dumps(record)})
 
 
@@ -127,31 +129,31 @@ def save_onnx(
 
     Inputs `image` and `pool6` (whose default is nan, so that a runtime need not be given it),
     outputs `scores` and `fc7`; `pool6` and `fc7` only where there is context.
-
-    Raises:
-        ParseNetError: the packages that write ONNX are not installed.
     """
     onnx = require("onnx", "An .onnx file")
     require("onnxscript", "An .onnx file")  # what the exporter is made of
-    shapes: dict[str, Any] = {"image": _axes(interface)}
-    if interface.context_channels:
-        shapes["pool6"] = None
+    shapes = _open_sizes(interface)
     outputs = {"scores": ("height", "width"), "fc7": ("rows", "columns")}
-    with quiet():
+    with _quiet():
         written = torch.onnx.export(
             program, dynamo=True, verbose=False, opset_version=_OPSET, input_names=list(shapes),
             output_names=list(outputs)[: len(shapes)], dynamic_shapes=shapes,
         )  # fmt: skip
     assert written is not None
     model: Any = written.model_proto
-    if interface.context_channels:
-        unknown = np.full((1, interface.context_channels, 1, 1), np.nan, np.float32)
+    if interface["context_channels"]:
+        unknown = np.full((1, interface["context_channels"], 1, 1), np.nan, np.float32)
         model.graph.initializer.append(onnx.numpy_helper.from_array(unknown, "pool6"))
     for output in model.graph.output:
         dims = output.type.tensor_type.shape.dim
         dims[2].dim_param, dims[3].dim_param = outputs[output.name]
     for node in model.graph.node:
-        node.name = f"{_layer_of(node)}/{node.name}".lstrip("/")
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        scopes = json.loads(notes.get("pkg.torch.onnx.name_scopes", "[]").replace("'", '"'))
+        # From the whole network to the operation itself; the last but one is the layer.
+        owner = [x for x in scopes if x][-2:-1]
+        layer = "".join(f"{name}/" for name in owner if not name.startswith("_"))
+        node.name = f"{layer}{node.name}"
     for each in (*model.graph.input, *model.graph.output, *model.graph.node):
         each.doc_string = ""
         del each.metadata_props[:]  # traces of this machine
@@ -164,15 +166,8 @@ def quantize(path: Path, out: Path, images: Iterable[Tensor]) -> None:
     """Write an ONNX model whose trunk computes with integers of 8 bits.
 
     Weights have a scale per output channel, activations one per map, from the smallest and largest
-    value met while labelling some images.
-
-    Args:
-        path: model of `save_onnx`.
-        out: file to write beside it, with the same inputs, outputs and record.
-        images: what to measure activations on, as the model takes them.
-
-    Raises:
-        ParseNetError: ONNX Runtime is not installed.
+    value met while labelling `images`, which are as the model takes them. Inputs, outputs and
+    record are those of the model at `path`, which `save_onnx` wrote.
     """
     runtime, tools = (require(f"onnxruntime{x}", "`int8`") for x in ("", ".quantization"))
     shapes = require("onnxruntime.quantization.shape_inference", "`int8`")
@@ -184,7 +179,7 @@ def quantize(path: Path, out: Path, images: Iterable[Tensor]) -> None:
 
     prepared = out.with_name(f"prepared.{out.name}")
     runtime.set_default_logger_severity(3)  # it advises to give `pool6` no default
-    with quiet():
+    with _quiet():
         shapes.quant_pre_process(path, prepared, skip_symbolic_shape=True)
         names = [node.name for node in require("onnx", "`int8`").load(prepared).graph.node]
         tools.quantize_static(
@@ -196,23 +191,16 @@ def quantize(path: Path, out: Path, images: Iterable[Tensor]) -> None:
     runtime.set_default_logger_severity(2)  # what it was
 
 
-def _axes(interface: Interface) -> dict[int, str]:
-    """Name the open sizes of `image`."""
-    rows = 1 if interface.preprocess_inside else 2
-    return {0: "batch", rows: "height", rows + 1: "width"}
-
-
-def _layer_of(node: Any) -> str:  # noqa: ANN401 - onnx's own class
-    """Return the module that a node of an exported graph belongs to, such as `trunk.conv1`."""
-    notes = {entry.key: entry.value for entry in node.metadata_props}
-    scopes = json.loads(notes.get("pkg.torch.onnx.name_scopes", "[]").replace("'", '"'))
-    # From the whole network to the operation itself; the last but one is the layer.
-    owner = [scope for scope in scopes if scope][-2:-1]
-    return "".join(name for name in owner if not name.startswith("_"))
+def _open_sizes(interface: Interface, how: object = None) -> dict[str, Any]:
+    """Return by input which of its sizes are open: `how`, or by their names."""
+    rows = 1 if interface["preprocess_inside"] else 2
+    names = {0: "batch", rows: "height", rows + 1: "width"}
+    image = names if how is None else dict.fromkeys(names, how)
+    return {"image": image} | ({"pool6": None} if interface["context_channels"] else {})
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep back what exporters tell about their own doings; errors are raised all the same."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

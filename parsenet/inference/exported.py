@@ -6,13 +6,12 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from parsenet.errors import ConfigError, ParseNetError, WeightsError
@@ -22,62 +21,37 @@ from parsenet.models.parsenet import Preprocess
 from parsenet.models.weights import METADATA_KEY
 from parsenet.taxonomy import Taxonomy
 
+# All is in a folder of the archive's own. Without one, torch would take the file for one of an
+# older form, which it unpickles.
 _PARTS_OF_PROGRAM = re.compile(
-    # All is in a folder of the archive's own. Without one, torch would take the file for one of an
-    # older form, which it unpickles.
     r"[^/]+/(models/model\.json|archive_format|archive_version|byteorder|version|\.data/[^/]*"
     r"|extra/[^/]*|data/(weights|constants)/((weight|tensor)_[^/]*|model_\2_config\.json)"
     r"|data/sample_inputs/[^/]*)"
 )
 
 
-@dataclass(frozen=True)
-class Interface:
-    """What one has to know to run an exported file; its record holds it as `interface`."""
-
-    preprocess_inside: bool
-    """Whether `image` is uint8 RGB (N, H, W, 3), as decoders give it, and not float32
-    (N, 3, H, W) in the trunk's own order and scale."""
-    precision: Literal["32-true", "int8"]
-    """What it computes with."""
-    stride: int
-    """Pixels per cell of the coarsest map."""
-    context_stride: int
-    """Pixels per cell of fc7."""
-    context_channels: int
-    """Channels of `pool6`, the second input, and of `fc7`, the second output; 0 where there is
-    neither, because the network does not look at the whole image."""
-    bytes_per_pixel: int
-    """Bytes of activations per pixel of an image at the worst moment."""
-
-
-Run: TypeAlias = Callable[[Shaped[Tensor, "n _ _ _"], Float[Tensor, "1 c 1 1"]], list[Tensor]]
+Run = Callable[[Tensor, Tensor], list[Tensor]]
 """Runs a file: (image, pool6) to scores and, where the network has context, fc7. A `pool6` of nan
 has it take the image's own; one without channels stands for none."""
 
 
 class ExportedSegmenter(Segmenter):
-    """An exported file, run by its runtime.
-
-    Args:
-        run: runs it.
-        record: what the file says about itself.
-        device: where it runs.
-    """
+    """An exported file, run by its runtime on a device, with what the file says about itself."""
 
     def __init__(self, run: Run, record: dict[str, Any], device: torch.device) -> None:
-        self.interface = Interface(**record["interface"])
+        self.device, self.record, self._run = device, record, run
         self.taxonomy = Taxonomy.from_dict(record["taxonomy"])
-        self.device, self.record = device, record
-        self.precision = self.interface.precision
-        self.stride = self.interface.stride
-        self.bytes_per_pixel = self.interface.bytes_per_pixel
-        self.has_context = self.interface.context_channels > 0
-        self._run = run
-        self._preprocess = Preprocess(record["preprocess"]).to(device)
+        interface = record["interface"]
+        self.precision, self.stride = interface["precision"], interface["stride"]
+        self.bytes_per_pixel = interface["bytes_per_pixel"]
+        self._channels, self._stride = interface["context_channels"], interface["context_stride"]
+        self.has_context = self._channels > 0
+        self._preprocess: Preprocess | None = None
+        if not interface["preprocess_inside"]:
+            self._preprocess = Preprocess(record["preprocess"]).to(device)
 
     def bands(
-        self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "1 c 1 1"] | None = None
+        self, images: UInt8[Tensor, "n 3 H W"], pool6: Float[Tensor, "n c 1 1"] | None = None
     ) -> Iterator[Float[Tensor, "n k H W"]]:
         """Score images, all rows in one band: that is how the file was made."""
         yield self._score(images, pool6)[0]
@@ -86,17 +60,13 @@ class ExportedSegmenter(Segmenter):
         self, image: UInt8[Tensor, "1 3 H W"], box: Box
     ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
         """Add up fc7 over the cells whose centres lie in a part."""
-        return sum_cells(self._score(image, None)[1], self.interface.context_stride, box)
+        return sum_cells(self._score(image, None)[1], self._stride, box)
 
     def _score(self, images: Tensor, pool6: Tensor | None) -> list[Tensor]:
         if pool6 is None:
-            channels = self.interface.context_channels
-            pool6 = torch.full((1, channels, 1, 1), torch.nan, device=self.device)
-        if self.interface.preprocess_inside:
-            images = images.permute(0, 2, 3, 1)
-        else:
-            images = self._preprocess(images)
-        return self._run(images.contiguous(), pool6)
+            pool6 = torch.full((1, self._channels, 1, 1), torch.nan, device=self.device)
+        image = images.permute(0, 2, 3, 1) if self._preprocess is None else self._preprocess(images)
+        return self._run(image.contiguous(), pool6)
 
 
 def load_exported(path: Path, device: str = "auto", precision: str = "auto") -> Segmenter:
@@ -104,16 +74,10 @@ def load_exported(path: Path, device: str = "auto", precision: str = "auto") -> 
 
     ONNX Runtime runs the first, on the CPU. The second is a program: torch evaluates expressions
     that it finds there, so load it only from people you trust. Files that hold pickles, which
-    could do anything, are refused.
-
-    Args:
-        path: the file.
-        device: where to run, `auto` to choose.
-        precision: `auto`, or what the file computes with.
+    could do anything, are refused. `precision` is `auto`, or what the file computes with.
 
     Raises:
-        WeightsError: the file is missing or damaged, holds pickles, or does not say what its
-            classes are.
+        WeightsError: the file is missing or damaged, holds pickles, or has no record.
         ConfigError: it cannot run on that device, or with that precision.
         ParseNetError: ONNX Runtime is not installed.
     """
@@ -134,17 +98,12 @@ def load_exported(path: Path, device: str = "auto", precision: str = "auto") -> 
         raise WeightsError(
             f"'{path}' could not be read as an exported network: {first} Get it anew."
         ) from error
-    if not text:
-        raise WeightsError(
-            f"'{path}' must say what its classes, colours and preprocessing are, got no "
-            f"'{METADATA_KEY}' record. Use a file that `parsenet export` wrote."
-        )
     try:
-        segmenter = ExportedSegmenter(run, json.loads(text), chosen)
+        segmenter = ExportedSegmenter(run, json.loads(text or "{}"), chosen)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
-            f"'{path}' must have a record that this version can read, got {error!r}. Export the "
-            "checkpoint again."
+            f"'{path}' must have a '{METADATA_KEY}' record that this version can read, got "
+            f"{repr(error) if text else 'none'}. Use a file that its `parsenet export` wrote."
         ) from error
     if precision not in ("auto", segmenter.precision):
         raise ConfigError(
@@ -155,11 +114,7 @@ def load_exported(path: Path, device: str = "auto", precision: str = "auto") -> 
 
 
 def require(package: str, what: str) -> Any:  # noqa: ANN401 - a module of no known type
-    """Import a package of the extra `export`; the message says what needs it.
-
-    Raises:
-        ParseNetError: it is not installed.
-    """
+    """Import a package of the extra `export`, or raise a ParseNetError that says what needs it."""
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
@@ -186,28 +141,7 @@ def _open_onnx(path: Path) -> tuple[Run, str | None]:
 
 
 def _open_program(path: Path, device: torch.device) -> tuple[Run, str | None]:
-    refuse_pickles(path)
-    extra = {METADATA_KEY: ""}
-    program = torch.export.load(path, extra_files=extra)
-    if device.type != "cpu":
-        from torch.export.passes import move_to_device_pass
-
-        program = move_to_device_pass(program, str(device))
-    module = program.module()
-
-    def run(image: Tensor, pool6: Tensor) -> list[Tensor]:
-        with torch.inference_mode():
-            return list(module(image, pool6)) if pool6.numel() else [module(image)]
-
-    return run, extra[METADATA_KEY]
-
-
-def refuse_pickles(path: Path) -> None:
-    """Refuse a torch.export archive that torch would unpickle parts of.
-
-    Raises:
-        WeightsError: there is a pickle in it, or something that a program of ours never has.
-    """
+    """Open a torch.export archive, unless torch would unpickle or run something that it holds."""
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             folder, _, name = entry.filename.partition("/")
@@ -222,3 +156,16 @@ def refuse_pickles(path: Path) -> None:
                     f"'{path}' must hold a program and plain numbers, got '{name or folder}', "
                     "which could run code of its own. Use a file that `parsenet export` wrote."
                 )
+    extra = {METADATA_KEY: ""}
+    program = torch.export.load(path, extra_files=extra)
+    if device.type != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        program = move_to_device_pass(program, str(device))
+    module = program.module()
+
+    def run(image: Tensor, pool6: Tensor) -> list[Tensor]:
+        with torch.inference_mode():
+            return list(module(image, pool6)) if pool6.numel() else [module(image)]
+
+    return run, extra[METADATA_KEY]

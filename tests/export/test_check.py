@@ -6,14 +6,7 @@ import torch
 from PIL import Image
 
 from parsenet.errors import DataNotFoundError
-from parsenet.export.check import (
-    compare,
-    draw_images,
-    find_images,
-    find_labelled,
-    read_small,
-    score_both,
-)
+from parsenet.export.run import compare, find_images, find_labelled, read_small, score_both
 from tests.fakes.segmenter import ColourSegmenter
 
 RED = torch.tensor([200, 10, 10], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 20, 30)
@@ -47,11 +40,11 @@ def test_equal_segmenters_agree_everywhere():
 
     found = compare(ColourSegmenter(), ColourSegmenter(), images)
 
-    assert [x.what for x in found] == [
-        "own size", "97 x 131", "64 x 200", "33 x 49", "97 x 131, two at once",
-        "97 x 131, context given",
-    ]  # fmt: skip
-    assert [x.pixels for x in found] == [4000, 25414, 25600, 3234, 50828, 25414]
+    pixels = {
+        "own size": 4000, "97 x 131": 25414, "64 x 200": 25600, "33 x 49": 3234,
+        "97 x 131, two at once": 50828, "97 x 131, context given": 25414,
+    }  # fmt: skip
+    assert {x.what: x.pixels for x in found} == pixels
     assert {(x.share, x.difference) for x in found} == {(1.0, 0.0)}
 
 
@@ -64,18 +57,12 @@ def test_without_context_none_is_given():
     assert {context for _, context in one.seen} == {None}
 
 
-def test_pixels_that_differ_are_counted():
-    found = compare(ColourSegmenter(), Changed(), [RED])
+@pytest.mark.parametrize(("nan", "same", "difference"), [(False, 500, 190 / 32), (True, 0, np.nan)])
+def test_pixels_that_differ_or_are_not_finite_are_counted(nan, same, difference):
+    own = compare(ColourSegmenter(), Changed(nan), [RED])[0]
 
-    assert (found[0].pixels, found[0].same) == (600, 500)
-    assert found[0].difference == pytest.approx(190 / 32)
-
-
-def test_scores_that_are_not_finite_never_agree():
-    (own, *_) = compare(ColourSegmenter(), Changed(nan=True), [RED])
-
-    assert own.same == 0
-    assert np.isnan(own.difference)
+    assert (own.pixels, own.share) == (600, same / 600)
+    assert own.difference == pytest.approx(difference, nan_ok=True)
 
 
 @pytest.mark.parametrize(("num", "found"), [(3, [0, 3, 6]), (20, list(range(10)))])
@@ -84,17 +71,17 @@ def test_few_images_are_spread_over_the_folder(folder, num, found):
 
 
 def test_score_is_that_of_the_images_with_labels(folder, tmp_path):
-    labels = tmp_path / "labels"
-    labels.mkdir()
-    Image.new("L", (4, 3), 0).save(labels / "img4.png")
+    (tmp_path / "labels").mkdir()
+    Image.new("L", (4, 3), 0).save(tmp_path / "labels" / "img4.png")
 
-    losses = score_both(ColourSegmenter(), Changed(), find_labelled(folder, labels))
+    losses = score_both(ColourSegmenter(), Changed(), find_labelled(folder, tmp_path / "labels"))
 
     assert losses == {"images": 1, "checkpoint": 1.0, "file": 0.0}
 
 
 def test_labels_of_other_images_are_refused(folder, tmp_path):
     (tmp_path / "labels").mkdir()
+    Image.new("L", (4, 3), 0).save(tmp_path / "labels" / "other.png")
     message = (
         f"`labels` must hold label maps named like the images in '{folder}', got none in "
         f"'{tmp_path / 'labels'}'. Check the folders."
@@ -114,11 +101,3 @@ def test_large_image_is_shrunk_to_a_megapixel(tmp_path, size, shape):
 
     assert image.shape == (1, 3, *shape)
     assert image[0, :, 0, 0].tolist() == [9, 8, 7]
-
-
-def test_drawn_images_differ_and_are_drawn_the_same_again():
-    first, again = draw_images(2), draw_images(2)
-
-    assert first[0].shape == (1, 3, 240, 321)
-    assert (first[0] != first[1]).any()
-    assert torch.equal(first[1], again[1])

@@ -16,7 +16,6 @@ from torch._export.serde.schema import SCHEMA_VERSION
 from parsenet.cli import main
 from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError, ParseNetError, WeightsError
-from parsenet.inference.exported import refuse_pickles
 from parsenet.inference.predictor import Predictor
 from tests.fakes.exported import CONTEXT_WEIGHT, RECORD, write_onnx, write_program
 
@@ -102,13 +101,13 @@ def test_file_without_context_takes_none(file, tmp_path, image):
     [
         (
             None, (), WeightsError,
-            "'{path}' must say what its classes, colours and preprocessing are, got no 'parsenet' "
-            "record. Use a file that `parsenet export` wrote.",
+            "'{path}' must have a 'parsenet' record that this version can read, got none. Use a "
+            "file that its `parsenet export` wrote.",
         ),
         (
             {"taxonomy": RECORD["taxonomy"]}, (), WeightsError,
-            "'{path}' must have a record that this version can read, got KeyError('interface'). "
-            "Export the checkpoint again.",
+            "'{path}' must have a 'parsenet' record that this version can read, got "
+            "KeyError('interface'). Use a file that its `parsenet export` wrote.",
         ),
         (
             RECORD, ("cpu", "bf16-mixed"), ConfigError,
@@ -170,7 +169,7 @@ def test_program_with_code_of_its_own_is_refused(tmp_path, name, content):
         f"'{re.escape(name)}', which could run code of its own. Use a file that `parsenet export` "
         r"wrote\.$",
     ):
-        refuse_pickles(path)
+        Predictor.load(path)
 
 
 def test_program_of_an_older_form_is_refused_before_it_is_unpickled(tmp_path):
