@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Int64
 from torch import Tensor, distributed
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from parsenet.config import NetworkConfig, OptimConfig
 from parsenet.data.sample import Batch
@@ -63,10 +64,19 @@ class SegmentationModule(pl.LightningModule):
         self.seed = 0
         self.network = build_model(network, taxonomy.num_classes)
         freeze(self.network.trunk, optim.freeze)
+        self.train()
         self.loss = CrossEntropy(optim.loss, taxonomy.void)
         self.result: Result | None = None
         self._counter = ImageCounter(taxonomy.num_classes, taxonomy.void)
         self._has_started = False
+
+    def train(self, mode: bool = True) -> "SegmentationModule":
+        """Set the mode; frozen batch normalization stays in evaluation, its statistics still."""
+        super().train(mode)
+        for layer in self.network.trunk.modules():
+            if isinstance(layer, _BatchNorm) and layer.affine and not layer.weight.requires_grad:
+                layer.eval()
+        return self
 
     def setup(self, stage: str) -> None:
         """Load the start weights before training; a resumed run overwrites them afterwards.

@@ -61,7 +61,6 @@ def freeze(trunk: nn.Module, layers: tuple[str, ...]) -> None:
                 f"`freeze` must name layers of the trunk, got '{name}'. {suggest(name, children)}"
             )
         known[name].requires_grad_(False)
-    trunk.train(trunk.training)  # which holds frozen batch normalization still
 
 
 class PolyLR(LambdaLR):

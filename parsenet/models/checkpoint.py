@@ -53,13 +53,8 @@ def save_network(
 ) -> None:
     """Write a network as safetensors with its record inside, atomically.
 
-    Args:
-        path: file to write, ending in .safetensors.
-        network: what to save.
-        config: how it was built.
-        taxonomy: its classes.
-        half: store float16, half the size; counters stay whole numbers.
-        remarks: more for the record, such as a licence.
+    With `half` it is stored in float16, half the size; counters stay whole numbers. `remarks` go
+    into the record too, such as a licence.
     """
     from safetensors.torch import save
 
@@ -72,10 +67,7 @@ def save_network(
 
 
 def load_network(path: Path) -> LoadedNetwork:
-    """Read a network from our `.safetensors` or from a Lightning `.ckpt`, ready to predict.
-
-    Returns:
-        the network in evaluation mode on the CPU, its config and its classes.
+    """Read a network from our `.safetensors` or a Lightning `.ckpt`, ready to predict.
 
     Raises:
         WeightsError: the file is missing or damaged, does not say what it is, says it in the

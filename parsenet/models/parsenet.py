@@ -125,12 +125,9 @@ class ParseNet(nn.Module):
         pool6: Float[Tensor, "n c 1 1"] | None = None,
         max_bytes: int = BAND_BYTES,
     ) -> Iterator[Float[Tensor, "n k rows W"]]:
-        """Score every pixel, a band of rows at a time: together what `forward` gives.
+        """Score every pixel, a band of at most `max_bytes` (or one row of cells) at a time.
 
-        Args:
-            image: RGB in [0, 255].
-            pool6: see `scores`.
-            max_bytes: size of a band; one row of cells is enlarged at least.
+        Together they are what `forward` gives; `pool6` as for `scores`.
         """
         scores = self.scores(image, pool6)
         size = (image.shape[2], image.shape[3])
@@ -149,10 +146,8 @@ class ParseNet(nn.Module):
     ) -> Float[Tensor, "n k h w"]:
         """Score every cell of the finest fused map, in float32 at least; `upsample` goes on.
 
-        Args:
-            image: RGB in [0, 255].
-            pool6: global context to use, such as that of the image that `image` is a window of;
-                None pools `image`.
+        `pool6` is the global context to use, such as that of the image that `image` is a window
+        of; None pools `image`.
         """
         features = self.trunk(self.preprocess(image))
         fc7 = features["fc7"]

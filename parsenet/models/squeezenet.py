@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
+from parsenet.models.trunk import FeatureMap, TorchvisionWeights, Trunk
 
 FC6_CHANNELS = 128
 FC7_CHANNELS = 256
@@ -59,9 +59,9 @@ class SqueezeNet(Trunk):
     new_layers: ClassVar = ("fc6", "fc7")
     bytes_per_pixel: ClassVar = 280
     between: ClassVar = {
-        "conv3": Between(("fire3.expand1x1", "fire3.expand3x3"), ("fire4.squeeze",)),
-        "conv4": Between(("fire5.expand1x1", "fire5.expand3x3"), ("fire6.squeeze",)),
-        "conv5": Between(("fire9.expand1x1", "fire9.expand3x3"), ("fc6",)),
+        "conv3": (("fire3.expand1x1", "fire3.expand3x3"), ("fire4.squeeze",)),
+        "conv4": (("fire5.expand1x1", "fire5.expand3x3"), ("fire6.squeeze",)),
+        "conv5": (("fire9.expand1x1", "fire9.expand3x3"), ("fc6",)),
     }
 
     def __init__(self, dropout: float) -> None:

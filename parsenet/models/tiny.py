@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, Trunk
+from parsenet.models.trunk import FeatureMap, Trunk
 
 
 class Tiny(Trunk):
@@ -22,9 +22,9 @@ class Tiny(Trunk):
 
     bytes_per_pixel: ClassVar = 140
     between: ClassVar = {
-        "conv3": Between(("conv3",), ("conv4",)),
-        "conv4": Between(("conv4",), ("conv5",)),
-        "conv5": Between(("conv5",), ("fc7",)),
+        "conv3": (("conv3",), ("conv4",)),
+        "conv4": (("conv4",), ("conv5",)),
+        "conv5": (("conv5",), ("fc7",)),
     }
 
     def __init__(self, dropout: float) -> None:

@@ -10,9 +10,10 @@ from typing import ClassVar, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from parsenet.errors import ConfigError
+
+Names = tuple[str, ...]
 
 
 class FeatureMap(NamedTuple):
@@ -35,15 +36,6 @@ class TorchvisionWeights(NamedTuple):
     """Name in `parsenet.models.parsenet.PREPROCESS`."""
 
 
-class Between(NamedTuple):
-    """The convolutions on either side of a feature map, for `rescale_features`."""
-
-    made_by: tuple[str, ...]
-    """Their outputs, after a ReLU and at most pools, are the map."""
-    read_by: tuple[str, ...]
-    """They read the map, and nothing else."""
-
-
 class Trunk(nn.Module, ABC):
     """Abstract base of every trunk."""
 
@@ -59,8 +51,9 @@ class Trunk(nn.Module, ABC):
     more than any trunk here needs."""
     new_layers: ClassVar[tuple[str, ...]] = ()
     """Layers that no ImageNet weights exist for; they learn at the score layers' rate."""
-    between: ClassVar[dict[str, Between]] = {}
-    """The feature maps whose scale can be changed without changing what comes after."""
+    between: ClassVar[dict[str, tuple[Names, Names]]] = {}
+    """The feature maps that `rescale_features` can change: the convolutions whose outputs, after a
+    ReLU and at most pools, are the map, and those that read the map and nothing else."""
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:
@@ -70,21 +63,9 @@ class Trunk(nn.Module, ABC):
     def translate(self, name: str, value: Tensor) -> tuple[str, Tensor] | None:
         """Name and shape a foreign (torchvision or Caffe) parameter the way this trunk does.
 
-        The trunk's own names pass through here too, as a foreign one may be spelled like them.
-
-        Returns:
-            our name and the value, or None for a name that is ours already or belongs to no layer
-            of this trunk.
+        The trunk's own names pass through here too, as a foreign one may be spelled like them. None
+        says that a name is ours already, or belongs to no layer of this trunk.
         """
-
-    def train(self, mode: bool = True) -> "Trunk":
-        """Set the mode; frozen batch normalization stays in evaluation, its statistics still."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, _BatchNorm):
-                frozen = module.affine and not module.weight.requires_grad
-                module.train(mode and not frozen)
-        return self
 
 
 def rescale_features(trunk: Trunk, factors: Mapping[str, float]) -> None:
@@ -93,10 +74,6 @@ def rescale_features(trunk: Trunk, factors: Mapping[str, float]) -> None:
     A ReLU network is positively homogeneous: weights and biases of the layers that make a map times
     a, and the weights of the layers that read it divided by a, change that map (and pools of it)
     a-fold and nothing else. Powers of two change no bit of it, other factors a rounding error.
-
-    Args:
-        trunk: the trunk to change.
-        factors: positive, by feature map; any of conv3, conv4, conv5.
 
     Raises:
         ConfigError: a map cannot be rescaled in this trunk, or a factor is not positive.
@@ -111,9 +88,10 @@ def rescale_features(trunk: Trunk, factors: Mapping[str, float]) -> None:
             raise ConfigError(f"`rescale` must hold positive factors, got {name}: {factor}.")
     with torch.no_grad():
         for name, factor in factors.items():
-            for layer in map(trunk.get_submodule, trunk.between[name].made_by):
+            made_by, read_by = trunk.between[name]
+            for layer in map(trunk.get_submodule, made_by):
                 for parameter in layer.parameters():
                     parameter.mul_(factor)
-            for layer in map(trunk.get_submodule, trunk.between[name].read_by):
+            for layer in map(trunk.get_submodule, read_by):
                 assert isinstance(layer, nn.Conv2d)
                 layer.weight.div_(factor)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parsenet.models.trunk import Between, FeatureMap, TorchvisionWeights, Trunk
+from parsenet.models.trunk import FeatureMap, TorchvisionWeights, Trunk
 
 _TORCHVISION = {"0": "1_1", "2": "1_2", "5": "2_1", "7": "2_2", "10": "3_1", "12": "3_2"} | {
     "14": "3_3", "17": "4_1", "19": "4_2", "21": "4_3", "24": "5_1", "26": "5_2", "28": "5_3"
@@ -41,9 +41,9 @@ class VGG16(Trunk):
     }
     bytes_per_pixel: ClassVar = 600
     between: ClassVar = {
-        "conv3": Between(("conv3.4",), ("conv4.0",)),
-        "conv4": Between(("conv4.4",), ("conv5.0",)),
-        "conv5": Between(("conv5.4",), ("fc6",)),
+        "conv3": (("conv3.4",), ("conv4.0",)),
+        "conv4": (("conv4.4",), ("conv5.0",)),
+        "conv5": (("conv5.4",), ("fc6",)),
     }
 
     def __init__(self, shape: str, fc_channels: int, dropout: float) -> None:

@@ -116,11 +116,7 @@ def fill(trunk: Trunk, weights: dict[str, Tensor], source: str) -> LoadReport:
 
 
 def refuse_not_finite(weights: dict[str, Tensor], source: object) -> None:
-    """Refuse weights that are nan or infinite: a network of them labels everything alike.
-
-    Raises:
-        WeightsError: there are some.
-    """
+    """Refuse weights that are nan or infinite: a network of them labels everything alike."""
     for name, value in weights.items():
         if not value.isfinite().all():
             raise WeightsError(

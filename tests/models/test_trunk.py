@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from parsenet.config import NetworkConfig
-from parsenet.engine.optim import freeze
+from parsenet.config import NetworkConfig, OptimConfig
+from parsenet.engine.module import SegmentationModule
 from parsenet.errors import ConfigError
 from parsenet.models.build import TRUNKS, build_model
 from parsenet.models.tiny import Tiny
@@ -160,14 +160,18 @@ class Normalized(Tiny):
         self.conv2 = nn.Sequential(self.conv2, nn.BatchNorm2d(32))
 
 
-def test_frozen_batch_normalization_keeps_its_statistics_in_training():
-    trunk = Normalized(0.5)
-    freeze(trunk, ("conv2",))
+def test_frozen_batch_normalization_keeps_its_statistics_in_training(monkeypatch):
+    monkeypatch.setitem(TRUNKS, "tiny", Normalized)
+    module = SegmentationModule(NetworkConfig(trunk="tiny"), OptimConfig(freeze=("conv2",)))
+    trunk = module.network.trunk
     before = [buffer.clone() for buffer in trunk.buffers()]
 
-    trunk.train()(torch.randn(2, 3, 24, 24))
+    trunk(torch.randn(2, 3, 24, 24))
+    module.train()
+    trunk(torch.randn(2, 3, 24, 24))
     frozen = [buffer.clone() for buffer in trunk.buffers()]
-    trunk.requires_grad_(True).train()(torch.randn(2, 3, 24, 24))
+    module.requires_grad_(True).train()
+    trunk(torch.randn(2, 3, 24, 24))
 
     assert all(map(torch.equal, frozen, before))
     assert not any(map(torch.equal, trunk.buffers(), before))
