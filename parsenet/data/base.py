@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -17,7 +18,7 @@ from torch.utils.data import Dataset
 from parsenet.data.labels import LabelMap
 from parsenet.data.lists import require_files
 from parsenet.data.reading import read_image, read_reduced, shrink
-from parsenet.data.sample import Item, Key, Read, Sample, Transform
+from parsenet.data.sample import Item, Key, Sample, Transform
 from parsenet.errors import LabelError
 from parsenet.taxonomy import Taxonomy
 
@@ -72,40 +73,37 @@ class SegmentationDataset(Dataset[Item], ABC):
         index = range(len(self))[position]  # an IndexError beyond the end, and -1 is the last
         if self.transform is None:
             image, label, _ = self.read(index)
-            self._check(image, label, index)
+            self._require_size(image, label, index)
+            check_label(label, self.taxonomy, self.label_name(index))
         else:
             label = self.read_label(index)
-            if not _is_plainly_right(label, self.taxonomy):
-                check_label(label, self.taxonomy, self.label_name(index))
-            image, label = self.transform(label, self._reader(index, label), seed)
+            check_label(label, self.taxonomy, self.label_name(index))
+            image, label = self.transform(label, partial(self._read_reduced, index, label), seed)
         # torch knows little to do with uint16; an array of a reader may be read-only.
         kind = np.uint8 if label.dtype == np.uint8 else np.int64
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Item(torch.from_numpy(planes), torch.from_numpy(label.astype(kind)), self.ids[index])
 
-    def _reader(self, index: int, label: LabelMap) -> Read:
-        """Return what decodes the image at a fraction of its size."""
+    def _read_reduced(
+        self, index: int, label: LabelMap, reduction: int
+    ) -> UInt8[np.ndarray, "i j 3"]:
+        """Decode the image at a fraction of its size, and compare it with its label."""
         path = self.image_path(index)
+        if path is None:
+            image = shrink(self.read(index).image, reduction)
+        else:
+            image = read_reduced(path, reduction)
+        if image.shape[:2] != tuple(-(-side // reduction) for side in label.shape):
+            self._require_size(self.read(index).image, label, index)
+        return image
 
-        def read(reduction: int) -> UInt8[np.ndarray, "h w 3"]:
-            if path is None:
-                image = shrink(self.read(index).image, reduction)
-            else:
-                image = read_reduced(path, reduction)
-            if image.shape[:2] != tuple(-(-side // reduction) for side in label.shape):
-                self._check(self.read(index).image, label, index)
-            return image
-
-        return read
-
-    def _check(self, image: UInt8[np.ndarray, "i j 3"], label: LabelMap, index: int) -> None:
+    def _require_size(self, image: UInt8[np.ndarray, "i j 3"], label: LabelMap, index: int) -> None:
         if image.shape[:2] != label.shape:
             raise LabelError(
                 f"The label '{self.label_name(index)}' must be as large as its image "
                 f"{image.shape[:2]}, got {label.shape}. Sizes are (height, width); "
                 "an EXIF orientation turns the image but not the label."
             )
-        check_label(label, self.taxonomy, self.label_name(index))
 
 
 class Pair(NamedTuple):
@@ -133,10 +131,8 @@ def pair_files(
     """
     for folder, suffix in (images, labels):
         require_files(folder, [name + suffix for name in ids], title, remedy)
-    return [
-        Pair(name, images[0] / f"{name}{images[1]}", labels[0] / f"{name}{labels[1]}")
-        for name in ids
-    ]
+    (image_dir, image_end), (label_dir, label_end) = images, labels
+    return [Pair(x, image_dir / f"{x}{image_end}", label_dir / f"{x}{label_end}") for x in ids]
 
 
 class PairedDataset(SegmentationDataset, ABC):
@@ -171,20 +167,13 @@ class PairedDataset(SegmentationDataset, ABC):
 
     @final
     def _set_pairs(
-        self, pairs: Iterable[Pair], taxonomy: Taxonomy, transform: Transform | None
+        self, pairs: list[Pair], taxonomy: Taxonomy, transform: Transform | None
     ) -> None:
         """Set what every data set has; called once, by the constructor."""
-        self.pairs = list(pairs)
-        self.ids = [pair.id for pair in self.pairs]
+        self.pairs = pairs
+        self.ids = [pair.id for pair in pairs]
         self.taxonomy = taxonomy
         self.transform = transform
-
-
-def _is_plainly_right(label: LabelMap, taxonomy: Taxonomy) -> bool:
-    """Tell in one comparison that a label is right; false where that takes a closer look."""
-    # Bytes, and void is 255: one more makes it 0, and every class at most their number.
-    is_usual = label.dtype == np.uint8 and taxonomy.void == 255
-    return is_usual and int((label + np.uint8(1)).max(initial=0)) <= taxonomy.num_classes
 
 
 def check_label(label: LabelMap, taxonomy: Taxonomy, name: str) -> None:
@@ -226,11 +215,10 @@ def check_labels(dataset: SegmentationDataset, progress: bool = True) -> Bool[np
 
     # Threads: decoding a PNG lets go of the interpreter lock.
     with ThreadPoolExecutor() as pool:
-        done = pool.map(check, range(len(dataset)))
         try:
-            present = track(
-                done, description="Checking labels", total=len(dataset), disable=not progress
+            done = pool.map(check, range(len(dataset)))
+            return np.stack(
+                list(track(done, "Checking labels", total=len(dataset), disable=not progress))
             )
-            return np.stack(list(present))
         finally:
             pool.shutdown(cancel_futures=True)

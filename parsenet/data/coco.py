@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -20,8 +20,6 @@ from parsenet.data.sample import Sample, Transform
 from parsenet.errors import ConfigError, DataNotFoundError, LabelError, suggest
 from parsenet.taxonomy import Taxonomy
 from parsenet.taxonomy.files import read_label_set, read_record
-
-_LOGGER = logging.getLogger(__name__)
 
 BACKGROUND = "background"
 """The class of pixels without an annotation, where there is a class of this name."""
@@ -67,35 +65,22 @@ class CocoDataset(SegmentationDataset):
         transform: Transform | None = None,
     ) -> None:
         path = _annotation_path(root, split, layout)
-        try:
-            file = _read_file(path)
-        except (TypeError, AttributeError, KeyError) as error:
-            raise LabelError(
-                f"'{path}' must be of COCO's form, got {type(error).__name__} '{error}' in it. "
-                "Export the file again."
-            ) from None
         self.taxonomy = taxonomy
         self.transform = transform
-        self._file = file
-        self._palette = _palette_of(file, root, layout, taxonomy)
+        self._file = _read_file(path)
+        self._palette = _palette_of(self._file.categories, path, root, layout, taxonomy)
         self._segments = root / fill_template(layout.segments, "coco.segments", split=split)
-        if not file.is_panoptic:
+        if not self._file.is_panoptic:
             require_pycocotools("`dataset: coco`")
         folder = root / fill_template(layout.images, "coco.images", split=split)
-        self._paths = [_find(name, folder, root, path.parent) for name in file.names]
+        self._paths = [_find(name, folder, root, path.parent) for name in self._file.names]
         lone = [place for place in self._paths if not place.is_file()]
         if lone:
             raise DataNotFoundError(
                 f"Every image in '{path}' must exist, got {len(lone)} of {len(self._paths)} "
                 f"missing, the first is '{lone[0]}'. Copy them there or set `data.coco.images`."
             )
-        self.ids = _ids_of(file.names)
-        rest = BACKGROUND if BACKGROUND in taxonomy.names else "void"
-        if empty := file.annotations.count(b"[]"):
-            _LOGGER.warning(
-                "%d of %d images in '%s' have no annotation: they are '%s' all over.",
-                empty, len(self.ids), path.name, rest,
-            )  # fmt: skip
+        self.ids = _ids_of(self._file.names)
 
     def read(self, index: int) -> Sample:
         """Read the image and draw its label."""
@@ -105,11 +90,12 @@ class CocoDataset(SegmentationDataset):
         """Draw the label."""
         size = self._file.sizes[index] or read_size(self._paths[index])
         annotations: list[dict[str, Any]] = json.loads(self._file.annotations[index])
-        if not self._file.is_panoptic or not annotations:
-            return draw_outlines(annotations, size, self._palette, self.label_name(index))
-        path = self._segments / annotations[0]["file_name"]
-        segments = annotations[0]["segments_info"]
-        return draw_segments(path, segments, size, self._palette, self.label_name(index))
+        with _of_form(self._file.path):
+            if not self._file.is_panoptic or not annotations:
+                return draw_outlines(annotations, size, self._palette, self.label_name(index))
+            path = self._segments / annotations[0]["file_name"]
+            segments = annotations[0]["segments_info"]
+            return draw_segments(path, segments, size, self._palette, self.label_name(index))
 
     def label_name(self, index: int) -> str:
         """Name the annotation file and the image in it."""
@@ -121,12 +107,7 @@ class CocoDataset(SegmentationDataset):
 
 
 def coco_taxonomy(root: Path, split: str, layout: CocoConfig) -> Taxonomy:
-    """Tell the classes: those of the category map, or background and every category of the file.
-
-    Args:
-        root: folder that the templates are relative to.
-        split: whose annotation file is asked for its categories when there is no map.
-        layout: names the map.
+    """Tell the classes: those of the category map, or background and every category of the split.
 
     Raises:
         ConfigError: the map is wrong.
@@ -136,18 +117,15 @@ def coco_taxonomy(root: Path, split: str, layout: CocoConfig) -> Taxonomy:
     if layout.categories:
         return read_label_set(_map_path(root, layout)).taxonomy
     path = _annotation_path(root, split, layout)
-    stat = _require(path).stat()
-    names = _read_names(path, stat.st_mtime_ns, stat.st_size)
+    stat = path.stat() if path.is_file() else None
+    names = _read_names(path, stat and (stat.st_mtime_ns, stat.st_size))
     if BACKGROUND not in names:
         names = (BACKGROUND, *names)
     return Taxonomy.from_dict({"name": "coco", "names": names})
 
 
 def require_pycocotools(purpose: str) -> None:
-    """Refuse to begin what needs pycocotools without it.
-
-    Args:
-        purpose: what needs it, for the message.
+    """Refuse to begin what needs pycocotools, such as `purpose`, without it.
 
     Raises:
         ConfigError: pycocotools is not installed.
@@ -176,90 +154,74 @@ class _File(NamedTuple):
     """Whether segments lie in PNG files; otherwise they are outlines in the file."""
 
 
+@contextmanager
+def _of_form(path: Path) -> Iterator[None]:
+    """Turn what a JSON file of another form raises into one sentence."""
+    try:
+        yield
+    except (TypeError, AttributeError, KeyError, IndexError) as error:
+        raise LabelError(
+            f"'{path}' must hold lists `images`, `annotations` and `categories`, as COCO's files "
+            f"do, got {type(error).__name__} '{error}' in it. Export it as 'COCO'."
+        ) from None
+
+
 def _read_file(path: Path) -> _File:
     """Read instances, stuff or panoptic annotations."""
-    record = _load(_require(path))
-    categories = _category_names(record, path)
-    images, annotations = record["images"], record.get("annotations", [])
-    is_panoptic = any("segments_info" in annotation for annotation in annotations[:1])
-    of_image: dict[int | str, list[Annotation]] = {image["id"]: [] for image in images}
-    if not images:
-        raise DataNotFoundError(f"'{path}' must name at least one image, got none.")
-    if len(of_image) < len(images):
-        raise LabelError(f"Every image in '{path}' must have an id of its own, got one twice.")
-    for annotation in annotations:
-        number = annotation.get("image_id")
-        if number not in of_image:
-            raise LabelError(
-                f"'{path}' must have an image for every annotation, got none for 'image_id' "
-                f"{number} of annotation {annotation.get('id')}. Export the file again."
-            )
-        if is_panoptic:
-            _require_segments(annotation, path)
-        of_image[number].append(annotation)
-    sizes = [(image.get("height"), image.get("width")) for image in images]
-    return _File(
-        path,
-        categories,
-        [str(image["file_name"]) for image in images],
-        [(int(height), int(width)) if height and width else None for height, width in sizes],
-        [json.dumps(of_image[x["id"]], separators=(",", ":")).encode() for x in images],
-        is_panoptic,
-    )
+    with _of_form(path):
+        record = _load(path)
+        categories = _category_names(record["categories"], path)
+        images, annotations = record["images"], record.get("annotations", [])
+        of_image: dict[int | str, list[Annotation]] = {image["id"]: [] for image in images}
+        if not images:
+            raise DataNotFoundError(f"'{path}' must name at least one image, got none.")
+        if len(of_image) < len(images):
+            raise LabelError(f"Every image in '{path}' must have an id of its own, got one twice.")
+        for annotation in annotations:
+            number = annotation.get("image_id")
+            if number not in of_image:
+                raise LabelError(
+                    f"'{path}' must have an image for every annotation, got none for 'image_id' "
+                    f"{number} of annotation {annotation.get('id')}. Export the file again."
+                )
+            of_image[number].append(annotation)
+        sizes = [(image.get("height"), image.get("width")) for image in images]
+        return _File(
+            path,
+            categories,
+            [str(image["file_name"]) for image in images],
+            [(int(height), int(width)) if height and width else None for height, width in sizes],
+            [json.dumps(of_image[x["id"]], separators=(",", ":")).encode() for x in images],
+            bool(annotations) and "segments_info" in annotations[0],
+        )
 
 
 # The names alone are kept: they are asked for before the data set is built.
 @lru_cache(maxsize=8)
-def _read_names(path: Path, changed: int, size: int) -> tuple[str, ...]:
-    """Read the names of the categories; `changed` and `size` tell a file from its later self."""
-    return tuple(_category_names(_load(path), path).values())
+def _read_names(path: Path, version: tuple[int, int] | None) -> tuple[str, ...]:
+    """Read the names of the categories; the version tells a file from its later self."""
+    with _of_form(path):
+        return tuple(_category_names(_load(path)["categories"], path).values())
 
 
-def _require(path: Path) -> Path:
+def _load(path: Path) -> Any:  # noqa: ANN401 - nothing is known of it yet
     if not path.is_file():
         raise DataNotFoundError(
             f"The annotation file '{path}' must exist. Check `data.root`, the split and "
             "`data.coco.annotations`."
         )
-    return path
-
-
-def _require_segments(annotation: Annotation, path: Path) -> None:
-    segments = annotation.get("segments_info")
-    is_whole = segments is not None and all("id" in segment for segment in segments)
-    if not is_whole or "file_name" not in annotation:
-        raise LabelError(
-            f"Every annotation in '{path}' must have `file_name` and `segments_info` with ids, got "
-            f"one of 'image_id' {annotation.get('image_id')} without. Export the file again."
-        )
-
-
-def _load(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise LabelError(
             f"'{path}' must be a JSON file, got '{error}'. Export or copy it again."
         ) from None
-    found: dict[str, Any] = record if isinstance(record, dict) else {}
-    if not all(isinstance(found.get(key), list) for key in ("images", "categories")):
-        raise LabelError(
-            f"'{path}' must hold lists `images`, `annotations` and `categories`, as COCO's files "
-            f"do, got {', '.join(found)[:100] or 'none of them'}. Export it as 'COCO'."
-        )
-    for image in found["images"]:
-        if not isinstance(image, dict) or not {"id", "file_name"} <= set(image):
-            raise LabelError(f"Every image in '{path}' must have `id` and `file_name`.")
-    return found
 
 
-def _category_names(record: dict[str, Any], path: Path) -> dict[int, str]:
-    try:
-        listed = sorted((entry["id"], str(entry["name"])) for entry in record["categories"])
-    except (KeyError, TypeError):
-        raise LabelError(f"Every category in '{path}' must have `id` and `name`.") from None
+def _category_names(entries: list[dict[str, Any]], path: Path) -> dict[int, str]:
+    listed = sorted((entry["id"], str(entry["name"])) for entry in entries)
     names = [name for _, name in listed]
-    if names and (repeated(names) or len(dict(listed)) < len(names)):
+    if repeated(names) or len(dict(listed)) < len(names):
         raise ConfigError(
             f"The categories in '{path}' must have names and ids of their own, got "
             f"'{repeated(names) or names[0]}' twice. Rename one in the annotation tool and export "
@@ -268,43 +230,46 @@ def _category_names(record: dict[str, Any], path: Path) -> dict[int, str]:
     return dict(listed)
 
 
-def _palette_of(file: _File, root: Path, layout: CocoConfig, taxonomy: Taxonomy) -> Palette:
+def _palette_of(
+    categories: dict[int, str], path: Path, root: Path, layout: CocoConfig, taxonomy: Taxonomy
+) -> Palette:
     """Tell the class of every category of a file."""
-    numbers = {name: number for number, name in file.categories.items()}
+    numbers = {name: number for number, name in categories.items()}
     has_background = BACKGROUND in taxonomy.names
-    rest = taxonomy.names.index(BACKGROUND) if has_background else taxonomy.void
-    unmapped = rest if layout.unmapped == "background" else taxonomy.void
     if layout.unmapped == "background" and not has_background:
         raise ConfigError(
             f"`data.coco.unmapped` must be `void` without a class called '{BACKGROUND}', got "
             f"`background`. Set it, or add '{BACKGROUND}' to the `names` of '{taxonomy.name}'."
         )
-    record = read_record(_map_path(root, layout)) if layout.categories else {}
-    mapped = record.get("map") or {}
+    mapped: dict[str, Any] = {}
+    if layout.categories:
+        mapped = read_record(_map_path(root, layout)).get("map") or {}
     for name in mapped:
         if name not in taxonomy.names:
             raise ConfigError(
                 f"`map` must list classes of `names`, got '{name}'. "
                 f"{suggest(str(name), taxonomy.names)}"
             )
-    classes = dict.fromkeys(file.categories, unmapped)
     givers: dict[int, str] = {}
-    for index, name in enumerate(taxonomy.names):
+    for name in taxonomy.names:
         listed = mapped.get(name, [name] if name in numbers else [])
         for category in listed if isinstance(listed, list) else [listed]:
-            number = category if category in file.categories else numbers.get(category)
+            number = category if category in categories else numbers.get(category)
             if number is None:
                 raise ConfigError(
-                    f"`map` must name categories of '{file.path}', got '{category}'. "
+                    f"`map` must name categories of '{path}', got '{category}'. "
                     f"{suggest(str(category), numbers)}"
                 )
             if givers.setdefault(number, name) != name:
                 raise ConfigError(
-                    f"`map` must give a category to one class, got '{file.categories[number]}' for "
+                    f"`map` must give a category to one class, got '{categories[number]}' for "
                     f"both '{givers[number]}' and '{name}'. Take it from one of them."
                 )
-            classes[number] = index
-    return Palette(classes, rest, taxonomy.void, taxonomy.label_type)
+    rest = taxonomy.names.index(BACKGROUND) if has_background else taxonomy.void
+    unmapped = rest if layout.unmapped == "background" else taxonomy.void
+    classes = dict.fromkeys(categories, unmapped)
+    classes |= {number: taxonomy.names.index(name) for number, name in givers.items()}
+    return Palette(taxonomy, classes, rest)
 
 
 def _map_path(root: Path, layout: CocoConfig) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
@@ -57,18 +57,18 @@ class FolderDataset(PairedDataset):
         complete: bool = True,
     ) -> None:
         images = _find_images(root, _fill(layout.images, "images", split=split))
+        labels = [_fill(layout.labels, "labels", split=split, stem=x.stem) for x in images]
         pairs = [
-            Pair(
-                path.stem,
-                path,
-                root / _fill(layout.labels, "labels", split=split, stem=path.stem),
-            )
-            for path in images
+            Pair(path.stem, path, root / label) for path, label in zip(images, labels, strict=True)
         ]
         self.lone_images = [pair for pair in pairs if not pair.label.is_file()]
-        _require_names(pairs)
-        if complete:
-            _require_masks(pairs, self.lone_images)
+        if complete and self.lone_images:
+            raise DataNotFoundError(
+                f"Every image must have a mask, got {len(self.lone_images)} of {len(pairs)} "
+                f"without: {_name_some([pair.image for pair in self.lone_images])}. The mask of "
+                f"the first should be '{self.lone_images[0].label}': add it or change "
+                "`folder.labels`."
+            )
         pattern = _fill(layout.labels, "labels", split=split, stem="*")
         self.lone_labels = sorted(set(root.glob(pattern)) - {pair.label for pair in pairs})
         if self.lone_labels:
@@ -84,23 +84,23 @@ class FolderDataset(PairedDataset):
         return read_mask(path, self.taxonomy, self._recoding)
 
 
-def _require_names(pairs: list[Pair]) -> None:
-    ids = [pair.id for pair in pairs]
-    if ids and (twice := repeated(ids)):
-        both = [pair.image for pair in pairs if pair.id == twice]
+def _find_images(root: Path, pattern: str) -> list[Path]:
+    """Find the images, sorted, each with a name of its own."""
+    if not root.is_dir():
+        raise DataNotFoundError(f"The folder '{root}' must exist. Check `data.root`.")
+    found = sorted(path for path in root.glob(pattern) if is_image(path))
+    if not found:
+        raise DataNotFoundError(
+            f"'{root / pattern}' must find at least one image, got none. Check `data.root`, the "
+            "split and `folder.images`."
+        )
+    if twice := repeated([path.stem for path in found]):
+        both = [path for path in found if path.stem == twice]
         raise ConfigError(
             f"`folder.images` must find one image per name, got '{both[0]}' and '{both[1]}'. "
             "Narrow the template, for instance to `*.jpg`."
         )
-
-
-def _require_masks(pairs: list[Pair], lone: list[Pair]) -> None:
-    if lone:
-        raise DataNotFoundError(
-            f"Every image must have a mask, got {len(lone)} of {len(pairs)} without: "
-            f"{_name_some(pair.image for pair in lone)}. The mask of the first should be "
-            f"'{lone[0].label}': add it or change `folder.labels`."
-        )
+    return found
 
 
 def _fill(template: str, field: str, **words: str) -> str:
@@ -114,19 +114,6 @@ def _fill(template: str, field: str, **words: str) -> str:
     return filled
 
 
-def _find_images(root: Path, pattern: str) -> list[Path]:
-    if not root.is_dir():
-        raise DataNotFoundError(f"The folder '{root}' must exist. Check `data.root`.")
-    found = sorted(path for path in root.glob(pattern) if is_image(path))
-    if not found:
-        raise DataNotFoundError(
-            f"'{root / pattern}' must find at least one image, got none. Check `data.root`, the "
-            "split and `folder.images`."
-        )
-    return found
-
-
-def _name_some(paths: Iterable[Path]) -> str:
-    names = [f"'{path.name}'" for path in paths]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+def _name_some(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return ", ".join(f"'{path.name}'" for path in paths[:5]) + more

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Integer, Shaped, UInt, UInt8
+from jaxtyping import Integer, Shaped, UInt
 from PIL import ImageFile
 
 from parsenet.data.reading import DEEP_MODES, opened
-from parsenet.errors import ConfigError, ImageError, LabelError
+from parsenet.errors import ImageError, LabelError
 from parsenet.taxonomy import Recoding, Taxonomy
 
 LabelMap: TypeAlias = UInt[np.ndarray, "h w"]
 """Class indices and void; uint8, or uint16 where there are more than 255 classes."""
 
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255; labels want the stored number back.
-GREY_STEPS = {"L;2": 85, "L;4": 17}
-
-
-def read_index_label(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Read a label whose pixels are class indices; a palette only colours them and is left out.
-
-    Raises:
-        ImageError: the file cannot be read, or holds colours or lossy numbers.
-        LabelError: a 16-bit pixel is above 255.
-    """
-    return _narrow(read_stored_label(path), path, "uint8")
+_GREY_STEPS = {"L;2": 85, "L;4": 17}
 
 
 def read_stored_label(path: Path) -> Integer[np.ndarray, "h w"]:
     """Read a label whose pixels are any numbers of up to 16 bits, as they are stored.
 
+    A palette only colours them and is left out.
+
     Raises:
         ImageError: the file cannot be read, or holds colours or lossy numbers.
     """
-    plain = _read_plain_png(path)
-    if plain is not None:
-        return plain
     with opened(path) as image:
-        return _indices(image, path)
+        return _read_indices(image, path)
 
 
 def read_mask(path: Path, taxonomy: Taxonomy, recoding: Recoding | None = None) -> LabelMap:
@@ -56,17 +43,25 @@ def read_mask(path: Path, taxonomy: Taxonomy, recoding: Recoding | None = None) 
 
     Raises:
         ImageError: the file cannot be read, or is partly transparent.
-        LabelError: a value or colour is not known, or a 16-bit pixel is above 255.
+        LabelError: a value or colour is not known, or a pixel has too many bits.
     """
-    stored: Integer[np.ndarray, "h w"] | None = _read_plain_png(path)
-    if stored is None:
-        with opened(path) as image:
-            if image.mode in {"RGB", "RGBA"}:
-                return _read_colours(image, path, taxonomy, recoding)
-            stored = _indices(image, path)
+    with opened(path) as image:
+        if image.mode in {"RGB", "RGBA"}:
+            return _read_colours(image, path, taxonomy, recoding)
+        stored = _read_indices(image, path)
     if recoding is not None:
         return recoding(stored, str(path))
-    return _narrow(stored, path, taxonomy.label_type)
+    if stored.dtype != taxonomy.label_type:
+        highest = np.iinfo(taxonomy.label_type).max
+        outside = (stored < 0) | (stored > highest)
+        if outside.any():
+            row, column = np.argwhere(outside)[0].tolist()
+            raise LabelError(
+                f"The label '{path}' must hold values of 0 to {highest}, got {stored[row, column]} "
+                f"at row {row}, column {column}. Map its values to class indices."
+            )
+    label: LabelMap = stored.astype(taxonomy.label_type, copy=False)
+    return label
 
 
 def _read_colours(
@@ -84,7 +79,7 @@ def _read_colours(
         raise LabelError(f"In the mask '{path}', {error}") from None
 
 
-def _indices(image: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w"]:
+def _read_indices(image: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w"]:
     _refuse_lossy(image, path)
     if image.mode in DEEP_MODES:
         return np.array(image)
@@ -93,28 +88,10 @@ def _indices(image: ImageFile.ImageFile, path: Path) -> Integer[np.ndarray, "h w
             f"The label '{path}' must hold one class index per pixel (PNG mode P, L, 1 or I;16), "
             f"got mode '{image.mode}'. Convert it to indices."
         )
-    step = GREY_STEPS.get(raw_mode(image), 1)
-    return np.array(image).astype(np.uint8) // np.uint8(step)
-
-
-def raw_mode(image: ImageFile.ImageFile) -> str:
-    """Name how the pixels are stored, before Pillow widens them; '' when the file has no tiles."""
-    args = image.tile[0][3] if image.tile else ""
-    return args if isinstance(args, str) else ""
-
-
-def _narrow(values: Integer[np.ndarray, "h w"], path: Path, kind: str) -> LabelMap:
-    if values.dtype != kind:
-        highest = np.iinfo(kind).max
-        outside = (values < 0) | (values > highest)
-        if outside.any():
-            row, column = np.argwhere(outside)[0].tolist()
-            raise LabelError(
-                f"The label '{path}' must hold values of 0 to {highest}, got {values[row, column]} "
-                f"at row {row}, column {column}. Map its values to class indices."
-            )
-    narrow: LabelMap = values.astype(kind, copy=False)
-    return narrow
+    # How pixels are stored, before Pillow widens them.
+    step = _GREY_STEPS.get(str(image.tile[0][3]), 1) if image.tile else 1
+    stored = np.array(image).astype(np.uint8, copy=False)
+    return stored if step == 1 else stored // np.uint8(step)
 
 
 def _refuse_lossy(image: ImageFile.ImageFile, path: Path) -> None:
@@ -123,62 +100,6 @@ def _refuse_lossy(image: ImageFile.ImageFile, path: Path) -> None:
             f"The label '{path}' must be stored without loss, got a JPEG. Its values are smeared: "
             "export it again as PNG."
         )
-
-
-def _read_plain_png(path: Path) -> UInt8[np.ndarray, "h w"] | None:
-    try:
-        return decode_plain_png(path.read_bytes())
-    except OSError:
-        return None  # opening it says what is wrong
-
-
-def decode_plain_png(data: bytes) -> UInt8[np.ndarray, "h w"] | None:
-    """Decode a PNG of one byte per pixel, rows neither interlaced nor filtered.
-
-    Labels are such files as a rule, for filters help photographs only. Decoding is then
-    decompressing; the general way takes nearly twice as long (`benchmarks/data.py`).
-
-    Args:
-        data: the whole file.
-
-    Returns:
-        the stored numbers (palette indices or grey levels), or None for any other file, broken
-        ones included: Pillow reads it, or knows what is wrong.
-
-    Source: PNG specification, third edition, sections 5, 9 and 10.
-    """
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 33:
-        return None
-    width, height, bits, kind, *ways = struct.unpack_from(">IIBBBBB", data, 16)
-    packed = _join_data(data)
-    if (bits, *ways) != (8, 0, 0, 0) or kind not in (0, 3) or packed is None:  # grey, palette
-        return None
-    num_bytes = height * (width + 1)  # a byte before each row names its filter
-    try:
-        raw = zlib.decompressobj().decompress(packed, num_bytes)
-    except zlib.error:
-        return None
-    if len(raw) != num_bytes:
-        return None
-    rows = np.frombuffer(raw, np.uint8).reshape(height, width + 1)
-    return None if rows[:, 0].any() else rows[:, 1:].copy()
-
-
-def _join_data(data: bytes) -> bytes | None:
-    """Join the compressed parts; None where a part is broken or missing."""
-    at = 8
-    parts: list[bytes] = []
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        name, end = data[at + 4 : at + 8], at + 8 + length
-        if name == b"IEND":
-            return b"".join(parts)
-        if name == b"IDAT":
-            if data[end : end + 4] != struct.pack(">I", zlib.crc32(data[at + 4 : end])):
-                return None
-            parts.append(data[at + 8 : end])
-        at = end + 4
-    return None
 
 
 def read_matlab_label(path: Path, key: str, field: str = "") -> Integer[np.ndarray, "h w"]:
@@ -191,7 +112,6 @@ def read_matlab_label(path: Path, key: str, field: str = "") -> Integer[np.ndarr
 
     Raises:
         ImageError: the file is missing, empty, damaged or of version 7.3, or holds no such map.
-        ConfigError: scipy is not installed.
     """
     values = _load_matlab(path, key)
     if field:
@@ -212,15 +132,8 @@ def read_matlab_label(path: Path, key: str, field: str = "") -> Integer[np.ndarr
 
 def _load_matlab(path: Path, key: str) -> Shaped[np.ndarray, "*dims"]:
     """Read one variable of a MATLAB file, version 7 or older."""
-    try:
-        # Only data sets with such labels need it.
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ModuleNotFoundError:
-        raise ConfigError(
-            f"`scipy` must be installed to read '{path.name}', got no such package. "
-            "Run `pip install 'parsenet[train]'`."
-        ) from None
+    from scipy.io import loadmat  # slow to import, and for data sets with such labels alone
+
     try:
         with path.open("rb") as file:  # loadmat would try `path` with `.mat` behind it
             found = loadmat(file, variable_names=[key])
@@ -231,11 +144,7 @@ def _load_matlab(path: Path, key: str) -> Shaped[np.ndarray, "*dims"]:
             f"'{path}' must be a MATLAB file of version 7 or older, got version 7.3. Save it in "
             "MATLAB with `save -v7`."
         ) from None
-    except (
-        MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError,
-        zlib.error, struct.error,
-    ) as error:  # fmt: skip
-        # Which of these a truncated file raises depends on where it ends.
+    except Exception as error:  # which one depends on where a truncated file ends
         raise ImageError(
             f"'{path}' must be a whole MATLAB file, got '{error}'. Copy or extract it again."
         ) from None

@@ -38,12 +38,7 @@ def find_base(root: Path, below: Iterable[str], marker: str, dataset: str, remed
 
 
 def fill_template(template: str, field: str, **words: str) -> str:
-    """Put the words into a template such as `labels/{split}/{stem}.png`.
-
-    Args:
-        template: what was given.
-        field: option that it was given for, such as `folder.labels`.
-        words: what its placeholders stand for.
+    """Put words into a template such as `labels/{split}/{stem}.png`, given for the option `field`.
 
     Raises:
         ConfigError: it has another placeholder.
@@ -88,8 +83,7 @@ def read_ids(path: Path, missing: str) -> list[str]:
 
 def repeated(names: Sequence[str]) -> str | None:
     """Return the commonest name where one comes twice."""
-    name, times = Counter(names).most_common(1)[0]
-    return name if times > 1 else None
+    return next((name for name, times in Counter(names).most_common(1) if times > 1), None)
 
 
 def require_files(folder: Path, names: Sequence[str], dataset: str, remedy: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, final
+from typing import Literal, final
 
 from parsenet.data.base import PairedDataset, pair_files
-from parsenet.data.labels import LabelMap, read_matlab_label, read_stored_label
+from parsenet.data.labels import LabelMap, read_mask, read_matlab_label
 from parsenet.data.lists import find_base, read_ids, require_files
 from parsenet.data.sample import Transform
 from parsenet.errors import ConfigError, DataNotFoundError, suggest
@@ -20,33 +19,16 @@ from parsenet.taxonomy import (
 )
 from parsenet.taxonomy.known import NAMES59, NAMES459
 
-Protocol = Literal[59, 60, 459]
-
 _TITLE = "PASCAL-Context"
+_SPLITS = ("train", "val", "trainval")
 _REMEDY = "Get `trainval.tar.gz` from cs.stanford.edu/~roozbeh/pascal-context"
 _VOC_REMEDY = "Put the folder `JPEGImages` of VOC 2010 there, or a link to it."
-_VOC = ("VOC2010", "VOCdevkit/VOC2010", "VOC2012", "VOCdevkit/VOC2012")
+_VOC = ("", "VOC2010", "VOCdevkit/VOC2010", "VOC2012", "VOCdevkit/VOC2012")
 RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
 """Names of the task that the annotation spells otherwise (FCN's pascalcontext_layers.py)."""
 
-SOURCES59 = tuple(NAMES459.index(RENAMED.get(name, name)) + 1 for name in NAMES59)
-"""The value that the annotation stores for each class of the task."""
-
-_TAXONOMIES = {59: PASCAL_CONTEXT59, 60: PASCAL_CONTEXT60, 459: PASCAL_CONTEXT459}
-
-
-class _Form(NamedTuple):
-    """A way in which the labels are handed around."""
-
-    folder: str
-    suffix: str
-
-
-_FORMS = (
-    _Form("trainval", ".mat"),
-    _Form("labels59", ".png"),
-    _Form("SegmentationClassContext", ".png"),
-)
+_SUFFIXES = {"trainval": ".mat", "labels59": ".png", "SegmentationClassContext": ".png"}
+"""The folders that the labels are handed around in, and their form."""
 
 
 @final
@@ -78,34 +60,38 @@ class PascalContext(PairedDataset):
         transform: changes samples while training.
 
     Raises:
-        ConfigError: there is no such split, it is another year's, `labels.txt` lacks a name, or
-            scipy is not installed.
+        ConfigError: there is no such split, it is another year's, or `labels.txt` lacks a name.
         DataNotFoundError: a folder or a file is missing.
     """
-
-    splits = ("train", "val", "trainval")
 
     def __init__(
         self,
         root: Path,
         split: str,
-        protocol: Protocol = 60,
+        protocol: Literal[59, 60, 459] = 60,
         transform: Transform | None = None,
     ) -> None:
-        form = next((form for form in _FORMS if (root / form.folder).is_dir()), _FORMS[0])
-        find_base(root, (), form.folder, _TITLE, _REMEDY)
-        if protocol == 459 and form.suffix != ".mat":
+        folder = next((name for name in _SUFFIXES if (root / name).is_dir()), "trainval")
+        find_base(root, (), folder, _TITLE, _REMEDY)
+        if protocol == 459 and folder != "trainval":
             raise ConfigError(
                 f"`dataset: pascal_context459` must have the release's MATLAB files, got "
-                f"'{root / form.folder}'. {_REMEDY}, or use pascal_context60."
+                f"'{root / folder}'. {_REMEDY}, or use pascal_context60."
             )
-        voc = _find_images(root)
-        ids = _find_ids(root, voc, split, self.splits)
-        images, labels = voc / "JPEGImages", root / form.folder
+        voc = next((root / x for x in _VOC if (root / x / "JPEGImages").is_dir()), None)
+        if voc is None:
+            raise DataNotFoundError(
+                f"The images of {_TITLE} were not found in '{root}': 'JPEGImages' is missing. "
+                f"{_VOC_REMEDY}"
+            )
+        ids = _find_ids(root, voc, split)
+        images, labels = voc / "JPEGImages", root / folder
         require_files(images, [f"{name}.jpg" for name in ids], _TITLE, _VOC_REMEDY)
-        pairs = pair_files(ids, (images, ".jpg"), (labels, form.suffix), _TITLE, f"{_REMEDY}.")
-        self._recoding = Recoding(_TAXONOMIES[protocol], _values(root, form, protocol))
-        self._set_pairs(pairs, self._recoding.taxonomy, transform)
+        ends = (images, ".jpg"), (labels, _SUFFIXES[folder])
+        pairs = pair_files(ids, *ends, _TITLE, f"{_REMEDY}.")
+        taxonomy = {59: PASCAL_CONTEXT59, 60: PASCAL_CONTEXT60, 459: PASCAL_CONTEXT459}[protocol]
+        self._recoding = Recoding(taxonomy, _read_values(root, folder, taxonomy))
+        self._set_pairs(pairs, taxonomy, transform)
 
     def decode(self, path: Path) -> LabelMap:
         """Read the label in the form it has.
@@ -113,87 +99,61 @@ class PascalContext(PairedDataset):
         Source: pascalcontext_layers.py of FCN (shelhamer/fcn.berkeleyvision.org).
         """
         if path.suffix == ".mat":
-            stored = read_matlab_label(path, "LabelMap")
-        else:
-            stored = read_stored_label(path)
-        return self._recoding(stored, str(path))
+            return self._recoding(read_matlab_label(path, "LabelMap"), str(path))
+        return read_mask(path, self.taxonomy, self._recoding)
 
 
-def _find_images(root: Path) -> Path:
-    """Return the folder of VOC that holds `JPEGImages`."""
-    for base in (root, *(root / name for name in _VOC)):
-        if (base / "JPEGImages").is_dir():
-            return base
-    raise DataNotFoundError(
-        f"The images of {_TITLE} were not found in '{root}': 'JPEGImages' is missing. {_VOC_REMEDY}"
-    )
-
-
-def _values(root: Path, form: _Form, protocol: Protocol) -> Mapping[int, int]:
+def _read_values(root: Path, folder: str, taxonomy: Taxonomy) -> dict[int, int]:
     """Tell what each stored value stands for."""
-    taxonomy = _TAXONOMIES[protocol]
-    if form.suffix == ".mat":
+    rest = 0 if "background" in taxonomy.names else taxonomy.void
+    known = {0: rest}
+    indices = {name: index for index, name in enumerate(taxonomy.names)}
+    if folder == "trainval":
         names = _read_names(root / "labels.txt")
-        if protocol == 459:
-            indices = {name: index for index, name in enumerate(taxonomy.names)}
-            return {0: taxonomy.void} | {value: indices[names[value]] for value in names}
-        background = taxonomy.void if protocol == 59 else 0
-        return dict.fromkeys((0, *names), background) | _task_values(names, taxonomy)
-    order = list(range(59))
-    if form.folder == "SegmentationClassContext":
-        order = sorted(order, key=SOURCES59.__getitem__)
-    first = 0 if protocol == 59 else 1
-    background = taxonomy.void if protocol == 59 else 0
-    known = {0: background, 255: taxonomy.void}
-    return known | {value: index + first for value, index in enumerate(order, start=1)}
-
-
-def _task_values(names: Mapping[int, str], taxonomy: Taxonomy) -> dict[int, int]:
-    """Find the classes of the task among the names of the annotation."""
-    values = {name: value for value, name in names.items()}
-    return {
-        values[RENAMED.get(name, name)]: index
-        for index, name in enumerate(taxonomy.names)
-        if name != "background"
-    }
+        if taxonomy is not PASCAL_CONTEXT459:
+            indices = {RENAMED.get(name, name): index for name, index in indices.items()}
+    else:
+        known[255] = taxonomy.void
+        listed = list(NAMES59)
+        if folder == "SegmentationClassContext":
+            listed.sort(key=lambda name: NAMES459.index(RENAMED.get(name, name)))
+        names = dict(enumerate(listed, start=1))
+    return known | {value: indices.get(name, rest) for value, name in names.items()}
 
 
 def _read_names(path: Path) -> dict[int, str]:
     """Read the names of the 459 labels; the built-in ones where the release's list is missing."""
-    names = dict(enumerate(PASCAL_CONTEXT459.names, start=1))
+    names = dict(enumerate(NAMES459, start=1))
     if not path.is_file():
         return names
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
     found = {}
-    for line in filter(str.strip, lines):
+    for line in filter(str.strip, path.read_text(encoding="utf-8-sig").split("\n")):
         number, _, name = line.partition(":")
         if not number.strip().isdigit() or not name.strip():
             raise ConfigError(f"'{path}' must hold lines such as '1: accordion', got '{line}'.")
         found[int(number)] = " ".join(name.split())
-    if sorted(found.values()) != sorted(names.values()):
-        odd = sorted(set(found.values()) ^ set(names.values()))
+    if sorted(found.values()) != sorted(NAMES459):
+        odd = sorted(set(found.values()) ^ set(NAMES459)) or list(found.values())
         raise ConfigError(
-            f"'{path}' must name the {len(names)} labels of the release, got {len(found)}; "
-            f"'{odd[0] if odd else next(iter(found.values()))}' is not in both. {_REMEDY}."
+            f"'{path}' must name the {len(NAMES459)} labels of the release, got {len(found)}; "
+            f"'{odd[0]}' is not in both. {_REMEDY}."
         )
     return found
 
 
-def _find_ids(root: Path, voc: Path, split: str, splits: tuple[str, ...]) -> list[str]:
+def _find_ids(root: Path, voc: Path, split: str) -> list[str]:
     """Read a split from a list in the root, or from VOC 2010's own lists."""
-    folders = [root, root / "ImageSets" / "SegmentationContext"]
-    folders += [voc / "ImageSets" / "SegmentationContext", voc / "ImageSets" / "Main"]
-    if voc.name == "VOC2012":
-        folders.pop()  # other images
+    folders = [root, *(base / "ImageSets/SegmentationContext" for base in (root, voc))]
+    if voc.name != "VOC2012":  # its lists are of other images
+        folders.append(voc / "ImageSets/Main")
     listed = [folder / f"{split}.txt" for folder in folders]
     path = next((path for path in listed if path.is_file()), None)
     if path is None and split == "trainval":
-        parts = [_find_ids(root, voc, part, splits) for part in ("train", "val")]
-        return [name for part in parts for name in part]
-    if path is None and split not in splits:
+        return _find_ids(root, voc, "train") + _find_ids(root, voc, "val")
+    if path is None and split not in _SPLITS:
         raise ConfigError(
-            f"`split` of {_TITLE} must be one of {', '.join(splits)} or a list in '{root}', got "
-            f"'{split}'. {suggest(split, splits)}"
+            f"`split` of {_TITLE} must be one of {', '.join(_SPLITS)} or a list in '{root}', got "
+            f"'{split}'. {suggest(split, _SPLITS)}"
         )
     if path is None:
         raise DataNotFoundError(

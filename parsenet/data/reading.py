@@ -1,8 +1,7 @@
 """Image files to arrays: read right, or refused with a sentence naming the file.
 
-Pillow reads everything. OpenCV, where it is installed, decodes plain JPEGs in less time, also at a
-half, quarter or eighth of the sides, and huge images without copies; its pixels are Pillow's, for
-both use libjpeg-turbo and libpng.
+Pillow reads everything. For training OpenCV decodes plain JPEGs in less time, also at a half,
+quarter or eighth of the sides; its pixels are Pillow's, for both use libjpeg-turbo.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +29,8 @@ DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 MAX_PIXELS = 178_956_970
 """Pixels above which an image is taken for a decompression bomb: where Pillow itself refuses."""
-HUGE = 2**25
-"""Pixels above which the memory of copies matters more than anything else."""
-_BAND = 2**22
-"""Pixels copied at once."""
+_BAND = 1024
+"""Rows copied at once."""
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
@@ -110,38 +106,22 @@ def read_frames(
                 f"'{path}' must have at most {max_pixels} pixels, got {width} x {height}. If it is "
                 f"no decompression bomb, allow it: `--max-pixels {width * height}`."
             )
-        num_frames = getattr(image, "n_frames", 1)
-        if num_frames == 1 and stream is None and width * height > HUGE:
-            pixels = _decode_huge(image, Path(path))
-            if pixels is not None:
-                yield pixels
-                return
-        for index in range(num_frames):
+        for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)
-            yield upright_rgb(image, path)
+            yield _to_array(image, path)
 
 
-def upright_rgb(image: Image.Image, name: Path | str) -> UInt8[np.ndarray, "h w 3"]:
-    """Convert an opened image the way `read_image` does.
-
-    Args:
-        image: as Pillow opened it, wherever its bytes came from.
-        name: what messages call it.
-
-    Raises:
-        ImageError: it is of an unknown kind.
-    """
+def _to_array(image: Image.Image, path: Path | str) -> UInt8[np.ndarray, "h w 3"]:
+    """Turn an opened image upright, and make it RGB."""
     image.load()  # some formats tell the orientation behind the pixels
-    # `exif_transpose` and `convert` copy even where they change nothing.
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would copy all the same
         image = ImageOps.exif_transpose(image)
-    image = _to_rgb(image, name)
-    if image.width * image.height <= HUGE:
+    image = _to_rgb(image, path)
+    if image.height <= _BAND:
         return np.array(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    rows = max(1, _BAND // image.width)
-    for top in range(0, image.height, rows):  # without the whole as `bytes` in between
-        bottom = min(top + rows, image.height)
+    for top in range(0, image.height, _BAND):  # without the whole as `bytes` in between
+        bottom = min(top + _BAND, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return pixels
 
@@ -159,8 +139,7 @@ def read_size(path: Path | str, stream: io.BytesIO | None = None) -> tuple[int, 
     with opened(path, stream) as image:
         width, height = image.size
         # A PNG's own `getexif` decodes it, for the orientation may stand behind the pixels.
-        exif = Image.Image.getexif(image)
-        is_turned = exif.get(ExifTags.Base.Orientation, 1) >= 5
+        is_turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1) >= 5
         return (width, height) if is_turned else (height, width)
 
 
@@ -201,7 +180,14 @@ def opened(path: Path | str, stream: io.BytesIO | None = None) -> Iterator[Image
 
 def _to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
     if image.mode in DEEP_MODES:
-        return _deep_to_rgb(image, path)
+        values = np.array(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ImageError(
+                f"'{path}' must hold 16-bit values, got {values.min()} to {values.max()}. Scale it "
+                "to 0..65535 or to 8 bits."
+            )
+        # 257 maps 65535 on 255 exactly; the 128 rounds.
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
@@ -212,18 +198,6 @@ def _to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
         f"'{path}' must be grey, RGB, RGBA, CMYK, palette or 16-bit grey, got Pillow mode "
         f"'{image.mode}'. Convert it to an 8-bit PNG."
     )
-
-
-def _deep_to_rgb(image: Image.Image, path: Path | str) -> Image.Image:
-    values = np.array(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ImageError(
-            f"'{path}' must hold 16-bit values, got {values.min()} to {values.max()}. Scale it to "
-            "0..65535 or to 8 bits."
-        )
-    # 257 maps 65535 on 255 exactly; the 128 rounds.
-    grey = ((values + 128) // 257).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
 
 
 @cache
@@ -259,42 +233,3 @@ def _decode_jpeg(path: Path, reduction: int) -> UInt8[np.ndarray, "h w 3"] | Non
     if pixels is not None and reduction > 1:  # for these OpenCV has no flag that asks for RGB
         cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     return pixels  # None for a truncated file
-
-
-def _decode_huge(image: ImageFile.ImageFile, path: Path) -> UInt8[np.ndarray, "h w 3"] | None:
-    """Decode a plain RGB file of JPEG or PNG into the array alone, where OpenCV is installed.
-
-    Pillow holds four bytes a pixel, and hands out six more.
-
-    Args:
-        image: the file as Pillow opened it, not loaded.
-        path: the file.
-
-    Returns:
-        RGB values, or None where the image is of any other kind, would have to be turned, or is
-        damaged: Pillow then reads it, or says what is wrong.
-    """
-    if image.mode != "RGB" or "transparency" in image.info or find_spec("cv2") is None:
-        return None
-    if image.format == "JPEG":
-        return _decode_jpeg(path, 1)
-    # Pillow calls PNGs of 16 bits per channel RGB as well, and would decode before giving EXIF.
-    if image.format == "PNG" and image.tile[0][3] == "RGB":
-        chunks = _list_chunks(path)
-        if b"IEND" in chunks and b"eXIf" not in chunks:
-            pixels: UInt8[np.ndarray, "h w 3"] | None
-            pixels = opencv().imread(str(path), opencv().IMREAD_COLOR_RGB)
-            return pixels
-    return None
-
-
-def _list_chunks(path: Path) -> set[bytes]:
-    """List the kinds of the chunks in a PNG."""
-    kinds = set()
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            kinds.add(kind)
-            file.seek(length + 4, os.SEEK_CUR)
-    return kinds

@@ -139,28 +139,6 @@ class TrainSampler(Sampler[Key]):
         return iter(keys)
 
 
-@final
-class EvalSampler(Sampler[int]):
-    """Every sample once, in order, spread over the processes without padding or repeats.
-
-    The shares of the processes may differ by one: sum their confusion matrices, never average.
-
-    Args:
-        num_samples: size of the data set.
-        rank: number of this process.
-        world_size: number of processes.
-    """
-
-    def __init__(self, num_samples: int, rank: int = 0, world_size: int = 1) -> None:
-        self._indices = range(rank, num_samples, world_size)
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._indices)
-
-
 def repeat_factors(present: Bool[np.ndarray, "n c"], threshold: float) -> Float64[np.ndarray, " n"]:
     """Weigh samples so that classes in less than a share `threshold` of them come more often.
 

@@ -24,22 +24,25 @@ _NUM_TRIES: Final = 40
 
 _Plane: TypeAlias = Float[np.ndarray, "h w"]
 _Canvas: TypeAlias = Float[np.ndarray, "h w 3"]
-_Colour: TypeAlias = Float[np.ndarray, " rgb"]
 
 
 class _Object(NamedTuple):
-    """A disc or a turned square: centre (row, column), half its width, and the turn in radians."""
+    """A disc or a turned square: half its width, the turn in radians, and its centre."""
 
-    row: float
-    column: float
     radius: float
     angle: float
     is_square: bool
+    row: float = 0.0
+    column: float = 0.0
 
     @property
     def reach(self) -> float:
         """Distance of its farthest pixel from the centre."""
         return self.radius * (2**0.5 if self.is_square else 1.0)
+
+    def gap(self, row: float, column: float) -> float:
+        """Distance in pixels from a point to the circle around the object."""
+        return float(np.hypot(self.row - row, self.column - column)) - self.reach
 
 
 @final
@@ -69,8 +72,6 @@ class Shapes(SegmentationDataset):
         ConfigError: the split is unknown, or the size leaves no place far from the cue.
     """
 
-    splits = ("train", "val")
-
     def __init__(
         self,
         split: str,
@@ -78,18 +79,19 @@ class Shapes(SegmentationDataset):
         count: int | None = None,
         transform: Transform | None = None,
     ) -> None:
-        refuse_split("shapes", split, self.splits)
+        counts = {"train": 400, "val": 100}
+        refuse_split("shapes", split, list(counts))
         if min(size) < 88:
             raise ConfigError(
                 f"`size` must be at least (88, 88), got {size}. Objects would be near the cue; use "
                 "(96, 128)."
             )
-        number = {"train": 400, "val": 100}[split] if count is None else count
         self.taxonomy = SHAPES
         self.transform = transform
+        number = counts[split] if count is None else count
         self.ids = [f"{split}_{index:04d}" for index in range(number)]
         self._size = size
-        self._stream = self.splits.index(split)
+        self._stream = list(counts).index(split)
         self._last: Sample | None = None
 
     def read(self, index: int) -> Sample:
@@ -130,12 +132,15 @@ def draw(
     rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
     canvas = _draw_land(generator, rows, columns)
     label = np.zeros(size, np.uint8)
-    cue = _choose_corner(generator, size)
-    for shape in _place_objects(generator, size, cue):
-        outside = _distance(shape, rows, columns)
-        _paint(canvas, outside, _object_colours(generator, shape, rows, columns))
+    inset = CUE_RADIUS + _CUE_MARGIN
+    corner = generator.integers(0, 2, 2).tolist()
+    cue = [
+        float(side - 1 - inset if end else inset) for side, end in zip(size, corner, strict=True)
+    ]
+    for shape in _place_objects(generator, size, (cue[0], cue[1])):
+        outside = _draw_object(canvas, generator, shape, rows, columns)
         label[outside <= 0] = (3 if shape.is_square else 1) + night
-    _draw_cue(canvas, cue, rows, columns, night)
+    _draw_cue(canvas, rows - np.float32(cue[0]), columns - np.float32(cue[1]), night)
     noise = generator.normal(0, 3, (*size, 1)).astype(np.float32)
     return np.clip(canvas + noise, 0, 255).astype(np.uint8), label
 
@@ -143,7 +148,8 @@ def draw(
 def _draw_land(generator: np.random.Generator, rows: _Plane, columns: _Plane) -> _Canvas:
     """Draw a sky that changes from top to bottom and two ranges of hills, all in muted colours."""
     height, width = rows.shape
-    top, bottom = _muted(generator), _muted(generator)
+    # Not bright, so that the cue stands out.
+    top, bottom = (_draw_colour(generator, 1.0, 60, 40, 110) for _ in range(2))
     canvas = top + (bottom - top) * (rows / height)[..., None]
     for level in (0.55, 0.78):
         waves = generator.uniform([0.5, 1.5], [1.5, 4]) * 2 * np.pi / width
@@ -152,17 +158,10 @@ def _draw_land(generator: np.random.Generator, rows: _Plane, columns: _Plane) ->
         ridge = heights[0] * np.sin(waves[0] * columns[0] + starts[0])
         ridge += heights[1] * np.sin(waves[1] * columns[0] + starts[1])
         ridge += height * (level + generator.uniform(-0.06, 0.06))
-        _paint(canvas, ridge.astype(np.float32) - rows, _muted(generator))
+        colour = _draw_colour(generator, 1.0, 60, 40, 110)
+        _paint(canvas, ridge.astype(np.float32) - rows, colour)
     land: _Canvas = canvas.astype(np.float32)
     return land
-
-
-def _choose_corner(generator: np.random.Generator, size: tuple[int, int]) -> tuple[float, float]:
-    """Choose the centre of the cue in one of the four corners."""
-    inset = CUE_RADIUS + _CUE_MARGIN
-    row, column = generator.integers(0, 2, 2).tolist()
-    far_row, far_column = size[0] - 1 - inset, size[1] - 1 - inset
-    return float(far_row if row else inset), float(far_column if column else inset)
 
 
 def _place_objects(
@@ -177,64 +176,52 @@ def _place_objects(
         is_square = bool(generator.integers(2))
         # A square of the same area as the disc: sizes tell nothing.
         radius *= np.pi**0.5 / 2 if is_square else 1.0
-        angle = generator.uniform(-0.25, 0.25)
-        shape = _Object(0.0, 0.0, radius, angle, is_square)
+        shape = _Object(radius, generator.uniform(-0.25, 0.25), is_square)
         low, high = shape.reach + 2, np.array(size) - shape.reach - 3
         row, column = generator.uniform(low, high).tolist()
         shape = shape._replace(row=row, column=column)
-        far = _gap(shape, *cue) >= CUE_RADIUS + CUE_DISTANCE
-        if far and all(_gap(shape, o.row, o.column) >= o.reach + 3 for o in placed):
+        far = shape.gap(*cue) >= CUE_RADIUS + CUE_DISTANCE
+        if far and all(shape.gap(o.row, o.column) >= o.reach + 3 for o in placed):
             placed.append(shape)
         if len(placed) == wanted:
             break
     return placed
 
 
-def _gap(shape: _Object, row: float, column: float) -> float:
-    """Distance in pixels from a point to the circle around an object."""
-    return float(np.hypot(shape.row - row, shape.column - column)) - shape.reach
+def _draw_object(
+    canvas: _Canvas, generator: np.random.Generator, shape: _Object, rows: _Plane, columns: _Plane
+) -> _Plane:
+    """Draw an object: a lively colour, stripes, and light from one side.
 
-
-def _distance(shape: _Object, rows: _Plane, columns: _Plane) -> _Plane:
-    """Signed distance of every pixel from the outline, negative inside."""
+    Returns:
+        signed distance of every pixel from the outline, negative inside.
+    """
     y, x = rows - np.float32(shape.row), columns - np.float32(shape.column)
     from_centre: _Plane = np.hypot(y, x)
     if shape.is_square:
         cos, sin = np.float32(np.cos(shape.angle)), np.float32(np.sin(shape.angle))
         from_centre = np.maximum(abs(cos * y - sin * x), abs(sin * y + cos * x))
-    return from_centre - np.float32(shape.radius)
-
-
-def _object_colours(
-    generator: np.random.Generator, shape: _Object, rows: _Plane, columns: _Plane
-) -> _Canvas:
-    """Colour an object: a lively colour, stripes, and light from one side."""
-    colour = _lively(generator)
+    # From red over blue to green, for the sun alone is yellow.
+    colour = _draw_colour(generator, 0.65, 130, 30, 70)
     direction = generator.uniform(0, 2 * np.pi)
-    along = np.float32(np.cos(direction)) * (rows - np.float32(shape.row))
-    along += np.float32(np.sin(direction)) * (columns - np.float32(shape.column))
+    along = np.float32(np.cos(direction)) * y + np.float32(np.sin(direction)) * x
     light = 1 - np.float32(0.25 / shape.radius) * along
     stripes = generator.uniform(0, 0.12) * np.sin(along * np.float32(generator.uniform(0.8, 2)))
-    colours: _Canvas = (light + stripes.astype(np.float32))[..., None] * colour
-    return colours
+    outside = from_centre - np.float32(shape.radius)
+    _paint(canvas, outside, (light + stripes.astype(np.float32))[..., None] * colour)
+    return outside
 
 
-def _draw_cue(
-    canvas: _Canvas, cue: tuple[float, float], rows: _Plane, columns: _Plane, night: bool
-) -> None:
-    """Draw a sun with rays, or a crescent, inside the disc of `CUE_RADIUS`."""
-    y, x = rows - np.float32(cue[0]), columns - np.float32(cue[1])
+def _draw_cue(canvas: _Canvas, y: _Plane, x: _Plane, night: bool) -> None:
+    """Draw a sun with rays, or a crescent, inside the disc of `CUE_RADIUS` about (0, 0)."""
     radius = np.hypot(y, x)
     if night:
         inner = CUE_RADIUS - 2 - np.hypot(y + 2, x - 5)
-        _paint(
-            canvas,
-            np.maximum(radius - CUE_RADIUS + 1, inner),
-            np.array([225, 235, 255], np.float32),
-        )
+        outside, colour = np.maximum(radius - CUE_RADIUS + 1, inner), [225, 235, 255]
     else:
         rays = CUE_RADIUS - 3 + 2 * np.cos(8 * np.arctan2(y, x))
-        _paint(canvas, radius - rays, np.array([255, 215, 40], np.float32))
+        outside, colour = radius - rays, [255, 215, 40]
+    _paint(canvas, outside, np.array(colour, np.float32))
 
 
 def _paint(canvas: _Canvas, outside: _Plane, colours: np.ndarray) -> None:
@@ -243,18 +230,10 @@ def _paint(canvas: _Canvas, outside: _Plane, colours: np.ndarray) -> None:
     canvas += (colours - canvas) * cover
 
 
-def _muted(generator: np.random.Generator) -> _Colour:
-    """Draw a colour of sky and land: not bright, so that the cue stands out."""
-    return _hue(generator.uniform()) * np.float32(60) + np.float32(generator.uniform(40, 110))
-
-
-def _lively(generator: np.random.Generator) -> _Colour:
-    """Draw a colour of an object: from red over blue to green, for the sun alone is yellow."""
-    turn = generator.uniform(0, 0.65)
-    return _hue(turn) * np.float32(130) + np.float32(generator.uniform(30, 70))
-
-
-def _hue(turn: float) -> _Colour:
-    """Turn a number in [0, 1) into a colour of the wheel, channels in [0, 1]."""
-    phases = 2 * np.pi * (turn + np.array([0, 1 / 3, 2 / 3]))
-    return (0.5 + 0.5 * np.cos(phases)).astype(np.float32)
+def _draw_colour(
+    generator: np.random.Generator, turn: float, strength: int, low: int, high: int
+) -> Float[np.ndarray, " rgb"]:
+    """Draw a colour from the first `turn` of the wheel, on a grey from `low` to `high`."""
+    phases = 2 * np.pi * (generator.uniform(0, turn) + np.array([0, 1 / 3, 2 / 3]))
+    hue = (0.5 + 0.5 * np.cos(phases)).astype(np.float32)
+    return hue * np.float32(strength) + np.float32(generator.uniform(low, high))

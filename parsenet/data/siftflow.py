@@ -53,11 +53,9 @@ class SiftFlow(PairedDataset):
         transform: changes samples while training.
 
     Raises:
-        ConfigError: there is no such split, or scipy is not installed.
+        ConfigError: there is no such split.
         DataNotFoundError: a folder, the test set's list, or a file is missing.
     """
-
-    splits = ("train", "test")
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ class SiftFlow(PairedDataset):
         is_geometric: bool = False,
         transform: Transform | None = None,
     ) -> None:
-        refuse_split(_TITLE, split, self.splits)
+        refuse_split(_TITLE, split, ("train", "test"))
         base = find_base(root, ("SiftFlowDataset",), f"Images/{_FOLDER}", _TITLE, _REMEDY)
         images = base / "Images" / _FOLDER
         labels = base / ("GeoLabels" if is_geometric else "SemanticLabels") / _FOLDER

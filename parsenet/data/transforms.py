@@ -40,7 +40,6 @@ _TRIAL_STEP: Final = 4
 _MARGIN: Final = 2
 """Pixels around the needed region that interpolation may look at."""
 
-
 Matrix: TypeAlias = tuple[tuple[float, float, float], ...]
 """The two rows of an affine map. Plain numbers: numpy's calls take longer than so few sums."""
 
@@ -74,17 +73,16 @@ class Draw(NamedTuple):
 
     def shown(self) -> tuple[slice, slice]:
         """Return the rows and columns of the resized image that the window shows."""
-        top, left = (
+        rows, columns = (
             slice(max(0, begin), min(side, begin + length))
             for begin, side, length in zip(self.corner, self.scaled, self.crop, strict=True)
         )
-        return top, left
+        return rows, columns
 
     def matrix(self, reduction: int) -> Matrix:
-        """Map pixels (x, y) of the window to pixels of the image; whole numbers are centres.
+        """Map pixels (x, y) of the window to pixels of the image, whose sides were divided before.
 
-        Args:
-            reduction: what the image's sides were divided by when it was decoded.
+        Whole numbers are centres: pixel i covers [i - 0.5, i + 0.5).
         """
         (height, width), (top, left) = self.crop, self.corner
         # The window after mirror and turn about its centre, in its own pixels, ...
@@ -93,7 +91,7 @@ class Draw(NamedTuple):
         column, row = (width - 1) / 2, (height - 1) / 2
         x0 = column - sign * cosine * column + sine * row
         y0 = row - sign * sine * column - cosine * row
-        # ... moved to its place, and scaled. Pixel i covers [i, i + 1): its centre is at i + 0.5.
+        # ... moved to its place, and scaled.
         x_step = self.size[1] / self.scaled[1]
         y_step = self.size[0] / self.scaled[0]
         x_start = (x0 + left + 0.5) * x_step / reduction - 0.5
@@ -117,6 +115,8 @@ class ScaleTurnCrop(A.DualTransform):  # type: ignore[misc]  # albumentations ha
         void: label beyond the image's end.
     """
 
+    targets_as_params = ("mask", "draw")
+
     def __init__(self, recipe: Recipe, void: int = IGNORE_INDEX) -> None:
         super().__init__(p=1.0)
         self._recipe = recipe
@@ -134,18 +134,16 @@ class ScaleTurnCrop(A.DualTransform):  # type: ignore[misc]  # albumentations ha
         size = label.shape[0], label.shape[1]
         scaled = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
         crop = recipe.crop or scaled
+        spare = scaled[0] - crop[0], scaled[1] - crop[1]
         for _ in range(NUM_TRIES):
-            corner = _place(random, scaled, crop)
+            # A small image lies anywhere in the window.
+            top = random.randint(min(0, spare[0]), max(0, spare[0]))
+            corner = top, random.randint(min(0, spare[1]), max(0, spare[1]))
             draw = Draw(size, scaled, corner, crop, mirrored, degrees, colours)
             ratio = recipe.cat_max_ratio
             if ratio == 1 or _largest_share(label, draw, self._void) < ratio:
                 break
         return draw
-
-    @property
-    def targets_as_params(self) -> list[str]:
-        """Name what the parameters depend on: the label, and what was drawn for it."""
-        return ["mask", "draw"]
 
     def get_params_dependent_on_data(
         self, params: dict[str, Any], data: dict[str, Any]
@@ -211,16 +209,7 @@ class Augmentation:
     def __call__(
         self, label: LabelMap, read: Read, seed: int
     ) -> tuple[UInt8[np.ndarray, "a b 3"], UInt[np.ndarray, "a b"]]:
-        """Transform a sample.
-
-        Args:
-            label: its label.
-            read: decodes its image, the sides divided by 1, 2, 4 or 8.
-            seed: of everything random.
-
-        Returns:
-            image and label.
-        """
+        """Make a training image and its label, as `Transform` says."""
         draw = self._warp.draw(label, seed)
         self._compose.set_random_state(np.random.default_rng(draw.seed), Random(draw.seed))
         image = read(draw.reduction)
@@ -229,13 +218,6 @@ class Augmentation:
         planes = np.empty((3, *out["mask"].shape), np.uint8)
         cv2.split(out["image"], list(planes))
         return planes.transpose(1, 2, 0), out["mask"]
-
-
-def _place(random: Random, scaled: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
-    """Draw where a window lies; a small image lies anywhere in the window."""
-    spare = scaled[0] - crop[0], scaled[1] - crop[1]
-    top = random.randint(min(0, spare[0]), max(0, spare[0]))
-    return top, random.randint(min(0, spare[1]), max(0, spare[1]))
 
 
 def _largest_share(label: LabelMap, draw: Draw, void: int) -> float:
@@ -257,26 +239,25 @@ def _warp(
 ) -> np.ndarray:
     """Interpolate what the window shows of an image or label, and pad the rest.
 
-    Without a turn only the pixels that show the image are interpolated; a window of unchanged size
-    is copied. A turned window is interpolated as a whole.
+    Without a turn only the pixels that show the image are interpolated.
     """
-    shown = draw.shown()
-    top, left = (part.start - begin for part, begin in zip(shown, draw.corner, strict=True))
-    height, width = (part.stop - part.start for part in shown)
     if draw.degrees:
         top, left, height, width = 0, 0, *draw.crop
-    elif draw.mirrored:
-        left = draw.crop[1] - left - width
-    if draw.scaled == draw.size and not draw.degrees:
-        inner = _with_alpha(source[shown])
-        inner = cv2.flip(inner, 1) if draw.mirrored else inner
     else:
-        region, matrix = _needed(source, draw.matrix(reduction), (top, left), (height, width))
-        border = cv2.BORDER_CONSTANT if draw.degrees else cv2.BORDER_REPLICATE
-        flags = interpolation | cv2.WARP_INVERSE_MAP
-        inner = cv2.warpAffine(
-            region, matrix, (width, height), flags=flags, borderMode=border, borderValue=fill
-        )
+        rows, columns = draw.shown()
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        top, left = rows.start - draw.corner[0], columns.start - draw.corner[1]
+        left = draw.crop[1] - left - width if draw.mirrored else left
+    region, matrix = _needed(source, draw.matrix(reduction), (top, left), (height, width))
+    inner = cv2.warpAffine(
+        # With a fourth channel a pixel is a machine word, which takes half the time.
+        cv2.cvtColor(region, cv2.COLOR_RGB2RGBA) if source.ndim == 3 else region,
+        matrix,
+        (width, height),
+        flags=interpolation | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT if draw.degrees else cv2.BORDER_REPLICATE,
+        borderValue=fill,
+    )
     below, right = draw.crop[0] - top - height, draw.crop[1] - left - width
     padded: np.ndarray = cv2.copyMakeBorder(
         inner, top, below, left, right, cv2.BORDER_CONSTANT, value=fill
@@ -289,40 +270,23 @@ def _needed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the part of a source that a part of the result needs, and the way there."""
     (top, left), (height, width) = corner, size
-    ends = [
-        [a * x + b * y + c for x in (left, left + width - 1) for y in (top, top + height - 1)]
-        for a, b, c in matrix
-    ]
-    begins, stops = [], []
-    for side, reached in zip((source.shape[1], source.shape[0]), ends, strict=True):
-        begins.append(min(max(floor(min(reached)) - _MARGIN, 0), side - 1))
-        stops.append(max(min(ceil(max(reached)) + _MARGIN + 1, side), begins[-1] + 1))
-    # The first of the ends is that of the part's own first pixel.
-    moved = [
-        (a, b, reached[0] - begin)
-        for (a, b, _), reached, begin in zip(matrix, ends, begins, strict=True)
-    ]
-    return _with_alpha(source[begins[1] : stops[1], begins[0] : stops[0]]), np.array(moved)
-
-
-def _with_alpha(source: np.ndarray) -> np.ndarray:
-    """Give an image a fourth channel: a pixel is then a machine word, which takes half the time."""
-    with_alpha: np.ndarray = (
-        cv2.cvtColor(source, cv2.COLOR_RGB2RGBA) if source.ndim == 3 else source
-    )
-    return with_alpha
+    parts, rows = [], []
+    for side, (a, b, c) in zip(source.shape[1::-1], matrix, strict=True):
+        ends = [
+            a * x + b * y + c for x in (left, left + width - 1) for y in (top, top + height - 1)
+        ]
+        begin = min(max(floor(min(ends)) - _MARGIN, 0), side - 1)
+        parts.append(slice(begin, max(min(ceil(max(ends)) + _MARGIN + 1, side), begin + 1)))
+        rows.append((a, b, ends[0] - begin))  # the first end is the part's own first pixel
+    return source[parts[1], parts[0]], np.array(rows)
 
 
 def _build(
     name: str, options: Mapping[str, Any], void: int, size: tuple[int, int]
 ) -> A.BasicTransform:
-    """Make a transform of albumentations, and try it once; nothing else can be named.
+    """Make a transform of albumentations, and try it on an image of `size`; nothing else is named.
 
-    Args:
-        name: of the class.
-        options: its arguments.
-        void: what it fills labels with where it would take class 0.
-        size: (height, width) that it will get.
+    Labels are filled with void where they would take class 0.
     """
     known = {
         word: kind
@@ -336,12 +300,11 @@ def _build(
             f"`data.transforms` must name transforms of albumentations, got '{name}'. {closest}"
         )
     accepted = inspect.signature(known[name]).parameters
-    for option in options:
-        if option not in accepted:
-            raise ConfigError(
-                f"`{name}` of `data.transforms` must have known options, got '{option}'. "
-                f"{suggest(str(option), accepted)}"
-            )
+    if unknown := [option for option in options if option not in accepted]:
+        raise ConfigError(
+            f"`{name}` of `data.transforms` must have known options, got '{unknown[0]}'. "
+            f"{suggest(str(unknown[0]), accepted)}"
+        )
     if "fill_mask" in accepted and accepted["fill_mask"].default == 0:
         options = {"fill_mask": void, **options}
     image, mask = np.full((*size, 3), 127, np.uint8), np.zeros(size, np.uint8)

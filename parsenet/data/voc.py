@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import final
 
 from parsenet.data.base import PairedDataset, pair_files
-from parsenet.data.labels import LabelMap, read_index_label, read_matlab_label
+from parsenet.data.labels import LabelMap, read_mask, read_matlab_label
 from parsenet.data.lists import find_base, read_ids, refuse_split
 from parsenet.data.sample import Transform
 from parsenet.errors import ConfigError
@@ -43,10 +43,8 @@ class VOC2012(PairedDataset):
         DataNotFoundError: a folder, the split's list, or a file named by it is missing.
     """
 
-    splits = ("train", "val", "trainval", "trainaug")
-
     def __init__(self, root: Path, split: str, transform: Transform | None = None) -> None:
-        refuse_split(_TITLE, split, self.splits)
+        refuse_split(_TITLE, split, ("train", "val", "trainval", "trainaug"))
         below, get = ("VOC2012", "VOCdevkit/VOC2012"), f"Get the data from {_URL}"
         base = find_base(root, below, "JPEGImages", _TITLE, get)
         is_augmented = split == "trainaug"
@@ -63,8 +61,8 @@ class VOC2012(PairedDataset):
         self._set_pairs(pairs, VOC2012_TAXONOMY, transform)
 
     def decode(self, path: Path) -> LabelMap:
-        """Read the label; the palette's indices are the classes."""
-        return read_index_label(path)
+        """Read the label; the palette's indices, or its colours, are the classes."""
+        return read_mask(path, VOC2012_TAXONOMY)
 
 
 def _refuse_leak(split: str, ids: list[str], path: Path, val_path: Path) -> None:
@@ -102,14 +100,12 @@ class SBD(PairedDataset):
         transform: changes samples while training.
 
     Raises:
-        ConfigError: there is no such split, or scipy is not installed.
+        ConfigError: there is no such split.
         DataNotFoundError: a folder, the split's list, or a file named by it is missing.
     """
 
-    splits = ("train", "val", "trainval", "train_noval")
-
     def __init__(self, root: Path, split: str, transform: Transform | None = None) -> None:
-        refuse_split("SBD", split, self.splits)
+        refuse_split("SBD", split, ("train", "val", "trainval", "train_noval"))
         base = find_base(root, ("dataset", "benchmark_RELEASE/dataset"), "cls", "SBD", _SBD)
         ids = []
         for name in ("train", "val") if split == "trainval" else (split,):

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from parsenet.config import DataConfig
 from parsenet.data.base import SegmentationDataset, check_labels
 from parsenet.data.build import build_dataset, taxonomy_of
-from parsenet.data.sample import Batch, EvalSampler, Item, TrainSampler, collate, repeat_factors
+from parsenet.data.sample import Batch, Item, TrainSampler, collate, repeat_factors
 from parsenet.errors import ConfigError, ParseNetError
 
 
@@ -134,7 +134,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         return DataLoader(
             dataset,
             batch_size=1,
-            sampler=EvalSampler(len(dataset), self.trainer.global_rank, self.trainer.world_size),
+            sampler=range(self.trainer.global_rank, len(dataset), self.trainer.world_size),
             num_workers=self.config.num_workers,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
             collate_fn=collate,

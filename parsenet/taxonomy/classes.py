@@ -219,7 +219,8 @@ class Recoding:
         import numpy as np
 
         codes = mask.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-        known = {(r << 16) + (g << 8) + b: index for (r, g, b), index in self.colours.items()}
+        known = {-1: self.taxonomy.void}  # there is always one, if of no pixel
+        known |= {(r << 16) + (g << 8) + b: index for (r, g, b), index in self.colours.items()}
         keys = np.array(sorted(known), np.int32)
         places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
         wrong = keys[places] != codes
