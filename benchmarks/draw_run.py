@@ -11,37 +11,30 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from parsenet.reports.charts import COLOURS, bar_chart, panels, style, write_chart
+from parsenet.reports.charts import bar_chart, panels, styled, write_chart
+from parsenet.reports.page import contact_sheet
 from parsenet.reports.runs import Run, read_run
-from parsenet.reports.sheets import contact_sheet
-from parsenet.taxonomy import Taxonomy, taxonomy_named
 
 
+@styled
 def draw_curves(run: Run, path: Path) -> None:
     """Draw training loss, mean IoU and pixel accuracy over the iterations."""
-    with style():
-        figure, ((left, right),) = panels(1, 2, (9, 3.2))
-        left.plot(*zip(*run.curves["train/loss"], strict=True), marker="o", color=COLOURS[0])
-        left.set(title="training loss", xlabel="iteration", ylim=(0, None))
-        names = {"val/pixel_acc": "pixel accuracy", "val/mIoU": "mean IoU"}
-        for (name, title), colour, mark in zip(names.items(), COLOURS, "os", strict=False):
-            right.plot(*zip(*run.curves[name], strict=True), f"{mark}-", color=colour, label=title)
-        right.set(title="validation", xlabel="iteration", ylim=(0, 1))
-        right.legend()
+    figure, ((left, right),) = panels(1, 2, (9, 3.2))
+    left.plot(*zip(*run.curves["train/loss"], strict=True))
+    left.set(title="training loss", xlabel="iteration", ylim=(0, None))
+    for name, title in {"val/pixel_acc": "pixel accuracy", "val/mIoU": "mean IoU"}.items():
+        right.plot(*zip(*run.curves[name], strict=True), label=title)
+    right.set(title="validation", xlabel="iteration", ylim=(0, 1))
+    right.legend()
     write_chart(path, figure)
 
 
-def draw_classes(run: Run, taxonomy: Taxonomy, path: Path) -> None:
-    """Draw a bar per class that has ground truth, in the class's colour, most pixels first."""
+def draw_classes(run: Run, path: Path) -> None:
+    """Draw a bar per class that has ground truth, most pixels first."""
     classes = [c for c in run.metrics["classes"] if c["pixels"]]
     classes.sort(key=lambda c: c["pixels"], reverse=True)
-    colours = dict(zip(taxonomy.names, taxonomy.palette, strict=True))
-    chart = bar_chart(
-        "IoU by class, most pixels first",
-        {c["name"]: 100 * c["iou"] for c in classes},
-        "IoU, %",
-        [colours[c["name"]] for c in classes],
-    )
+    shares = {c["name"]: c["iou"] for c in classes}
+    chart = bar_chart("IoU by class, %, most pixels first", shares)
     if chart is not None:
         write_chart(path, chart)
 
@@ -61,13 +54,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--labels", type=Path, help="label maps that `parsenet predict` wrote")
-    parser.add_argument("--taxonomy", default="voc2012")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     given = parser.parse_args()
     run = read_run(given.run_dir)
     given.out.mkdir(parents=True, exist_ok=True)
     draw_curves(run, given.out / "curves.png")
-    draw_classes(run, taxonomy_named(given.taxonomy), given.out / "classes.png")
+    draw_classes(run, given.out / "classes.png")
     if given.labels:
         draw_labels(given.labels, given.out / "labels.png")
     print(f"{given.out}: " + ", ".join(sorted(path.name for path in given.out.glob("*.png"))))

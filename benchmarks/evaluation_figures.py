@@ -9,8 +9,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from parsenet.metrics.boundary import contour_areas, distance_to_other_label
@@ -18,8 +16,8 @@ from parsenet.metrics.dialects import in_all_dialects
 from parsenet.metrics.record import Evaluation, compare_scored
 from parsenet.metrics.scores import SCORES, table
 from parsenet.metrics.statistics import Resampling
-from parsenet.reports.charts import panels, write_chart
-from parsenet.reports.sheets import contact_sheet
+from parsenet.reports.charts import panels, styled, write_chart
+from parsenet.reports.page import contact_sheet
 from parsenet.taxonomy import VOC2012
 
 VOID = 255
@@ -70,6 +68,7 @@ def what_is_counted(path: Path) -> None:
     Image.fromarray(sheet).save(path, optimize=True)
 
 
+@styled
 def dialects(scored: Evaluation, path: Path) -> None:
     """Show the same predictions' mean IoU in every codebase."""
     names = list(in_all_dialects(scored.images))
@@ -83,10 +82,10 @@ def dialects(scored: Evaluation, path: Path) -> None:
     axis.set_xlabel(f"reported mean IoU, per cent ({scored.card.num_images:,} images)")
     axis.tick_params(labelsize=8)
     axis.margins(x=0.12)
-    tidy(axis)
-    save(figure, path)
+    write_chart(path, figure)
 
 
+@styled
 def differences(one: Evaluation, other: Evaluation, path: Path) -> None:
     """Show the interval of every difference; filled where the test finds one."""
     result = compare_scored(one, other, Resampling())
@@ -96,25 +95,13 @@ def differences(one: Evaluation, other: Evaluation, path: Path) -> None:
     for row in np.flatnonzero(np.isfinite(bounds.value)):
         low, value, high = (100 * part[row] for part in (bounds.low, bounds.value, bounds.high))
         found = result.p_value[row] < 0.05
-        axis.plot([low, high], [row, row], color=BLUE if found else GREY, lw=2)
+        axis.plot([low, high], [row, row], "-", color=BLUE if found else GREY, lw=2)
         axis.plot(value, row, "o", color=BLUE, mfc=BLUE if found else "white", ms=5)
     axis.axvline(0, color="black", lw=0.8)
     axis.set_yticks(range(len(names)), names, fontsize=8)
     axis.invert_yaxis()
     axis.set_xlabel("B - A, points; 95 % interval; filled: p < 0.05 (classes after Holm)")
-    tidy(axis)
-    save(figure, path)
-
-
-def tidy(axis: Axes) -> None:
-    """Take off the frame."""
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG that is the same whenever it is drawn."""
     write_chart(path, figure)
-    print(f"{path} ({path.stat().st_size / 1024:.0f} KB)")
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from parsenet.data.reading import read_image
 from parsenet.data.sample import Key, TrainSampler, repeat_factors
 from parsenet.errors import ParseNetError
 from parsenet.inference.drawing import blend
-from parsenet.reports.sheets import contact_sheet
+from parsenet.reports.page import contact_sheet
 from parsenet.taxonomy import Colour, Taxonomy
 
 WRONG_COLOUR = (255, 0, 220)

@@ -78,49 +78,50 @@ def scales(options: ScalesOptions) -> int:
     """Draw figure 3; return the exit code."""
     dataset, split, chosen = _open_data(options.images, options.overrides, 50)
 
-    from parsenet.figures.networks import open_subject
+    from parsenet.figures.receptive import open_network
     from parsenet.figures.scales import measure_scales, write_scales
 
-    subject = open_subject(options.model, options.start)
+    network, name = open_network(options.model, options.start)
     images = (dataset.read(index).image for index in _tracked(chosen, "Measuring"))
     about = {"data": dataset.taxonomy.name, "split": split, "images": len(chosen)}
-    for path in write_scales(measure_scales(subject, images), subject, options.images.out, about):
+    for path in write_scales(measure_scales(network, images), name, options.images.out, about):
         print(path)
     return 0
 
 
 def receptive_field(options: FieldOptions) -> int:
     """Draw figure 2; return the exit code."""
-    paths = {path.stem: path for path in options.images}
+    paths, out = {path.stem: path for path in options.images}, options.out
     if len(paths) < len(options.images):
         raise ConfigError("`IMAGES` must be files of different names, got one twice.")
-    if paths and options.out is None:
+    if paths and out is None:
         raise ConfigError("`--out` must be given with images. Add `--out DIR`.")
 
     from parsenet.data.reading import read_image
-    from parsenet.figures.networks import fields_of, open_subject
-    from parsenet.figures.receptive import draw_fields, mean_shares, probe_image, write_fields
+    from parsenet.figures import receptive
     from parsenet.reports.tables import markdown_table, percent
 
-    if not paths or options.out is None:
-        rows = [[name, str(x.size), str(x.stride)] for name, x in fields_of(options.model).items()]
-        print(markdown_table(["feature map", "receptive field", "stride"], rows, "lrr"), end="")
+    if not paths or out is None:
+        fields = receptive.fields_of(options.model)
+        rows = [[name, str(field.size), str(field.stride)] for name, field in fields.items()]
+        print(markdown_table(["feature map", "receptive field", "stride"], rows), end="")
         return 0
-    options.out.mkdir(parents=True, exist_ok=True)
-    subject = open_subject(options.model, options.start)
-    features, seen = options.feature or list(subject.network.trunk.feature_maps), {}
+    out.mkdir(parents=True, exist_ok=True)
+    network, subject = receptive.open_network(options.model, options.start)
+    features, seen = options.feature or tuple(network.trunk.feature_maps), {}
     for name, path in paths.items():
         image = read_image(path)
-        seen[name] = probe_image(subject, image, options.probe, features, name)
-        draw_fields(options.out / f"{name}_field.png", image, seen[name])
-        write_fields(options.out, subject, options.probe, seen)  # each image as soon as it is done
+        seen[name] = receptive.probe_image(network, image, options.probe, features)
+        receptive.draw_fields(out / f"{name}_field.png", image, seen[name], options.probe)
+        # Each image as soon as it is done.
+        receptive.write_fields(out, subject, options.probe, seen)
     heads = ["feature map", "pixels in theory", "% of the image in theory", "% in fact"]
     shares = ("theoretical_share", "empirical_share")
     rows = [
         [row["feature"], str(row["theoretical_size"]), *(percent(row[key]) for key in shares)]
-        for row in mean_shares(seen)
+        for row in receptive.mean_shares(seen)
     ]
-    print(markdown_table(heads, rows, "lrrr"), end="")
+    print(markdown_table(heads, rows), end="")
     return 0
 
 

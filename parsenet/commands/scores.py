@@ -78,7 +78,7 @@ def score(options: ScoreOptions) -> int:
     from parsenet.files import write_bytes_atomically
     from parsenet.inference.drawing import write_worst
     from parsenet.reports.runs import write_report
-    from parsenet.reports.tables import class_table, contour_table, protocol_sentence, summary_table
+    from parsenet.reports.tables import class_cells, contour_cells, markdown_table, summary_cells
     from parsenet.taxonomy import taxonomy_from
 
     taxonomy, out = taxonomy_from(options.taxonomy), options.out
@@ -107,23 +107,23 @@ def score(options: ScoreOptions) -> int:
 
         write_worst(out / "worst", evaluation.worst(), read, taxonomy)
         print(f"Report: {write_report(out)}", file=sys.stderr)
-    text = f"{protocol_sentence(metrics)}\n\n{summary_table(metrics)}\n{class_table(metrics)}"
+    cells = [summary_cells(metrics), class_cells(metrics)]
+    cells += [] if contours is None else [contour_cells(contours)]
+    text = "\n".join([f"{evaluation.card}.\n", *(markdown_table(*each) for each in cells)])
     print(json.dumps(metrics, indent=1) if options.json else text)
-    if contours is not None and not options.json:
-        print(contour_table(contours))
     return 0
 
 
 def compare(options: CompareOptions) -> int:
     """Compare two scores; return the exit code."""
     from parsenet.metrics.record import Evaluation, compare_scored
-    from parsenet.reports.tables import comparison_table
+    from parsenet.reports.tables import comparison_cells, comparison_note, markdown_table
 
     one, other = Evaluation.load(options.a), Evaluation.load(options.b)
     record = compare_scored(one, other, options.resampling, options.anyway).to_dict(one.names)
     cards = f"A: {options.a}: {one.card}.\nB: {options.b}: {other.card}."
-    text = f"{cards}\n\n{comparison_table(record)}"
-    print(json.dumps(record, indent=1) + "\n" if options.json else text, end="")
+    text = f"{cards}\n\n{markdown_table(*comparison_cells(record))}\n{comparison_note(record)}"
+    print(json.dumps(record, indent=1) if options.json else text)
     return 0
 
 
@@ -131,12 +131,13 @@ def dialects(options: DialectsOptions) -> int:
     """Print one score as every codebase would; return the exit code."""
     from parsenet.metrics.dialects import in_all_dialects
     from parsenet.metrics.record import Evaluation
-    from parsenet.reports.tables import dialect_table
+    from parsenet.reports.tables import dialect_cells, markdown_table
 
     scored = Evaluation.load(options.metrics)
     record = in_all_dialects(scored.images)
-    text = f"{scored.card}.\n\n{dialect_table(record)}"
-    print(json.dumps(record, indent=1) + "\n" if options.json else text, end="")
+    reasons = [f"- {name}: {entry['reason']}" for name, entry in record.items()]
+    text = "\n".join([f"{scored.card}.\n", markdown_table(*dialect_cells(record)), *reasons])
+    print(json.dumps(record, indent=1) if options.json else text)
     return 0
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from parsenet.config import PreprocessName
 from parsenet.errors import ConfigError
-
-Noise = Literal["uniform", "gaussian", "grey"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class Start:
 
     weights: str | None = None
     """Of a trunk: as model.network.weights (its ImageNet weights where it has some)."""
-    preprocess: str | None = None
+    preprocess: PreprocessName | None = None
     """Of a trunk: as model.network.preprocess."""
     download: bool = False
     """Fetch ImageNet weights."""
@@ -30,25 +29,20 @@ class Probe:
     """Side of the patch of noise, in pixels."""
     stride: int = 16
     """Pixels between two positions of the patch; the heat map has a cell for each."""
-    noise: Noise = "uniform"
+    noise: Literal["uniform", "gaussian", "grey"] = "uniform"
     """What the patch holds: `uniform` in 0..255, the image with `gaussian` noise (standard
     deviation 64), or flat `grey` (128)."""
     threshold: float = 0.1
     """A position counts from this share of the greatest change."""
-    batch: int = 8
-    """Disturbed images that run together."""
-    seed: int = 0
-    """Start of the noise: the same patch at every position."""
     at: tuple[int, ...] | None = None
     """ROW,COLUMN of the pixel whose activation is watched (that of the greatest one)."""
     channel: int | None = None
     """The channel that is watched (the greatest one's)."""
 
     def __post_init__(self) -> None:
-        if min(self.patch, self.stride, self.batch) < 1:
+        if min(self.patch, self.stride) < 1:
             raise ConfigError(
-                "`patch`, `stride` and `batch` must be at least 1, got "
-                f"{self.patch}, {self.stride} and {self.batch}."
+                f"`patch` and `stride` must be at least 1, got {self.patch} and {self.stride}."
             )
         if not 0 < self.threshold <= 1:
             raise ConfigError(f"`threshold` must be in (0, 1], got {self.threshold}.")

@@ -14,7 +14,7 @@ from PIL import Image
 from parsenet.data.labels import LabelMap
 from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
-from parsenet.reports import sheets
+from parsenet.reports.page import contact_sheet, draw_legend
 from parsenet.taxonomy import VOID_COLOUR, Colour, Taxonomy
 
 _MIN_LEGEND = 160
@@ -92,7 +92,7 @@ def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy)
     }
     width = max(image.width, _MIN_LEGEND)
     # As large on a screen that shows the whole image, however many pixels that has.
-    below = sheets.draw_legend(colours, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
+    below = draw_legend(colours, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
     sheet = Image.new("RGB", (width, image.height + len(below)), "white")
     sheet.paste(image)
     sheet.paste(Image.fromarray(below), (0, image.height))
@@ -140,7 +140,7 @@ def draw_sample(
     tile = min(max(*truth.shape, _MIN_PANEL), _MAX_PANEL)
     captions = [[""] * len(panels)]
     return Image.fromarray(
-        sheets.contact_sheet([list(panels.values())], captions, list(panels), tile, legend)
+        contact_sheet([list(panels.values())], captions, list(panels), tile, legend)
     )
 
 

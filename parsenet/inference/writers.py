@@ -27,7 +27,7 @@ from parsenet.inference.drawing import (
 from parsenet.inference.inputs import Frame, result_path
 from parsenet.inference.job import RunConfig
 from parsenet.inference.predictor import Prediction
-from parsenet.reports.sheets import contact_sheet
+from parsenet.reports.page import contact_sheet
 from parsenet.taxonomy import Taxonomy
 
 _COLUMNS, _PAGE, _TILE = 5, 30, 240

@@ -19,8 +19,7 @@ from parsenet.lab.grid import Grid
 from parsenet.lab.options import Record
 from parsenet.lab.results import WORKS, Standing, estimate, figure, standing
 from parsenet.reports.charts import Line, line_chart, row_chart, svg_element, write_chart
-from parsenet.reports.page import image_uri, render_page
-from parsenet.reports.sheets import contact_sheet
+from parsenet.reports.page import contact_sheet, image_uri, render_page
 from parsenet.reports.tables import SUMMARY, markdown_table, percent, scientific
 
 Table = tuple[str, list[str], list[list[str]], str]

@@ -4,17 +4,15 @@ import pytest
 import torch
 
 from parsenet.config import NetworkConfig
-from parsenet.figures.networks import Subject
 from parsenet.models.build import build_model
 
 
 @pytest.fixture
-def make_subject():
+def make_network():
     """Return a function that builds a tiny network with fixed random weights."""
 
     def make(**options):
         torch.manual_seed(0)
-        network = build_model(NetworkConfig(trunk="tiny", **options), 5).eval()
-        return Subject(network, "tiny", torch.device("cpu"))
+        return build_model(NetworkConfig(trunk="tiny", **options), 5).eval()
 
     return make

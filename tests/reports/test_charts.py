@@ -27,11 +27,10 @@ def texts_of(chart):
 
 def draw(kind):
     """A chart of each kind, with names that would be markup or mathematics."""
-    line = Line([(0, 1.0), (10, 3.0)], [0.5, 1.0], 10)
     return {
-        "line": lambda: line_chart("a < b & c", {"<x>": line}, "step"),
+        "line": lambda: line_chart("a < b & c", {"<x>": Line([(0, 1.0), (10, 3.0)], 10)}, "step"),
         "row": lambda: row_chart("<b>", ["fc7 < $a$"], {"<n>": [(30.0, 2.0)]}),
-        "bar": lambda: bar_chart("<b>", {"<ball>": 50.0, "&": None}, "IoU", [(255, 0, 0)] * 2),
+        "bar": lambda: bar_chart("<b>", {"<ball>": 0.5, "&": None}),
         "matrix": lambda: matrix_chart("<b>", ["<a>", "&", "c"], COUNTS),
     }[kind]()
 
@@ -47,22 +46,18 @@ def test_text_stays_text_and_the_same_chart_has_the_same_bytes(kind, tmp_path):
         assert (tmp_path / f"1.{end}").read_bytes() == (tmp_path / f"2.{end}").read_bytes()
 
 
-def test_lines_hold_their_points_band_and_ring():
-    (axes,) = draw("line").axes
+def test_lines_hold_their_points_and_ring():
+    line, ring = draw("line").axes[0].get_lines()
 
-    line, ring = axes.get_lines()
     assert line.get_xydata().tolist() == [[0, 1], [10, 3]]
     assert ring.get_xydata().tolist() == [[10, 3]]
-    assert axes.collections[0].get_paths()[0].get_extents().get_points().tolist() == [
-        [0, 0.5], [10, 4],
-    ]  # fmt: skip
 
 
 def test_series_differ_by_more_than_colour_and_long_ones_have_no_marks():
     lines = {str(index): Line([(0, 1.0), (1, 2.0)]) for index in range(len(COLOURS))}
     lines["long"] = Line([(x, float(x)) for x in range(100)])
 
-    *drawn, long = line_chart("IoU", lines, "step").axes[0].get_lines()
+    *drawn, long = line_chart("IoU", lines, "step").axes[0].get_lines()[::2]  # without the rings
 
     looks = {(line.get_linestyle(), line.get_marker()) for line in drawn}
     assert len(looks) == len({line.get_color() for line in drawn}) == len(COLOURS)
@@ -73,29 +68,15 @@ def test_chart_of_nothing_is_none():
     assert line_chart("loss", {"a": Line([])}, "step") is None
     assert line_chart("loss", {"a": Line([(1, 0.0)])}, "step", log="y") is None
     assert row_chart("IoU", ["fc7"], {"norm": [None]}) is None
-    assert bar_chart("IoU", {"ball": None}, "IoU") is None
+    assert bar_chart("IoU", {"ball": None}) is None
 
 
 def test_points_without_a_logarithm_are_left_out():
-    line = Line([(0, 0.0), (1, 1.0), (2, 2.0)], [1, 2, 3])
+    line = Line([(0, 0.0), (1, 1.0), (2, 2.0)])
     (axes,) = line_chart("loss", {"a": line}, "step", log="y").axes
 
     assert axes.get_lines()[0].get_xydata().tolist() == [[1, 1], [2, 2]]
     assert axes.get_yscale() == "log"
-
-
-@pytest.mark.parametrize(
-    ("rates", "labels"),
-    [
-        ((3e-4,), ["3e-4"]),
-        ((3e-4, 1e-3), ["3e-4", "1e-3"]),
-        ((1e-3, 1.1e-3, 1e-2), ["1e-3", "0.01"]),  # the middle one would hide the first
-    ],
-)
-def test_rates_are_written_at_their_axis_where_there_is_room(rates, labels):
-    chart = line_chart("IoU", {"a": Line([(rate, 50.0) for rate in rates])}, "rate", log="x")
-
-    assert [text for text in texts_of(chart) if text in {"3e-4", "1e-3", "0.01"}] == labels
 
 
 @pytest.mark.parametrize("log", ["", "x", "y", "xy"])
@@ -128,8 +109,7 @@ def test_bars_are_in_order_and_a_missing_value_is_a_dash():
     bars = draw("bar").axes[0].patches
 
     assert [bar.get_width() for bar in bars] == [50, 0]
-    assert bars[0].get_facecolor() == (1, 0, 0, 1)
-    assert {"<ball>", "50.0", "&", "-"} <= set(texts_of(draw("bar")))
+    assert {"<ball>", "50.00", "&", "-"} <= set(texts_of(draw("bar")))
 
 
 def test_matrix_shows_shares_of_the_rows_in_per_cent():
@@ -144,10 +124,10 @@ def test_459_classes_are_cut_with_a_note(tmp_path):
     names = [f"class {index} of them" for index in range(459)]
     counts = np.diag(np.full(459, 9))
     counts[3, 458] = 5
-    values = {name: float(index) for index, name in enumerate(names)}
+    values = {name: index / 459 for index, name in enumerate(names)}
     charts = {
         "and 444 more": line_chart("IoU", {name: Line([(0, 1.0)]) for name in names}, "step"),
-        "IoU (the 20 lowest and 20 highest of 459)": bar_chart("IoU", values, "IoU"),
+        f"IoU (the {MOST} lowest of 459)": bar_chart("IoU", values),
         f"C (the {MOST} most confused of 459 classes)": matrix_chart("C", names, counts.tolist()),
     }
 

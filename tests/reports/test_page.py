@@ -1,7 +1,14 @@
+"""Pages, inlined images and contact sheets."""
+
+import base64
+import io
+
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
+from PIL import Image
 
-from parsenet.reports.sheets import GAP, LINE, contact_sheet, draw_legend
+from parsenet.reports.page import GAP, LINE, contact_sheet, draw_legend, image_uri, render_page
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -12,6 +19,20 @@ def filled(height, width, colour=RED):
 
 def count(sheet, colour):
     return int((sheet == np.array(colour)).all(-1).sum())
+
+
+def test_value_that_a_page_misses_is_an_error():
+    with pytest.raises(UndefinedError, match=r"^'title' is undefined$"):
+        render_page("base.html.j2")
+
+
+def test_array_and_file_are_inlined(tmp_path):
+    Image.fromarray(filled(30, 40)).save(tmp_path / "a.png")
+
+    for image in (filled(30, 40), tmp_path / "a.png"):
+        content = image_uri(image).partition("data:image/jpeg;base64,")[2]
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+        np.testing.assert_allclose(shown, filled(30, 40), atol=3)
 
 
 def test_images_are_scaled_to_the_tile_and_stand_in_columns():
@@ -25,7 +46,7 @@ def test_images_are_scaled_to_the_tile_and_stand_in_columns():
     assert np.argwhere((sheet == GREEN).all(-1))[:, 1].min() == GAP + 40 + GAP
 
 
-@pytest.mark.parametrize("text", ["x" * 500, "many words " * 100, "two\nlines", ""])
+@pytest.mark.parametrize("text", ["x" * 500, "W" * 500, "many words " * 100, "two\nlines", ""])
 def test_captions_never_leave_their_column(text):
     sheet = contact_sheet([[filled(60, 60), filled(60, 60)]], [[text, ""]], tile=60)
 
