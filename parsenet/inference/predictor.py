@@ -23,13 +23,13 @@ from parsenet.hardware import free_memory, release_memory
 from parsenet.inference.exported import load_exported
 from parsenet.inference.segmenter import NetworkSegmenter, Segmenter
 from parsenet.inference.windows import (
+    Patch,
     Span,
     View,
     average,
     merge,
     place_windows,
     share_context,
-    views_of,
 )
 from parsenet.models.checkpoint import load_network
 from parsenet.models.parsenet import ParseNet
@@ -43,6 +43,9 @@ ImageLike: TypeAlias = Path | str | Image.Image | UInt8[np.ndarray, "_ _ 3"]
 
 _SMALLEST = 1e-30
 """Stands for a probability of 0, whose logarithm would be infinite."""
+
+_Maps: TypeAlias = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+"""Label (N, H, W), probabilities (N, K, H, W) and entropy (N, H, W) of images of one size."""
 
 _CONVERTIBLE = frozenset({"RGB", "L", "P", "1", "CMYK"})
 """Pillow modes that `convert` turns into RGB without losing anything."""
@@ -94,6 +97,8 @@ class Predictor:
         self.segmenter = network
         self.taxonomy = taxonomy
         self.config = config
+        flips = (False, True) if config.flip else (False,)
+        self._views = [View(scale, flip) for scale in config.scales for flip in flips]
         self.device = network.device
         self.precision = network.precision
         self.record = network.record
@@ -147,11 +152,7 @@ class Predictor:
         return self.predict([image])[0].label
 
     def batch(self, images: Sequence[ImageLike]) -> list[LabelMap]:
-        """Label images; those of equal size go through the network together.
-
-        Args:
-            images: as for a call.
-        """
+        """Label images; those of equal size go through the network together."""
         return [prediction.label for prediction in self.predict(images)]
 
     def predict(
@@ -184,48 +185,58 @@ class Predictor:
         predictions: dict[int, Prediction] = {}
         for size, indices in by_size.items():
             rows, columns, at_once = place_windows(self.segmenter, self.config, size)
-            if probabilities:
-                _refuse_too_many(size, self.taxonomy.num_classes)
+            needed, free = 2 * self.taxonomy.num_classes * size[0] * size[1], free_memory()
+            if probabilities and free is not None and needed > free:
+                raise ConfigError(
+                    f"`probabilities` must fit into the free memory of {free / 2**30:.1f} GiB, got "
+                    f"{needed / 2**30:.1f} GiB for {size[0]} x {size[1]} pixels and "
+                    f"{self.taxonomy.num_classes} classes. Leave them out, or cut the image."
+                )
             for start in range(0, len(indices), at_once):
                 chosen = indices[start : start + at_once]
                 shape, num_classes = (len(chosen), *size), self.taxonomy.num_classes
-                maps = _Maps(shape, num_classes, probabilities, entropy)
+                maps = (
+                    np.empty(shape, np.uint8 if num_classes <= 256 else np.uint16),
+                    np.empty((len(chosen), num_classes, *size), "f2") if probabilities else None,
+                    np.empty(shape, np.float32) if entropy else None,
+                )
                 with torch.inference_mode():
-                    if len(rows) * len(columns) == 1:
-                        self._score_whole([arrays[i] for i in chosen], maps)
-                    else:
-                        self._score_windows(arrays[chosen[0]], (rows, columns), maps, progress)
+                    self._score([arrays[i] for i in chosen], (rows, columns), maps, progress)
                 for i, index in enumerate(chosen):
-                    predictions[index] = Prediction(
-                        maps.label[i],
-                        None if maps.probabilities is None else maps.probabilities[i],
-                        None if maps.entropy is None else maps.entropy[i],
-                    )
+                    predictions[index] = Prediction(*(x if x is None else x[i] for x in maps))
         return [predictions[index] for index in range(len(arrays))]
 
-    def _score_whole(self, arrays: list[np.ndarray], maps: _Maps) -> None:
-        """Score arrays of one size, each in one piece."""
-        images = self._upload(arrays)
-        views, top = views_of(self.config), 0
-        if views == (View(),):
-            bands = self.segmenter.bands(images)
+    def _score(
+        self,
+        arrays: list[np.ndarray],
+        windows: tuple[list[Span], list[Span]],
+        maps: _Maps,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Score arrays of one size, in one piece or window by window, and fill their maps."""
+        if len(windows[0]) * len(windows[1]) > 1:
+            for top, left, patch in self._score_windows(arrays[0], windows, progress):
+                _fill(maps, top, left, patch)
+        elif self._views != [View()]:
+            contexts = dict.fromkeys(self._views)
+            _fill(maps, 0, 0, average(self.segmenter, self._upload(arrays), contexts))
         else:
-            bands = average(self.segmenter, images, dict.fromkeys(views))
-        for band in bands:
-            maps.put(top, 0, band, is_probability=views != (View(),))
-            top += band.shape[2]
+            top = 0
+            for band in self.segmenter.bands(self._upload(arrays)):
+                is_label_alone = all(x is None for x in maps[1:])
+                _fill(maps, top, 0, band if is_label_alone else band.softmax(1))
+                top += band.shape[2]
 
     def _score_windows(
         self,
         image: np.ndarray,
         windows: tuple[list[Span], list[Span]],
-        maps: _Maps,
         progress: Callable[[int, int], None] | None,
-    ) -> None:
+    ) -> Iterator[Patch]:
         """Score an image that is too large to be scored in one piece."""
-        views, (rows, columns) = views_of(self.config), windows
         shares = self.config.context == "whole" and self.segmenter.has_context
-        total, count = len(rows) * len(columns) * (1 + shares * len(views)), itertools.count(1)
+        total = len(windows[0]) * len(windows[1]) * (1 + shares * len(self._views))
+        count = itertools.count(1)
 
         def tick() -> None:
             """Count a window, and tidy up after it."""
@@ -236,16 +247,16 @@ class Predictor:
         def read(row: Span, column: Span) -> Tensor:
             return self._upload([image[row.start : row.stop, column.start : column.stop]])
 
-        contexts: dict[View, Tensor | None] = dict.fromkeys(views)
-        for view in views if shares else ():
+        contexts: dict[View, Tensor | None] = dict.fromkeys(self._views)
+        for view in self._views if shares else ():
             contexts[view] = share_context(self.segmenter, read, windows, view, tick)
 
-        def score(row: Span, column: Span) -> Iterator[Tensor]:
-            yield from average(self.segmenter, read(row, column), contexts)
+        def score(row: Span, column: Span) -> Tensor:
+            scored = average(self.segmenter, read(row, column), contexts)
             tick()
+            return scored
 
-        for top, left, patch in merge(score, rows, columns):
-            maps.put(top, left, patch, is_probability=True)
+        return merge(score, *windows)
 
     def _upload(self, images: Sequence[np.ndarray]) -> Tensor:
         """Bring images of one size to the device: (N, 3, H, W), channels last in memory."""
@@ -256,37 +267,20 @@ class Predictor:
         return torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
 
 
-class _Maps:
-    """The maps of some images of one size, (N, H, W), filled part by part."""
-
-    def __init__(
-        self, shape: tuple[int, int, int], num_classes: int, probabilities: bool, entropy: bool
-    ) -> None:
-        self.label = np.empty(shape, np.uint8 if num_classes <= 256 else np.uint16)
+def _fill(maps: _Maps, top: int, left: int, values: Float[Tensor, "n k h w"]) -> None:
+    """Fill the part that begins at (top, left); for a label alone scores do, else probabilities."""
+    label, probabilities, entropy = maps
+    part = (..., slice(top, top + values.shape[2]), slice(left, left + values.shape[3]))
+    # On a CPU `max` is about eight times as fast as `argmax`, and as exact.
+    best = values.max(dim=1).indices
+    label[part] = (best.byte() if label.dtype == np.uint8 else best.int()).cpu().numpy()
+    if probabilities is not None:
+        probabilities[part] = values.half().cpu().numpy()
+    if entropy is not None:
+        # On a CPU five times as fast as `torch.special.entr`; 0 log 0 is 0 here too.
+        surprise = values.clamp_min(_SMALLEST).log_().mul_(values).sum(1)
         # A single class leaves nothing to be unsure about.
-        self._most = math.log(num_classes) or 1.0
-        by_class = (shape[0], num_classes, *shape[1:])
-        self.probabilities = np.empty(by_class, np.float16) if probabilities else None
-        self.entropy = np.empty(shape, np.float32) if entropy else None
-
-    def put(
-        self, top: int, left: int, values: Float[Tensor, "n k h w"], *, is_probability: bool
-    ) -> None:
-        """Fill the part that begins at (top, left) with scores before the softmax or after it."""
-        part = (..., slice(top, top + values.shape[2]), slice(left, left + values.shape[3]))
-        # On a CPU `max` is about eight times as fast as `argmax`, and as exact.
-        best = values.max(dim=1).indices
-        narrow = best.byte() if self.label.dtype == np.uint8 else best.int()
-        self.label[part] = narrow.cpu().numpy()
-        if self.probabilities is None and self.entropy is None:
-            return
-        shares = values if is_probability else values.softmax(1)
-        if self.probabilities is not None:
-            self.probabilities[part] = shares.half().cpu().numpy()
-        if self.entropy is not None:
-            # On a CPU five times as fast as `torch.special.entr`; 0 log 0 is 0 here too.
-            surprise = shares.clamp_min(_SMALLEST).log_().mul_(shares).sum(1)
-            self.entropy[part] = (-surprise / self._most).clamp_(0, 1).cpu().numpy()
+        entropy[part] = (-surprise / (math.log(values.shape[1]) or 1.0)).clamp_(0, 1).cpu().numpy()
 
 
 LOADERS: dict[str, Callable[[Path, str, str], Segmenter]] = {
@@ -294,17 +288,6 @@ LOADERS: dict[str, Callable[[Path, str, str], Segmenter]] = {
     ".pt2": load_exported,
 }
 """What reads exported files of each ending: (path, device, precision) to a segmenter."""
-
-
-def _refuse_too_many(size: tuple[int, int], num_classes: int) -> None:
-    """Refuse probabilities (float16) that would have the process killed."""
-    needed, free = 2 * num_classes * size[0] * size[1], free_memory()
-    if free is not None and needed > free:
-        raise ConfigError(
-            f"`probabilities` must fit into the free memory of {free / 2**30:.1f} GiB, got "
-            f"{needed / 2**30:.1f} GiB for {size[0]} x {size[1]} pixels and {num_classes} classes. "
-            "Leave them out, or cut the image."
-        )
 
 
 def _to_rgb(image: ImageLike) -> UInt8[np.ndarray, "h w 3"]:

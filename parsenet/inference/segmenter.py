@@ -109,6 +109,7 @@ class NetworkSegmenter(Segmenter):
         self.taxonomy, self.record = taxonomy, dict(record)
         self.device = choose_device(str(device))
         self.precision = choose_precision(self.device, precision)
+        self._half = self.precision == "bf16-mixed"
         self.network = network.eval().to(self.device)
         if prefers_channels_last(self.device):
             self.network = self.network.to(memory_format=torch.channels_last)
@@ -125,7 +126,10 @@ class NetworkSegmenter(Segmenter):
         bands = self.network.bands(images, pool6)
         while True:
             # The contexts must end before `yield`: they would hold for the caller's code too.
-            with torch.inference_mode(), self._autocast():
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self._half),
+            ):
                 band = next(bands, None)
             if band is None:
                 return
@@ -135,19 +139,18 @@ class NetworkSegmenter(Segmenter):
         self, image: UInt8[Tensor, "1 3 H W"], box: Box
     ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
         """Add up fc7 over the cells whose centres lie in a part."""
-        with torch.inference_mode(), self._autocast():
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._half),
+        ):
             fc7 = self.network.trunk(self.network.preprocess(image))["fc7"]
             return sum_cells(fc7, self.network.trunk.feature_maps["fc7"].stride, box)
-
-    def _autocast(self) -> torch.autocast:
-        half = self.precision == "bf16-mixed"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
 
 def sum_cells(
     fc7: Float[Tensor, "1 c h w"], stride: int, box: Box
 ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
-    """Add up a map over the cells whose centres lie in a part, in float32.
+    """Add up a map over the cells whose centres lie in a part; cell i's is at stride * (i + 1/2).
 
     Args:
         fc7: the map.
@@ -155,17 +158,12 @@ def sum_cells(
         box: part of the image.
 
     Returns:
-        the sum and the number of cells.
+        the sum in float32, and the number of cells.
     """
-    rows = _cells(box.top, box.bottom, stride, fc7.shape[2])
-    columns = _cells(box.left, box.right, stride, fc7.shape[3])
-    cells = fc7[:, :, rows, columns]
+    cells = fc7
+    for axis, low, high in ((2, box.top, box.bottom), (3, box.left, box.right)):
+        edges = (min(max(edge, 0.0), stride * fc7.shape[axis]) for edge in (low, high))
+        first, last = (math.ceil(edge / stride - 0.5) for edge in edges)
+        cells = cells.narrow(axis, first, last - first)
     total = cells.sum((2, 3), keepdim=True, dtype=torch.float32)
     return total, cells.shape[2] * cells.shape[3]
-
-
-def _cells(low: float, high: float, stride: int, num_cells: int) -> slice:
-    """Return the cells whose centres are in [low, high); cell i's is at stride * (i + 1/2)."""
-    inside = (min(max(edge, 0.0), float(stride * num_cells)) for edge in (low, high))
-    first, last = (math.ceil(edge / stride - 0.5) for edge in inside)
-    return slice(first, last)

@@ -28,19 +28,8 @@ class View(NamedTuple):
     """Mirrored, left for right."""
 
 
-def views_of(config: InferenceConfig) -> tuple[View, ...]:
-    """List the views that a config averages."""
-    flips = (False, True) if config.flip else (False,)
-    return tuple(View(scale, flip) for scale in config.scales for flip in flips)
-
-
 def look(images: UInt8[Tensor, "n 3 h w"], view: View) -> UInt8[Tensor, "n 3 H W"]:
-    """Scale (bilinear, with a wider kernel to shrink) and mirror images.
-
-    Args:
-        images: RGB in [0, 255].
-        view: how to look at them.
-    """
+    """Scale (bilinear, with a wider kernel to shrink) and mirror images in [0, 255]."""
     if view.scale != 1:
         size = [max(1, round(view.scale * length)) for length in images.shape[2:]]
         larger = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
@@ -73,32 +62,25 @@ def average(
     segmenter: Segmenter,
     images: UInt8[Tensor, "n 3 h w"],
     contexts: Mapping[View, Float[Tensor, "n c 1 1"] | None],
-) -> Iterator[Float[Tensor, "n k _ w"]]:
+) -> Float[Tensor, "n k h w"]:
     """Average the probabilities of some views, each brought back to the images' own pixels.
 
     Args:
         segmenter: what scores the views.
         images: RGB in [0, 255].
         contexts: the views, each with the global context to use or None for the view's own.
-
-    Returns:
-        bands from top to bottom; several for a single view at its own size, else one.
     """
-    if list(contexts) == [View()]:
-        for band in segmenter.bands(images, contexts[View()]):
-            yield band.softmax(1)
-        return
     total: Tensor | None = None
     for view, pool6 in contexts.items():
         bands = [band.softmax(1) for band in segmenter.bands(look(images, view), pool6)]
-        seen = torch.cat(bands, 2)
+        seen = torch.cat(bands, 2) if len(bands) > 1 else bands[0]
         del bands
         if seen.shape[2:] != images.shape[2:]:
             seen = F.interpolate(seen, images.shape[2:], mode="bilinear", align_corners=False)
         seen = seen.flip(3) if view.flip else seen
         total = seen if total is None else total.add_(seen)
     assert total is not None
-    yield total.div_(len(contexts))
+    return total.div_(len(contexts))
 
 
 class Span(NamedTuple):
@@ -154,7 +136,7 @@ def place_windows(
     """
     area = max(config.scales) ** 2
     cost = segmenter.bytes_per_pixel * max(1.0, area)
-    if views_of(config) != (View(),):
+    if config.flip or max(config.scales) != 1 or len(config.scales) > 1:
         cost += 8 * segmenter.taxonomy.num_classes * (1 + area)
     num_pixels = max(1, int(config.memory * 2**30 / cost))
     # A row of one pixel costs as much as a row of cells.
@@ -174,15 +156,7 @@ def share_context(
     view: View,
     tick: Callable[[], None],
 ) -> Float[Tensor, "1 c 1 1"]:
-    """Pool the whole image, window by window: every cell once, from where it lies deepest.
-
-    Args:
-        segmenter: what pools.
-        read: gives the pixels of a window.
-        windows: windows from top to bottom, and from left to right.
-        view: how the image is looked at.
-        tick: called after each window.
-    """
+    """Pool the whole image, window by window: every cell once, from where it lies deepest."""
     sums, num_cells = [], 0
     for row in windows[0]:
         for column in windows[1]:
@@ -233,15 +207,15 @@ def fade(span: Span) -> Float[Tensor, " length"]:
     nothing: what a network says at a cut knows least about the other side.
     """
     weights = torch.ones(span.length)
-    if span.head:
-        weights[: span.head] = _rise(span.head)
-    if span.tail:
-        weights[span.length - span.tail :] = 1 - _rise(span.tail)
+    for length, part in ((span.head, slice(span.head)), (span.tail, slice(-span.tail, None))):
+        if length:
+            rise = ((torch.arange(length) + 0.5) * (2 / length) - 0.5).clamp(0, 1)
+            weights[part] = rise if part.start is None else 1 - rise
     return weights
 
 
 def merge(
-    score: Callable[[Span, Span], Iterator[Float[Tensor, "1 k _ w"]]],
+    score: Callable[[Span, Span], Float[Tensor, "1 k h w"]],
     rows: Sequence[Span],
     columns: Sequence[Span],
 ) -> Iterator[Patch]:
@@ -251,7 +225,7 @@ def merge(
     overlap to the right, and the overlap below over the whole width.
 
     Args:
-        score: gives the probabilities of the window (rows, columns) in bands from top to bottom.
+        score: gives the probabilities of the window (rows, columns).
         rows: windows from top to bottom.
         columns: windows from left to right.
     """
@@ -259,49 +233,19 @@ def merge(
     for row in rows:
         beside: Tensor | None = None
         for column in columns:
-            top = 0
-            for scored in score(row, column):
-                shape, place = scored.shape[:2], slice(top, top + scored.shape[2])
-                band = scored * fade(column).to(scored.device)
-                if beside is None and column.tail:
-                    beside = band.new_empty((*shape, row.length, column.tail))
-                band = _join(band, column, beside, place)
-                band *= fade(row)[place, None].to(band.device)
-                if below is None and row.tail:
-                    below = band.new_empty((*shape, row.tail, columns[-1].stop))
-                if done := _settle(band, row, column, below, top):
-                    yield done
-                top += scored.shape[2]
-
-
-def _rise(length: int) -> Float[Tensor, " length"]:
-    """Return 0 over a quarter, a straight line up, 1 over a quarter; a mirror image of 1 - it."""
-    return ((torch.arange(length) + 0.5) * (2 / length) - 0.5).clamp(0, 1)
-
-
-def _join(band: Tensor, column: Span, beside: Tensor | None, place: slice) -> Tensor:
-    """Add what the window to the left left, keep what the one to the right changes."""
-    if column.head and beside is not None:
-        band[..., : column.head] += beside[:, :, place]
-    if column.tail and beside is not None:
-        own = band.shape[3] - column.tail
-        beside[:, :, place] = band[..., own:]
-        band = band[..., :own]
-    return band
-
-
-def _settle(band: Tensor, row: Span, column: Span, below: Tensor | None, top: int) -> Patch | None:
-    """Add what the windows above left, keep what those below change, return what is finished."""
-    across = slice(column.start, column.start + band.shape[3])
-    shared = min(max(row.head - top, 0), band.shape[2])
-    if shared and below is not None:
-        band[:, :, :shared] += below[:, :, top : top + shared, across]
-    finished = min(max(row.length - row.tail - top, 0), band.shape[2])
-    if row.tail and below is not None:
-        first = top + finished - (row.length - row.tail)
-        kept = band.shape[2] - finished
-        if kept:
-            below[:, :, first : first + kept, across] = band[:, :, finished:]
-    if not finished:
-        return None
-    return row.start + top, column.start, band[:, :, :finished]
+            scored = score(row, column)
+            patch = scored * fade(column).to(scored.device)
+            patch *= fade(row)[:, None].to(scored.device)
+            if beside is not None:
+                patch[..., : column.head] += beside
+            own = column.length - column.tail
+            beside, patch = patch[..., own:].clone(), patch[..., :own]
+            across = slice(column.start, column.start + own)
+            if row.head and below is not None:
+                patch[:, :, : row.head] += below[..., across]
+            finished = row.length - row.tail
+            if below is None:
+                below = patch.new_empty((*patch.shape[:2], row.tail, columns[-1].stop))
+            if row.tail:
+                below[..., across] = patch[:, :, finished:]
+            yield row.start, column.start, patch[:, :, :finished]

@@ -61,28 +61,6 @@ def test_windows_with_whole_context_are_the_plain_forward(image, head, upsample)
     assert (cut.label == plain.label).mean() > 0.9999
 
 
-def test_windows_with_their_own_context_are_not(image):
-    network = build()
-    plain = predict(network, image)
-
-    cut = predict(network, image, context="window", **CUT)
-
-    assert (cut.label == plain.label).mean() < 0.99
-
-
-def test_network_without_context_needs_only_one_pass():
-    torch.manual_seed(0)
-    config = NetworkConfig("tiny", features=("fc7",))
-    predictor = Predictor(
-        build_model(config, 5), SHAPES, "cpu", "32-true", InferenceConfig(window=48, overlap=8)
-    )
-    calls = []
-
-    predictor.predict([drawn((50, 90))], progress=lambda done, total: calls.append((done, total)))
-
-    assert calls == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
-
-
 def test_progress_counts_the_pass_for_the_context_too():
     config = InferenceConfig(window=16, overlap=0, flip=True)
     calls = []
@@ -189,14 +167,6 @@ def test_image_within_the_budget_is_not_cut():
     assert [len(x) for x in place_windows(ColourSegmenter(), config, (30, 30))[:2]] == [1, 1]
 
 
-def test_image_of_one_row_counts_as_a_row_of_cells():
-    config = InferenceConfig(memory=1000 * 4000 / 2**30, overlap=8)
-
-    rows, columns, _ = place_windows(ColourSegmenter(), config, (1, 2000))
-
-    assert (len(rows), len(columns) > 1) == (1, True)
-
-
 def test_image_beyond_the_budget_is_cut_into_windows_of_an_eighth():
     config = InferenceConfig(memory=1000 * 8 * 32 * 32 / 2**30, overlap=8)
 
@@ -204,14 +174,6 @@ def test_image_beyond_the_budget_is_cut_into_windows_of_an_eighth():
 
     assert all(span.length <= 32 for span in (*rows, *columns))
     assert min(len(rows), len(columns)) > 1
-
-
-def test_thin_image_beyond_the_budget_is_cut_along_its_length():
-    config = InferenceConfig(memory=1000 * 64 * 64 / 2**30, overlap=8)
-
-    rows, columns, _ = place_windows(ColourSegmenter(), config, (2, 5000))
-
-    assert (len(rows), columns[-1].stop) == (1, 5000)
 
 
 def test_views_leave_less_of_the_budget():
@@ -223,14 +185,6 @@ def test_views_leave_less_of_the_budget():
     )
 
     assert plain > flip > 3 * large
-
-
-def test_smallest_budget_still_labels():
-    config = InferenceConfig(memory=1e-9, overlap=0)
-
-    label = Predictor(ColourSegmenter(), COLOURS, config=config)(drawn((5, 9)))
-
-    assert label.shape == (5, 9)
 
 
 def test_batch_is_as_large_as_the_budget():

@@ -30,10 +30,6 @@ def test_bands_are_the_networks_scores():
         torch.testing.assert_close(bands, segmenter.network(image))
 
 
-def test_network_is_put_in_evaluation_mode():
-    assert not wrap().network.training
-
-
 def test_bands_hold_no_context_open_between_them():
     bands = wrap().bands(draw_image(33, 50))
 
@@ -90,18 +86,3 @@ def test_sum_counts_the_cells_whose_centres_are_inside():
 
     assert number == 2
     torch.testing.assert_close(total, fc7[:, :, 0:2, 1:2].sum((2, 3), keepdim=True))
-
-
-def test_empty_part_sums_to_nothing():
-    total, number = wrap().pool6_sum(draw_image(16, 16), Box(5.0, 6.0, 0.0, 16.0))
-
-    assert (number, total.abs().max().item()) == (0, 0)
-
-
-def test_half_precision_scores_are_enlarged_in_full():
-    network = wrap().network
-    segmenter = NetworkSegmenter(network, SHAPES, torch.device("cpu"), "bf16-mixed", {})
-
-    band = next(segmenter.bands(draw_image(16, 16)))
-
-    assert band.dtype == torch.float32

@@ -5,7 +5,7 @@ import torch
 from parsenet.config import InferenceConfig, NetworkConfig
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.segmenter import Box
-from parsenet.inference.windows import View, look, look_at_part, views_of
+from parsenet.inference.windows import View, look, look_at_part
 from parsenet.models.build import build_model
 from parsenet.taxonomy import SHAPES
 from tests.fakes.segmenter import COLOURS, ColourSegmenter
@@ -26,12 +26,6 @@ def network():
     return build_model(NetworkConfig(trunk="tiny", norm_scale=30.0), SHAPES.num_classes)
 
 
-def test_views_are_every_scale_with_and_without_mirror():
-    config = InferenceConfig(scales=(0.5, 1.0), flip=True)
-
-    assert views_of(config) == (View(0.5), View(0.5, True), View(1.0), View(1.0, True))
-
-
 def test_plain_view_is_the_image():
     image = torch.randint(0, 256, (1, 3, 4, 5), dtype=torch.uint8)
 
@@ -49,12 +43,6 @@ def test_mirrored_view_swaps_left_and_right():
 )
 def test_scaled_view_has_its_size(scale, size):
     assert look(torch.zeros(2, 3, 7, 5, dtype=torch.uint8), View(scale)).shape == (2, 3, *size)
-
-
-def test_scaled_view_of_one_colour_has_that_colour():
-    image = torch.full((1, 3, 9, 7), 255, dtype=torch.uint8)
-
-    assert look(image, View(1.3)).unique().tolist() == [255]
 
 
 def test_shrunk_view_is_no_sieve():
@@ -86,14 +74,6 @@ def test_average_is_that_of_the_probabilities(network):
     expected = (plain.astype(float) + mirrored) / 2
     np.testing.assert_allclose(averaged.probabilities, expected, atol=1e-3)  # float16
     np.testing.assert_array_equal(averaged.label, averaged.probabilities.argmax(0))
-
-
-def test_scale_of_one_alone_changes_nothing(network):
-    image = drawn((41, 50))
-
-    plain, scaled = predict(network, image), predict(network, image, scales=(1.0,))
-
-    np.testing.assert_array_equal(scaled.probabilities, plain.probabilities)
 
 
 def test_mirroring_a_symmetric_image_changes_nothing_for_a_symmetric_network(network):
@@ -140,14 +120,3 @@ def test_scaled_scores_come_back_to_where_they_belong(scale):
     scaled = Predictor(ColourSegmenter(), COLOURS, config=config).predict([image], True)[0]
 
     np.testing.assert_allclose(scaled.probabilities, plain.probabilities, atol=0.03)
-
-
-def test_batch_is_averaged_as_its_images_are(network):
-    images = [drawn((24, 31), seed) for seed in range(3)]
-    config = InferenceConfig(scales=(0.75, 1.0), flip=True)
-    predictor = Predictor(network, SHAPES, "cpu", "32-true", config)
-
-    together = predictor.batch(images)
-
-    for image, label in zip(images, together, strict=True):
-        assert (predictor(image) == label).mean() > 0.999
