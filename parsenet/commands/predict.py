@@ -9,17 +9,14 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError
-from parsenet.inference.inputs import Input, find_inputs, result_path
+from parsenet.inference.inputs import PLACES, Input, find_inputs
 from parsenet.inference.job import FAILED_NAME, Job, Report, RunConfig
 from parsenet.options import positional
 from parsenet.version import __version__
-
-if TYPE_CHECKING:
-    from parsenet.inference.predictor import Predictor
 
 MODEL_SUFFIXES = (".safetensors", ".ckpt", ".onnx", ".pt2")
 """Endings that make the first input the model: `predict model.safetensors photos/`."""
@@ -93,85 +90,81 @@ class SubmitOptions:
 def predict(options: PredictOptions) -> int:
     """Run the command; return its exit code."""
     start = time.monotonic()
-    model, words = _split_model(options)
+    model, words = options.model, options.inputs
+    if words[0].lower().endswith(MODEL_SUFFIXES):
+        if model is not None:
+            raise ConfigError(
+                f"`--model` must be given once, got '{model}' and '{words[0]}'. Leave one of them "
+                "out."
+            )
+        model, words = Path(words[0]), words[1:]
+        if not words:
+            raise ConfigError(f"`INPUTS` must name images, got only the model '{model}'. Add some.")
     if options.resume and options.run.overwrite:
         raise ConfigError("`--resume` and `--overwrite` exclude each other. Leave one of them out.")
-    inputs = find_inputs(words, options.recursive, exclude=options.out)
-
-    from parsenet.inference.predictor import Predictor
-    from parsenet.inference.run import predict_all
-
-    settings = _settings(model, options.inference)
-    load = partial(Predictor.load, model, precision=options.precision, config=options.inference)
-    job = Job(
-        tuple(inputs.found), options.out, options.run, settings, inputs.wrong, not options.quiet
-    )
-    report = Report(failed=inputs.wrong)
-    if options.devices == 1:
-        predictor = load(device=options.device)
-        if not options.quiet:
-            introduce(predictor, model)
-        report = predict_all(predictor, job) if inputs.found else report
-    elif inputs.found:
+    found = find_inputs(words, options.recursive, exclude=options.out)
+    settings, inputs = _settings(model, options.inference), tuple(found.found)
+    job = Job(inputs, options.out, options.run, settings, found.wrong, not options.quiet)
+    if options.devices == 1 or not inputs:
+        report = _label(job, model, options)
+    else:
         from parsenet.inference.devices import predict_on_devices
+        from parsenet.inference.predictor import Predictor
 
+        config = options.inference
+        load = partial(Predictor.load, model, precision=options.precision, config=config)
         report = predict_on_devices(load, job, options.device, options.devices)
-    show_failures(report, options.out)
+        _show_failures(report, options.out)
     if options.json or not options.quiet:
         _tell(report, job, round(time.monotonic() - start, 3), options.json)
     return 1 if report.failed else 0
 
 
-def _split_model(options: PredictOptions) -> tuple[Path | None, tuple[str, ...]]:
-    """Take a checkpoint in the first place as the model."""
-    first, *others = options.inputs
-    if not first.lower().endswith(MODEL_SUFFIXES):
-        return options.model, options.inputs
-    if options.model is not None:
-        raise ConfigError(
-            f"`--model` must be given once, got '{options.model}' and '{first}'. Leave one of them "
-            "out."
-        )
-    if not others:
-        raise ConfigError(f"`INPUTS` must name images, got only the model '{first}'. Add some.")
-    return Path(first), tuple(others)
-
-
 def _settings(model: Path | None, config: InferenceConfig) -> dict[str, Any]:
     """Say what decides about the labels; a folder holds results of one such choice."""
-    settings = {"scales": list(config.scales), "flip": config.flip, "context": config.context}
-    settings |= {"window": config.window, "overlap": config.overlap}
-    if model is None:
-        return {"model": f"bundled with {__version__}"} | settings
-    if not model.is_file():
-        return settings  # loading says so in a moment
-    with model.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"model": f"{model.name} ({digest[:12]})"} | settings
+    name = f"bundled with {__version__}"
+    if model is not None and model.is_file():  # loading tells of a missing one in a moment
+        with model.open("rb") as file:
+            name = f"{model.name} ({hashlib.file_digest(file, 'sha256').hexdigest()[:12]})"
+    names = ("scales", "flip", "context", "window", "overlap")
+    settings = {name: getattr(config, name) for name in names} | {"scales": list(config.scales)}
+    return {"model": name} | settings
 
 
-def introduce(predictor: Predictor, model: Path | None) -> None:
-    """Say which network labels the images."""
-    name = "the bundled model" if model is None else str(model)
+def _label(job: Job, model: Path | None, options: PredictOptions | SubmitOptions) -> Report:
+    """Load the network and say which one it is, label, and tell of the first failures."""
+    from parsenet.inference.predictor import Predictor
+    from parsenet.inference.run import predict_all
+
+    predictor = Predictor.load(model, options.device, options.precision, options.inference)
     taxonomy = predictor.taxonomy
-    classes = f"{taxonomy.num_classes} classes of '{taxonomy.name}'"
-    print(f"Model: {name}, {classes}, on {predictor.device}.", file=sys.stderr)
+    if isinstance(options, SubmitOptions):
+        from parsenet.submission import require_voc
+
+        require_voc(taxonomy)
+    if not options.quiet:
+        name = "the bundled model" if model is None else str(model)
+        classes = f"{taxonomy.num_classes} classes of '{taxonomy.name}'"
+        print(f"Model: {name}, {classes}, on {predictor.device}.", file=sys.stderr)
+    report = predict_all(predictor, job) if job.inputs else Report(failed=dict(job.wrong))
+    _show_failures(report, job.out_dir)
+    return report
 
 
-def show_failures(report: Report, out: Path) -> None:
+def _show_failures(report: Report, out: Path) -> None:
     """Tell the first failures on standard error; `failed.json` has all."""
     for reason in list(report.failed.values())[:_MOST_FAILURES]:
         print(f"failed: {reason}", file=sys.stderr)
-    more = len(report.failed) - _MOST_FAILURES
-    if more > 0:
+    if (more := len(report.failed) - _MOST_FAILURES) > 0:
         print(f"failed: {more} more, see '{out / FAILED_NAME}'.", file=sys.stderr)
 
 
 def _tell(report: Report, job: Job, seconds: float, as_json: bool) -> None:
     """Print what happened, and of a single image the areas of its classes."""
     taxonomy, done, skipped = report.taxonomy, len(report.done), len(report.skipped)
-    paths = [result_path(job.out_dir, "label", one.name) for one in job.inputs]
-    areas: dict[str, Any] = {}
+    paths = [job.out_dir / PLACES["label"].format(one.name) for one in job.inputs]
+    size: tuple[int, ...] = ()
+    areas: list[dict[str, Any]] = []
     if taxonomy is not None and len(paths) == 1 and paths[0].is_file():
         import numpy as np
         from PIL import Image
@@ -179,20 +172,22 @@ def _tell(report: Report, job: Job, seconds: float, as_json: bool) -> None:
         from parsenet.inference.writers import describe_areas
 
         label = np.asarray(Image.open(paths[0]))
-        areas = {"size": label.shape, "areas": describe_areas(label, taxonomy)}
+        size, areas = label.shape, describe_areas(label, taxonomy)
     if as_json:
         summary = {
-            "model": str(job.settings.get("model")),
+            "model": str(job.settings["model"]),
             "classes": taxonomy.names if taxonomy else [],
             "out": str(job.out_dir),
             "labelled": done,
             "skipped": skipped,
             "failed": report.failed,
+            **({"size": size, "areas": areas} if areas else {}),
+            "seconds": seconds,
         }
-        print(json.dumps(summary | areas | {"seconds": seconds}, indent=2))
+        print(json.dumps(summary, indent=2))
         return
-    width = max((len(area["class"]) for area in areas.get("areas", ())), default=0)
-    for area in areas.get("areas", ()):
+    width = max((len(area["class"]) for area in areas), default=0)
+    for area in areas:
         share = 100 * area["share"]
         print(f"{area['class']:{width}}  {share:5.1f} %  {area['pixels']:>9} pixels")
     where = f"; results are in '{job.out_dir}'" if done or skipped else ""
@@ -201,34 +196,27 @@ def _tell(report: Report, job: Job, seconds: float, as_json: bool) -> None:
 
 def submit(options: SubmitOptions) -> int:
     """Run the command; return its exit code."""
+    from parsenet.submission import check_archive, find_split, pack, results_folder
+
     if options.check is not None:
-        return _check(options, options.check)
+        images = None if options.root is None else find_split(options.root, options.split)
+        if faults := check_archive(options.check, options.split, images):
+            print(*faults, sep="\n")
+        if images is None:
+            told = "Ids and sizes were not compared. Add `--root VOCdevkit/VOC2012`."
+            print(told, file=sys.stderr)
+        if not faults and not options.quiet:
+            print(f"'{options.check}' is as the server wants it.")
+        return 1 if faults else 0
     if options.root is None:
         raise ConfigError("`--root` must name VOC's folder, got nothing. Add it.")
-
-    from parsenet.inference.predictor import Predictor
-    from parsenet.inference.run import predict_all
-    from parsenet.submission import check_archive, find_split, pack, require_voc, results_folder
-
     images = find_split(options.root, options.split)
-    config = options.inference
-    predictor = Predictor.load(options.model, options.device, options.precision, config)
-    require_voc(predictor.taxonomy)
-    if not options.quiet:
-        introduce(predictor, options.model)
     folder = results_folder(options.split)
-    report = predict_all(
-        predictor,
-        Job(
-            tuple(Input(path, f"{folder}/{name}") for name, path in images.items()),
-            options.out,
-            RunConfig(overwrite=options.overwrite),
-            _settings(options.model, config),
-            progress=not options.quiet,
-        ),
-    )
-    show_failures(report, options.out)
-    if report.failed:
+    inputs = tuple(Input(path, f"{folder}/{name}") for name, path in images.items())
+    config = RunConfig(overwrite=options.overwrite)
+    settings = _settings(options.model, options.inference)
+    job = Job(inputs, options.out, config, settings, progress=not options.quiet)
+    if _label(job, options.model, options).failed:
         return 1
     archive = options.out / "results.tgz"
     pack(options.out, list(images), options.split, archive)
@@ -241,17 +229,3 @@ def submit(options: SubmitOptions) -> int:
     if not options.quiet:
         print(f"{len(images)} label maps are in '{archive}', as the server wants it.")
     return 0
-
-
-def _check(options: SubmitOptions, archive: Path) -> int:
-    from parsenet.submission import check_archive, find_split
-
-    images = None if options.root is None else find_split(options.root, options.split)
-    faults = check_archive(archive, options.split, images)
-    for sentence in faults:
-        print(sentence)
-    if images is None:
-        print("Ids and sizes were not compared. Add `--root VOCdevkit/VOC2012`.", file=sys.stderr)
-    if not faults and not options.quiet:
-        print(f"'{archive}' is as the server wants it.")
-    return 1 if faults else 0

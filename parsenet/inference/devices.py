@@ -52,7 +52,10 @@ def predict_on_devices(
     while answers:
         try:
             part, error = answers[0].recv()
-            report.add(part)
+            report.done += part.done
+            report.skipped += part.skipped
+            report.failed |= part.failed
+            report.taxonomy = report.taxonomy or part.taxonomy
             problem = problem or error
         except EOFError:
             problem = problem or RuntimeError("A process of `--devices` ended without a word.")
@@ -79,9 +82,7 @@ def _work(
     try:
         if device == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
-        predictor = load(device=device)
-        report.taxonomy = predictor.taxonomy
-        Run(predictor, job, report).label()
+        Run(load(device=device), job, report).label()
     except (ParseNetError, KeyboardInterrupt) as error:
         problem = error
     answer.send((report, problem))

@@ -29,14 +29,7 @@ Triple: TypeAlias = tuple[UInt8[np.ndarray, "h w 3"] | None, LabelMap, LabelMap]
 
 
 def measure_areas(label: LabelMap) -> dict[int, int]:
-    """Count the pixels of every class that occurs.
-
-    Args:
-        label: class indices.
-
-    Returns:
-        pixels by class index, the largest area first.
-    """
+    """Count the pixels of every class that occurs, by class index, the largest area first."""
     rows = max(1, _BAND // label.shape[1])
     counts = np.zeros(np.iinfo(label.dtype).max + 1, np.int64)
     for top in range(0, label.shape[0], rows):
@@ -78,18 +71,11 @@ def name_of(value: int, taxonomy: Taxonomy) -> str:
 
 
 def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy) -> Image.Image:
-    """Add names and areas below an image; narrow images get a white margin at their right.
-
-    Args:
-        image: RGB image.
-        areas: pixels by class index, in the order in which they are shown.
-        taxonomy: gives names and colours.
-    """
-    total = max(1, sum(areas.values()))
-    colours = {
-        f"{name} {_per_cent(areas[value] / total)}": colour
-        for value, (name, colour) in zip(areas, legend_of(areas, taxonomy).items(), strict=True)
-    }
+    """Add names and areas (pixels by class index) below an image; narrow ones get a margin."""
+    total, colours = max(1, sum(areas.values())), {}
+    for value, (name, colour) in zip(areas, legend_of(areas, taxonomy).items(), strict=True):
+        share = areas[value] / total
+        colours[f"{name} {'< 0.1' if share < 0.001 else f'{100 * share:.1f}'} %"] = colour
     width = max(image.width, _MIN_LEGEND)
     # As large on a screen that shows the whole image, however many pixels that has.
     below = draw_legend(colours, width, scale=max(1.0, max(image.size) / _LEGEND_SCALE))
@@ -100,12 +86,7 @@ def add_legend(image: Image.Image, areas: Mapping[int, int], taxonomy: Taxonomy)
 
 
 def legend_of(values: Iterable[int], taxonomy: Taxonomy) -> dict[str, Colour]:
-    """Return names and colours of classes, and of void.
-
-    Args:
-        values: class indices, or void, in the order of the legend.
-        taxonomy: gives names and colours.
-    """
+    """Return names and colours of classes, and of void, in the order of the legend."""
     return {
         name_of(value, taxonomy): VOID_COLOUR if value == taxonomy.void else taxonomy.palette[value]
         for value in values
@@ -166,17 +147,7 @@ def write_worst(
 
 
 def write_image(path: Path, image: Image.Image, **options: int | str) -> None:
-    """Write an image as PNG or JPEG, by the file's name, atomically.
-
-    Args:
-        path: file to write, ending in `.png` or `.jpg`.
-        image: what to write.
-        options: of Pillow's encoder.
-    """
+    """Write an image as PNG or, where the name ends in `.jpg`, JPEG, atomically."""
     content = io.BytesIO()
     image.save(content, "JPEG" if path.suffix == ".jpg" else "PNG", **options)
     write_bytes_atomically(path, content.getvalue())
-
-
-def _per_cent(share: float) -> str:
-    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"

@@ -1,7 +1,8 @@
 """From what was typed to the list of things to label, each with a name for its results.
 
 Files, folders, globs, list files, addresses and videos, in natural order. Whatever is wrong is
-collected as a sentence; finding the inputs never raises, and opens no image.
+collected as a sentence; finding the inputs never raises, and opens no image. What an address
+holds is fetched later, with a limit on everything that a server can choose.
 """
 
 from __future__ import annotations
@@ -12,17 +13,29 @@ import itertools
 import os
 import re
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
 from jaxtyping import UInt8
 
 from parsenet.data.reading import IMAGE_SUFFIXES, is_image
+from parsenet.errors import ImageError
 from parsenet.files import natural_key
+from parsenet.version import __version__
+
+MAX_BYTES = 64 * 2**20
+"""Bytes above which what an address answers is cut off and refused."""
+
+TIMEOUT, DEADLINE = 20.0, 120.0
+"""Seconds that a server may stay silent, and that a whole answer may take, however it drips."""
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 """Endings, in lower case, that make a named file a video; folders give images only."""
@@ -54,11 +67,6 @@ class Input(NamedTuple):
     kind: Literal["image", "video", "address"] = "image"
     """What has to be opened."""
 
-    @property
-    def file(self) -> str:
-        """What it is, however it was spelt: the absolute path of a file."""
-        return os.path.abspath(self.path) if isinstance(self.path, Path) else self.path  # noqa: PTH100 - links stay
-
 
 class Frame(NamedTuple):
     """An image to label: an input, or one of the frames of a video or animation."""
@@ -66,14 +74,10 @@ class Frame(NamedTuple):
     source: Input
     name: str
     """Name of its results without ending."""
+    title: str
+    """What to call it in messages and reports."""
     image: UInt8[np.ndarray, "h w 3"]
     """RGB in [0, 255]."""
-
-    @property
-    def title(self) -> str:
-        """What to call it in messages and reports."""
-        path = str(self.source.path)
-        return path if self.name == self.source.name else f"{path} ({self.name})"
 
 
 @dataclass
@@ -119,26 +123,16 @@ def find_inputs(
                     "rights."
                 )
             for one in found:
-                if one.file in files:
+                file = os.path.abspath(one.path)  # noqa: PTH100 - links stay
+                if file in files:
                     continue
-                files.add(one.file)
+                files.add(file)
                 if os.path.normcase(one.name) in names:
                     name = next(x for x in _names(one) if os.path.normcase(x) not in names)
                     one = one._replace(name=name)
                 names.add(os.path.normcase(one.name))
                 inputs.found.append(one)
     return inputs
-
-
-def result_path(out_dir: Path, kind: str, name: str) -> Path:
-    """Return the file of one kind of result.
-
-    Args:
-        out_dir: folder of all results.
-        kind: one of `PLACES`.
-        name: of the input, or of a frame of it.
-    """
-    return out_dir / PLACES[kind].format(name)
 
 
 def _read_list(word: str, inputs: Inputs) -> list[str]:
@@ -156,16 +150,13 @@ def _read_list(word: str, inputs: Inputs) -> list[str]:
     entries = [line for line in lines if line and not line.startswith("#")]
     if not entries:
         inputs.wrong[word] = f"'{word}' must list inputs, one per line, got none."
-    return [_beside(entry, path) for entry in entries]
-
-
-def _beside(entry: str, list_path: Path) -> str:
-    """Take a name as it stands, or, where there is nothing, as relative to the list's folder."""
-    try:
-        beside = list_path.parent / entry
-        return str(beside) if not Path(entry).exists() and beside.exists() else entry
-    except OSError:
-        return entry
+    # A name counts as it stands or, where there is nothing, from the list's folder.
+    return [
+        str(path.parent / entry)
+        if not os.path.exists(entry) and os.path.exists(path.parent / entry)  # noqa: PTH110 - no errors
+        else entry
+        for entry in entries
+    ]
 
 
 def _names(one: Input) -> Iterator[str]:
@@ -194,7 +185,9 @@ def _expand(word: str, recursive: bool, exclude: Path | None) -> list[Input]:
             for x in matches
             if x.is_file()
         ]
-    inner, found = _inside(exclude, root), []
+    found, inner = [], None
+    if exclude is not None and root.resolve() in exclude.resolve().parents:
+        inner = root / exclude.resolve().relative_to(root.resolve())
     for file in sorted(root.glob("**/*" if recursive else "*"), key=natural_key):
         if is_image(file) and file.is_file() and not (inner and file.is_relative_to(inner)):
             name = file.relative_to(root).with_name(file.stem).as_posix()
@@ -202,14 +195,6 @@ def _expand(word: str, recursive: bool, exclude: Path | None) -> list[Input]:
             mark = "_" if slash and first in RESULT_FOLDERS else ""
             found.append(Input(file, f"{first}{mark}{slash}{rest}"))
     return found
-
-
-def _inside(exclude: Path | None, root: Path) -> Path | None:
-    """Write `exclude` as a path below `root`, or None where it is not inside."""
-    if exclude is None:
-        return None
-    inner, outer = exclude.resolve(), root.resolve()
-    return root / inner.relative_to(outer) if outer in inner.parents else None
 
 
 def _explain_nothing(word: str, recursive: bool, exclude: Path | None) -> str:
@@ -228,3 +213,67 @@ def _explain_nothing(word: str, recursive: bool, exclude: Path | None) -> str:
     close = difflib.get_close_matches(root.name, siblings, n=1)
     way_out = f"Did you mean '{root.with_name(close[0])}'?" if close else "Check the spelling."
     return f"'{word}' must be an image, a folder or a pattern, got nothing there. {way_out}"
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow few redirects, and only to http and https (urllib would go to ftp as well)."""
+
+    max_redirections = 5
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: Any,  # noqa: ANN401 - a response, though urllib's types call it a file
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Refuse what `redirect_request` of urllib would open besides http and https."""
+        if not newurl.lower().startswith(("http://", "https://")):
+            raise urllib.error.URLError(f"a redirect to '{newurl}'")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def fetch_image(
+    address: str, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, deadline: float = DEADLINE
+) -> bytes:
+    """Fetch what an address holds; whether it is an image shows when it is decoded.
+
+    Args:
+        address: starts with http:// or https://.
+        max_bytes: longer answers are refused.
+        timeout: seconds that the server may stay silent.
+        deadline: seconds for all of it.
+
+    Raises:
+        ImageError: the server cannot be reached, answers with an error, too much or too slowly.
+    """
+    headers = {"User-Agent": f"parsenet/{__version__}", "Accept": "image/*"}
+    end, content, fault = time.monotonic() + deadline, bytearray(), ""
+    try:
+        request = urllib.request.Request(address, headers=headers)
+        with urllib.request.build_opener(_Redirects).open(request, timeout=timeout) as answer:
+            stated = answer.getheader("Content-Length") or ""
+            # `read1` returns what has come; `read` would wait for a slow server.
+            while not fault and (chunk := answer.read1(2**16)):
+                content += chunk
+                if len(content) > max_bytes:
+                    fault = f"have at most {max_bytes} bytes, got more."
+                elif time.monotonic() > end:
+                    fault = f"answer in time, got {len(content)} bytes so far."
+        if fault:
+            fault += " Download it and give the file."
+        elif stated.isdigit() and len(content) < int(stated):
+            fault = f"be whole, got {len(content)} of {stated} bytes. Try again."
+    except urllib.error.HTTPError as error:
+        error.close()
+        fault = (
+            f"give an image, got the answer {error.code} ({error.reason}). Open it in a browser."
+        )
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        fault = f"be reachable, got '{reason}'. Check the address and the network."
+    if fault:
+        raise ImageError(f"'{address}' must {fault}")
+    return bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,7 @@ from typing import Any, Literal
 from parsenet.data.reading import MAX_PIXELS
 from parsenet.errors import ConfigError, suggest
 from parsenet.files import write_bytes_atomically
-from parsenet.inference.addresses import MAX_BYTES, TIMEOUT
-from parsenet.inference.inputs import PLACES, Input, result_path
+from parsenet.inference.inputs import MAX_BYTES, PLACES, TIMEOUT, Input
 from parsenet.inference.video import import_cv2
 from parsenet.taxonomy import Taxonomy
 
@@ -70,12 +70,7 @@ class RunConfig:
                 f"`overlay` must be in [0, 1], got {self.overlay}. Half and half is 0.5."
             )
 
-    @property
-    def opacity(self) -> float:
-        """Opacity of the colours in overlays."""
-        return 0.5 if self.overlay is None else self.overlay
-
-    def kinds(self, is_video: bool = False) -> tuple[str, ...]:
+    def kinds(self, is_video: bool) -> tuple[str, ...]:
         """Return what is saved of an image, or of a video and its frames."""
         if is_video:
             return self.save or ("video",)
@@ -98,13 +93,6 @@ class Report:
     """Every input that the folder holds results of: its file by the name of its results."""
     taxonomy: Taxonomy | None = None
     """What the class indices mean; None before a network was loaded."""
-
-    def add(self, other: Report) -> None:
-        """Take over what another process reports."""
-        self.done += other.done
-        self.skipped += other.skipped
-        self.failed |= other.failed
-        self.taxonomy = self.taxonomy or other.taxonomy
 
 
 @dataclass(frozen=True)
@@ -134,13 +122,25 @@ class Job:
             ConfigError: results would replace inputs or be mixed with those of other settings, the
                 folder cannot be made, or a library is missing.
         """
-        if "coco" in self.config.kinds():
+        kinds = self.config.kinds(is_video=False)
+        if "coco" in kinds:
             from parsenet.data.coco import require_pycocotools
 
             require_pycocotools("`--save coco`")
         if any(one.kind == "video" for one in self.inputs):
             import_cv2()
-        self._refuse_inputs()
+        out_dir = self.out_dir.resolve()
+        results = {
+            out_dir / PLACES[kind].format(one.name)
+            for one in self.inputs
+            for kind in self.config.kinds(one.kind == "video")
+        }
+        for path in sorted({x.path.resolve() for x in self.inputs if isinstance(x.path, Path)}):
+            if path in results or (path.parent == out_dir and "label" in kinds):
+                raise ConfigError(
+                    f"`out` must be a folder without inputs, got '{self.out_dir}' with "
+                    f"'{path.name}'. Choose another `--out`."
+                )
         report = Report(failed=dict(self.wrong))
         self._join_earlier(report)
         try:
@@ -153,22 +153,6 @@ class Job:
                 f"`out` must be a folder to write to, got '{self.out_dir}' ({error.strerror})."
             ) from error
         return report
-
-    def _refuse_inputs(self) -> None:
-        """Refuse a folder in which an input could be taken for a result, or replaced by one."""
-        out_dir = self.out_dir.resolve()
-        files = {one.path.resolve() for one in self.inputs if isinstance(one.path, Path)}
-        results = {
-            result_path(out_dir, kind, one.name)
-            for one in self.inputs
-            for kind in self.config.kinds(one.kind == "video")
-        }
-        for path in sorted(files):
-            if path in results or (path.parent == out_dir and "label" in self.config.kinds()):
-                raise ConfigError(
-                    f"`out` must be a folder without inputs, got '{self.out_dir}' with "
-                    f"'{path.name}'. Choose another `--out`."
-                )
 
     def _join_earlier(self, report: Report) -> None:
         """Name the inputs, also those of earlier runs; refuse results of other settings."""
@@ -191,11 +175,11 @@ class Job:
                 f"with {changed}. Choose another `--out`, or `--overwrite`."
             )
         for one in self.inputs:
-            file = report.names.setdefault(one.name, one.file)
-            if overwrite:
-                report.names[one.name] = one.file
-            elif file != one.file:
+            file = os.path.abspath(one.path) if isinstance(one.path, Path) else one.path  # noqa: PTH100 - links stay
+            known_file = file if overwrite else report.names.get(one.name, file)
+            report.names[one.name] = known_file
+            if known_file != file:
                 report.failed[str(one.path)] = (
-                    f"'{one.path}' must have a name of its own, got '{one.name}' as '{file}' has "
-                    f"in '{self.out_dir}'. Choose another `--out`."
+                    f"'{one.path}' must have a name of its own, got '{one.name}' as '{known_file}' "
+                    f"has in '{self.out_dir}'. Choose another `--out`."
                 )

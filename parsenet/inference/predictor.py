@@ -203,7 +203,8 @@ class Predictor:
                 with torch.inference_mode():
                     self._score([arrays[i] for i in chosen], (rows, columns), maps, progress)
                 for i, index in enumerate(chosen):
-                    predictions[index] = Prediction(*(x if x is None else x[i] for x in maps))
+                    extras = (x if x is None else x[i] for x in maps[1:])
+                    predictions[index] = Prediction(maps[0][i], *extras)
         return [predictions[index] for index in range(len(arrays))]
 
     def _score(

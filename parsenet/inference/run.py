@@ -1,7 +1,7 @@
-"""Label many images into a folder: threads read ahead of the network, threads write behind it.
+"""A run over many inputs: reading ahead of the network, writing behind it, going on after faults.
 
-Results that exist are kept, one bad image never ends a run, every file appears atomically. Threads
-hold a bounded number of pixels between them, so that memory stays flat.
+Threads read what comes next and write what is done while the network works, with a bounded number
+of pixels between them, so that memory stays flat.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ import errno
 import io
 import json
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from itertools import chain, islice, repeat, takewhile
 from typing import Literal, TypeVar
 
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from parsenet.data.reading import lift_pillow_limit, read_frames, read_size
+from parsenet.data.reading import lift_pillow_limit, read_frames
 from parsenet.errors import ConfigError, ParseNetError
 from parsenet.files import write_bytes_atomically
-from parsenet.inference.addresses import fetch_image
-from parsenet.inference.inputs import Frame, Input, result_path
+from parsenet.inference.inputs import PLACES, Frame, Input, fetch_image
 from parsenet.inference.job import FAILED_NAME, Job, Report
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.video import FrameReader, VideoWriter
@@ -76,23 +78,18 @@ def predict_all(predictor: Predictor, job: Job) -> Report:
 
 
 def finish(job: Job, report: Report) -> None:
-    """Write what is one file for all images, of all that the folder holds.
-
-    Args:
-        job: what there was to do.
-        report: what became of it.
-    """
+    """Write what is one file for all images, of all that the folder holds."""
     if report.failed:
         text = json.dumps(report.failed, indent=2, ensure_ascii=False)
         # File names that are no Unicode become JSON escapes.
         content = text.encode(errors="backslashreplace")
         write_bytes_atomically(job.out_dir / FAILED_NAME, content)
-    kinds = {*job.config.kinds(), *job.config.kinds(is_video=True)}
-    if "areas" in kinds:
+    saved = job.config.save or ()
+    if "areas" in saved:
         write_areas(job.out_dir, report.names)
-    if "coco" in kinds and report.taxonomy is not None:
+    if "coco" in saved and report.taxonomy is not None:
         write_coco(job.out_dir, report.names, report.taxonomy)
-    if "sheet" in kinds and report.taxonomy is not None:
+    if "sheet" in saved and report.taxonomy is not None:
         write_sheets(job.out_dir, report.names, report.taxonomy)
 
 
@@ -151,12 +148,6 @@ def _ahead(calls: Iterable[tuple[int, Callable[[], T]]], threads: int) -> Genera
                 future.cancel()
 
 
-def _record(writer: VideoWriter, result: Result) -> Result:
-    """Append a frame beside its overlay to a video."""
-    writer.add(np.concatenate([result.frame.image, result.draw()], axis=1))
-    return result
-
-
 class Run:
     """One process's work: reading, labelling, writing, and what becomes of every input."""
 
@@ -189,44 +180,23 @@ class Run:
                 self._report.skipped.append(str(one.path))
         self._bar.update(self._task, total=len(images) + len(streams))
         with lift_pillow_limit(), self._bar:
-            reads = ((self._weigh(one), partial(self._read, one)) for one in images)
+            reads = ((_weigh(x), partial(next, self._read(x), None)) for x in images)
             with closing(_ahead(reads, _THREADS)) as frames:
-                self._write_all(self._predict(frame for frame in frames if frame))
+                self._write_all(frame for frame in frames if frame)
             for one in streams:
                 self._label_stream(one)
 
     def _missing(self, one: Input, name: str) -> list[str]:
         """Return the kinds of results that an input or frame still lacks."""
-        kinds = self._config.kinds(one.kind == "video")
         return [
             kind
-            for kind in kinds
+            for kind in self._config.kinds(one.kind == "video")
             if (kind != "video" or name == one.name)
-            and (self._config.overwrite or not result_path(self._job.out_dir, kind, name).exists())
+            and (
+                self._config.overwrite
+                or not (self._job.out_dir / PLACES[kind].format(name)).exists()
+            )
         ]
-
-    def _weigh(self, one: Input) -> int:
-        """Return the pixels of an image; of an address a guess, of what cannot be read 0."""
-        try:
-            height, width = read_size(one.path)
-            return height * width
-        except Exception:
-            return HELD_PIXELS // 4 if one.kind == "address" else 0
-
-    def _read(self, one: Input) -> Frame | None:
-        try:
-            return Frame(one, one.name, next(self._images(one)))
-        # Anything an image can cause, running out of memory among them, costs that image only.
-        except Exception as error:
-            self._fail(str(one.path), error)
-            return None
-
-    def _images(self, one: Input) -> Iterator[np.ndarray]:
-        """Open an image."""
-        config, stream = self._config, None
-        if one.kind == "address":
-            stream = io.BytesIO(fetch_image(str(one.path), config.max_bytes, config.timeout))
-        return read_frames(one.path, stream, config.max_pixels)
 
     def _label_stream(self, one: Input) -> None:
         """Label the frames of a video or animation in their order, and record them."""
@@ -238,30 +208,36 @@ class Run:
         except ParseNetError as error:
             self._fail(str(one.path), error)
             return
-        read = partial(next, self._read_stream(one, video), None)
-        with ExitStack() as stack:
-            reads = stack.enter_context(closing(_ahead(repeat((self._weigh(one), read)), 1)))
+        read = partial(next, self._read(one, video), None)
+        with closing(_ahead(repeat((_weigh(one), read)), 1)) as reads:
             frames = takewhile(bool, reads)
             if video is None or "video" not in self._missing(one, one.name):
-                self._write_all(self._predict(filter(self._is_wanted, frames)))
+                self._write_all(filter(self._is_wanted, frames))
                 return
-            path = result_path(self._job.out_dir, "video", one.name)
-            writer = stack.enter_context(VideoWriter(path, video.rate))
-            records = ((x.weight, partial(_record, writer, x)) for x in self._predict(frames))
-            self._write_all(stack.enter_context(closing(_ahead(records, 1))))
+            path = self._job.out_dir / PLACES["video"].format(one.name)
+            with VideoWriter(path, video.rate) as movie:
+                self._write_all(frames, movie)
 
-    def _read_stream(self, one: Input, video: FrameReader | None) -> Iterator[Frame]:
-        """Read one frame after another; an image that has one only keeps its plain name."""
-        count = 0
+    def _read(self, one: Input, video: FrameReader | None = None) -> Iterator[Frame]:
+        """Read one frame after another; an image that has one only keeps its plain name.
+
+        Anything an image can cause, running out of memory among them, costs that image only.
+        """
+        config, path, count = self._config, str(one.path), 0
+        is_single = video is None and config.frames == "first"
         try:
-            images = iter(video or self._images(one))
-            first = list(islice(images, 2))
-            is_single = video is None and len(first) == 1
-            for image in islice(chain(first, images), self._config.max_frames):
+            stream = None
+            if one.kind == "address":
+                stream = io.BytesIO(fetch_image(path, config.max_bytes, config.timeout))
+            images = iter(video or read_frames(one.path, stream, config.max_pixels))
+            first = list(islice(images, 1 if is_single else 2))
+            is_single = is_single or (video is None and len(first) == 1)
+            for image in islice(chain(first, images), 1 if is_single else config.max_frames):
                 count += 1
-                yield Frame(one, one.name if is_single else f"{one.name}/{count:06d}", image)
+                name = one.name if is_single else f"{one.name}/{count:06d}"
+                yield Frame(one, name, path if is_single else f"{path} ({name})", image)
         except Exception as error:
-            self._fail(f"{one.path} ({one.name}/{count + 1:06d})", error)
+            self._fail(path if is_single else f"{path} ({one.name}/{count + 1:06d})", error)
 
     def _is_wanted(self, frame: Frame) -> bool:
         """Tell whether a frame lacks results; those that do not are reported."""
@@ -271,37 +247,48 @@ class Run:
         self._expect(-1)
         return False
 
-    def _predict(self, frames: Iterable[Frame]) -> Iterator[Result]:
-        """Label frames in batches of equal size; when one fails, its images are tried singly."""
-        kinds = {*self._config.kinds(), *self._config.kinds(is_video=True)}
-        taxonomy, device_type = self._predictor.taxonomy, self._predictor.device.type
-        for batch in form_batches(frames, self._config.batch_size, device_type):
-            try:
-                predictions = self._predictor.predict(
-                    [frame.image for frame in batch],
-                    probabilities="probabilities" in kinds,
-                    entropy="entropy" in kinds,
-                    progress=self._note,
-                )
-            except Exception as error:
-                if len(batch) == 1:
-                    self._fail(batch[0].title, error)
-                for frame in batch if len(batch) > 1 else ():
-                    yield from self._predict([frame])
-            else:
-                for frame, prediction in zip(batch, predictions, strict=True):
-                    yield Result(frame, prediction, taxonomy, self._config)
+    def _write_all(self, frames: Iterable[Frame], movie: VideoWriter | None = None) -> None:
+        """Label frames in batches of equal size, and write their results behind the network."""
+        batches = form_batches(frames, self._config.batch_size, self._predictor.device.type)
+        results = (result for batch in batches for result in self._predict(batch))
+        # One thread keeps the frames of a video in their order.
+        calls = ((x.weight, partial(self._write, x, movie)) for x in results)
+        for _ in _ahead(calls, 1 if movie else _THREADS):
+            done, total = len(self._report.done), int(self._bar.tasks[0].total or 0)
+            self._bar.update(self._task, completed=done)
+            now = time.monotonic()
+            if self._speaks and now - self._spoke >= _LINE_EVERY:
+                self._spoke = now
+                seconds = (now - self._start) / max(1, done) * (total - done)
+                left = timedelta(seconds=round(seconds))
+                _log.info("Predicting: %d of %d done, %s left.", done, total, left)
 
-    def _write_all(self, results: Iterable[Result]) -> None:
-        """Write results as they come."""
-        for _ in _ahead(((x.weight, partial(self._write, x)) for x in results), _THREADS):
-            self._show()
+    def _predict(self, batch: list[Frame]) -> Iterator[Result]:
+        """Label frames of equal size; when that fails, they are tried singly."""
+        saved = self._config.save or ()
+        try:
+            predictions = self._predictor.predict(
+                [frame.image for frame in batch],
+                probabilities="probabilities" in saved,
+                entropy="entropy" in saved,
+                progress=self._note,
+            )
+        except Exception as error:
+            if len(batch) == 1:
+                self._fail(batch[0].title, error)
+            for frame in batch if len(batch) > 1 else ():
+                yield from self._predict([frame])
+        else:
+            for frame, prediction in zip(batch, predictions, strict=True):
+                yield Result(frame, prediction, self._predictor.taxonomy, self._config)
 
-    def _write(self, result: Result) -> None:
+    def _write(self, result: Result, movie: VideoWriter | None) -> None:
         frame, out_dir = result.frame, self._job.out_dir
+        if movie is not None:
+            movie.add(np.concatenate([frame.image, result.draw()], axis=1))
         try:
             for kind in self._missing(frame.source, frame.name):
-                write_result(kind, result_path(out_dir, kind, frame.name), result)
+                write_result(kind, out_dir / PLACES[kind].format(frame.name), result)
             self._report.done.append(frame.title)
         except Exception as error:
             self._fail(frame.title, error)
@@ -325,14 +312,11 @@ class Run:
         """Show how far the image is that is cut into windows."""
         self._bar.update(self._task, note="" if done >= total else f"window {done} of {total}")
 
-    def _show(self) -> None:
-        """Show how far the run is."""
-        done, total = len(self._report.done), int(self._bar.tasks[0].total or 0)
-        self._bar.update(self._task, completed=done)
-        now = time.monotonic()
-        if self._speaks and now - self._spoke >= _LINE_EVERY:
-            self._spoke = now
-            seconds = (now - self._start) / max(1, done) * (total - done)
-            hours, minutes = divmod(round(seconds / 60), 60)
-            left = f"{hours} h {minutes} min" if hours else f"{minutes} min"
-            _log.info("Predicting: %d of %d done, %s left.", done, total, left)
+
+def _weigh(one: Input) -> int:
+    """Return the pixels of an image; of an address a guess, of what cannot be read 0."""
+    try:
+        with Image.open(one.path) as image:
+            return math.prod(image.size)
+    except Exception:
+        return HELD_PIXELS // 4 if one.kind == "address" else 0

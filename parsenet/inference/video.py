@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -75,7 +76,7 @@ class VideoWriter:
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate = path, rate
         self._part = path.with_name(f".{uuid.uuid4().hex}.part.mp4")
-        self._writer: object = None
+        self._writer: Any = None
         self._size = (0, 0)
 
     def __enter__(self) -> VideoWriter:
@@ -84,8 +85,7 @@ class VideoWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer is None:
             return
-        self._writer.release()  # type: ignore[attr-defined]
-        self._writer = None
+        self._writer.release()
         try:
             if kind is None:
                 self._part.replace(self._path)
@@ -100,33 +100,25 @@ class VideoWriter:
         """
         cv2 = import_cv2()
         if self._writer is None:
-            self._writer = self._open(cv2, image.shape[1], image.shape[0])
+            # The codec halves the colour's resolution and wants even sides.
+            factor = min(1.0, _MAX_WIDTH / image.shape[1])
+            height, width = (max(2, int(x * factor) // 2 * 2) for x in image.shape[:2])
+            self._size = width, height
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._part), code, self._rate, self._size)
+            if not self._writer.isOpened():
+                raise ConfigError(
+                    f"OpenCV must be able to write '{self._path}', got a refusal. Save `overlay` "
+                    "and join the frames with ffmpeg."
+                )
         if (image.shape[1], image.shape[0]) != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
-        self._writer.write(np.ascontiguousarray(image[..., ::-1]))  # type: ignore[attr-defined]
-
-    def _open(self, cv2: ModuleType, width: int, height: int) -> object:
-        factor = min(1.0, _MAX_WIDTH / width)
-        # The codec halves the colour's resolution and wants even sides.
-        self._size = (max(2, int(width * factor) // 2 * 2), max(2, int(height * factor) // 2 * 2))
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        code = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self._part), code, self._rate, self._size)
-        if not writer.isOpened():
-            self._part.unlink(missing_ok=True)
-            raise ConfigError(
-                f"OpenCV must be able to write '{self._path}', got a refusal. Save `overlay` and "
-                "join the frames with ffmpeg."
-            )
-        return writer
+        self._writer.write(np.ascontiguousarray(image[..., ::-1]))
 
 
 def import_cv2() -> ModuleType:
-    """Return OpenCV, or say how to install it.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """Return OpenCV, or say how to install it."""
     try:
         import cv2
     except ImportError as error:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from parsenet.inference.drawing import (
     name_of,
     write_image,
 )
-from parsenet.inference.inputs import Frame, result_path
+from parsenet.inference.inputs import PLACES, Frame
 from parsenet.inference.job import RunConfig
 from parsenet.inference.predictor import Prediction
 from parsenet.reports.page import contact_sheet
@@ -53,7 +53,8 @@ class Result(NamedTuple):
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the image under its labels' colours."""
-        return blend(self.frame.image, self.prediction.label, self.taxonomy, self.config.opacity)
+        opacity = 0.5 if self.config.overlay is None else self.config.overlay
+        return blend(self.frame.image, self.prediction.label, self.taxonomy, opacity)
 
 
 def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
@@ -61,11 +62,6 @@ def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
 
     This is the form of PASCAL VOC's own label files. With more than 255 classes it is a grey PNG
     of 16 bits.
-
-    Args:
-        path: file to write, ending in `.png`.
-        label: class indices.
-        taxonomy: gives the palette.
     """
     image = Image.fromarray(label.astype(taxonomy.label_type, copy=False))
     if taxonomy.label_type == "uint8":  # a palette has no more than 256 colours
@@ -76,96 +72,72 @@ def write_label(path: Path, label: LabelMap, taxonomy: Taxonomy) -> None:
 
 
 def write_result(kind: str, path: Path, result: Result) -> None:
-    """Write one kind of result of an image, atomically.
-
-    Args:
-        kind: one of `inputs.PLACES` but `video`.
-        path: file to write.
-        result: what there is to write.
-    """
+    """Write one kind of result of an image, one of `PLACES` but `video`, atomically."""
+    prediction, label = result.prediction, result.prediction.label
     if kind == "label":
-        write_label(path, result.prediction.label, result.taxonomy)
+        write_label(path, label, result.taxonomy)
+    elif kind == "overlay":
+        drawn = Image.fromarray(result.draw())
+        if not result.config.no_legend:
+            drawn = add_legend(drawn, measure_areas(label), result.taxonomy)
+        write_image(path, drawn, quality=_JPEG_QUALITY)
+    elif kind == "probabilities":
+        # As they are: packing takes a second for a VOC image and saves little.
+        content = io.BytesIO()
+        maps, names = prediction.probabilities, np.array(result.taxonomy.names)
+        np.savez(content, probabilities=maps, classes=names)  # type: ignore[arg-type]
+        write_bytes_atomically(path, content.getvalue())
+    elif kind == "entropy":
+        assert prediction.entropy is not None
+        grey = (prediction.entropy * 255 + 0.5).clip(0, 255).astype(np.uint8)
+        write_image(path, Image.fromarray(grey), compress_level=_PNG_LEVEL)
+    elif kind == "sheet":
+        _write_thumbnail(path, result)
     else:
-        _WRITERS[kind](path, result)
+        record: dict[str, Any] = {"height": label.shape[0], "width": label.shape[1]}
+        source = result.frame.source.path
+        if kind == "areas":
+            record = {"image": result.frame.name, "source": str(source)} | record
+            record["classes"] = describe_areas(label, result.taxonomy)
+        else:
+            record = {"file_name": Path(source).name} | record
+            record["regions"] = _regions(label, prediction.probabilities, result.taxonomy)
+        write_bytes_atomically(path, json.dumps(record).encode("ascii"))
 
 
-def _write_overlay(path: Path, result: Result) -> None:
-    drawn = Image.fromarray(result.draw())
-    if not result.config.no_legend:
-        drawn = add_legend(drawn, measure_areas(result.prediction.label), result.taxonomy)
-    write_image(path, drawn, quality=_JPEG_QUALITY)
-
-
-def _write_probabilities(path: Path, result: Result) -> None:
-    """Store them as they are: packing takes a second for a VOC image and saves little."""
-    assert result.prediction.probabilities is not None
-    content, names = io.BytesIO(), np.array(result.taxonomy.names)
-    np.savez(content, probabilities=result.prediction.probabilities, classes=names)
-    write_bytes_atomically(path, content.getvalue())
-
-
-def _write_entropy(path: Path, result: Result) -> None:
-    assert result.prediction.entropy is not None
-    grey = (result.prediction.entropy * 255 + 0.5).clip(0, 255).astype(np.uint8)
-    write_image(path, Image.fromarray(grey), compress_level=_PNG_LEVEL)
-
-
-def _write_areas(path: Path, result: Result) -> None:
-    height, width = result.prediction.label.shape
-    record: dict[str, Any] = {"image": result.frame.name, "source": str(result.frame.source.path)}
-    record |= {"height": height, "width": width}
-    record |= {"classes": describe_areas(result.prediction.label, result.taxonomy)}
-    write_bytes_atomically(path, json.dumps(record).encode("ascii"))
-
-
-def _write_regions(path: Path, result: Result) -> None:
+def _regions(
+    label: LabelMap, probabilities: np.ndarray | None, taxonomy: Taxonomy
+) -> list[dict[str, Any]]:
     """Encode every class but the background; its score is its pixels' mean probability, or 1."""
     from pycocotools import mask as coco
 
-    label, probabilities = result.prediction.label, result.prediction.probabilities
     regions = []
-    for index in sorted(_categories(result.taxonomy).keys() & set(np.unique(label).tolist())):
+    for index in sorted(_categories(taxonomy).keys() & set(np.unique(label).tolist())):
         mask = label == index
         packed = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
         score = 1.0 if probabilities is None else float(probabilities[index][mask].mean(dtype="f4"))
         runs = {"size": list(label.shape), "counts": packed["counts"].decode("ascii")}
         regions.append({"category_id": index, "score": round(score, 4), "segmentation": runs})
-    record: dict[str, Any] = {"file_name": Path(result.frame.source.path).name}
-    record |= {"height": label.shape[0], "width": label.shape[1], "regions": regions}
-    write_bytes_atomically(path, json.dumps(record).encode("ascii"))
+    return regions
 
 
 def _write_thumbnail(path: Path, result: Result) -> None:
     """Write an image under its labels, small; pages are made of them at the end of a run."""
-    image, label = Image.fromarray(result.frame.image), result.prediction.label
+    image = Image.fromarray(result.frame.image)
     image.thumbnail((_TILE, _TILE), Image.Resampling.BILINEAR)
     rows, columns = (
         np.arange(small) * large // small
-        for small, large in zip((image.height, image.width), label.shape, strict=True)
+        for small, large in zip(image.size[::-1], result.prediction.label.shape, strict=True)
     )
-    label = label[rows[:, None], columns]
-    drawn = blend(np.asarray(image), label, result.taxonomy, result.config.opacity)
+    small = Prediction(result.prediction.label[rows[:, None], columns])
+    frame = result.frame._replace(image=np.asarray(image))
+    drawn = result._replace(frame=frame, prediction=small).draw()
     present = json.dumps(np.unique(result.prediction.label).tolist())  # for the legend of its page
     write_image(path, Image.fromarray(drawn), quality=_JPEG_QUALITY, comment=present)
 
 
-_WRITERS: dict[str, Callable[[Path, Result], None]] = {
-    "overlay": _write_overlay,
-    "probabilities": _write_probabilities,
-    "entropy": _write_entropy,
-    "areas": _write_areas,
-    "coco": _write_regions,
-    "sheet": _write_thumbnail,
-}
-
-
 def write_areas(out_dir: Path, names: Iterable[str]) -> None:
-    """Write `areas.csv`, a line per image and class in it, and the same as `areas.json`.
-
-    Args:
-        out_dir: folder of the results.
-        names: images and videos whose areas are told, where they were measured.
-    """
+    """Write `areas.csv`, a line per image and class in it, and the same as `areas.json`."""
     records = [json.loads(path.read_bytes()) for _, path in _parts(out_dir, "areas", names)]
     table = io.StringIO()
     lines = csv.writer(table, lineterminator="\n")
@@ -183,11 +155,6 @@ def write_coco(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> None:
 
     `COCO("coco_images.json").loadRes("coco.json")` reads both. A label map has no instances, so
     all pixels of a class in an image are one entry, as in COCO-Stuff.
-
-    Args:
-        out_dir: folder of the results.
-        names: images and videos whose regions are told, where they were encoded.
-        taxonomy: gives the categories.
     """
     parts = _parts(out_dir, "coco", names)
     images, results = [], []
@@ -205,13 +172,7 @@ def write_coco(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> None:
 
 
 def write_sheets(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> None:
-    """Lay thumbnails out on pages of thirty, `sheet/01.png` and so on; older pages are removed.
-
-    Args:
-        out_dir: folder of the results.
-        names: images and videos to show, where they have thumbnails.
-        taxonomy: gives names and colours to the legend of the classes that occur.
-    """
+    """Lay thumbnails out on pages of thirty, `sheet/01.png` and so on; older pages are removed."""
     for old in (out_dir / "sheet").glob("*.png"):
         old.unlink()
     parts = _parts(out_dir, "sheet", names)
@@ -235,12 +196,7 @@ def write_sheets(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> Non
 
 
 def describe_areas(label: LabelMap, taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """Say for every class of a label map its name, pixels and share, the largest first.
-
-    Args:
-        label: class indices.
-        taxonomy: gives the names.
-    """
+    """Say for every class of a label map its name, pixels and share, the largest first."""
     return [
         {
             "index": index,
@@ -256,9 +212,6 @@ def number_images(names: Sequence[str]) -> list[int]:
     """Give every image the id that COCO's own files have: the number that its name is.
 
     Where a name is no number, or two are the same number, all are counted from 1.
-
-    Args:
-        names: of the results, in order.
     """
     stems = [name.rpartition("/")[2] for name in names]
     if all(stem.isascii() and stem.isdigit() for stem in stems):
@@ -272,7 +225,7 @@ def _parts(out_dir: Path, kind: str, names: Iterable[str]) -> list[tuple[str, Pa
     """List names and files of a kind of result, of videos those of their frames."""
     found: dict[str, Path] = {}
     for name in names:
-        path = result_path(out_dir, kind, name)
+        path = out_dir / PLACES[kind].format(name)
         found |= {name: path} if path.is_file() else {}
         frames = path.parent / Path(name).name
         found |= {f"{name}/{frame.stem}": frame for frame in frames.glob("[0-9]*.*")}

@@ -119,12 +119,6 @@ def test_many_failures_are_counted(predict, tmp_path, capsys):
     assert lines[-1] == f"failed: 5 more, see '{Path('predictions') / 'failed.json'}'."
 
 
-def test_quiet_run_says_nothing(predict, photo, capsys):
-    predict(photo, "--quiet")
-
-    assert capsys.readouterr() == ("", "")
-
-
 def test_every_input_at_once(predict, photo, tmp_path):
     (tmp_path / "sub").mkdir()
     Image.fromarray(gradient()).save(tmp_path / "sub" / "a.jpg")
@@ -148,17 +142,6 @@ def test_overlay_is_added_to_the_label_of_an_image_and_is_the_opacity_of_a_video
         for path in (tmp_path / "predictions").rglob("*.*")
     )
     assert made == ["overlay/photo.jpg", "photo.png", "predictions.json", "video/clip.mp4"]
-
-
-def test_results_of_other_settings_are_not_mixed(predict, photo, capsys):
-    predict(photo)
-
-    message = refused(capsys, predict(photo, "--flip"))
-
-    assert message == (
-        "`out` must be empty or made with the same settings, got 'predictions' made with flip "
-        "False instead of True. Choose another `--out`, or `--overwrite`."
-    )
 
 
 def test_pixel_limit_can_be_raised_as_the_refusal_says(predict, photo, tmp_path, capsys):

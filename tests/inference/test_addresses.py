@@ -4,7 +4,7 @@ import time
 import pytest
 
 from parsenet.errors import ImageError
-from parsenet.inference.addresses import fetch_image
+from parsenet.inference.inputs import fetch_image
 from tests.fakes.web import serving
 
 
@@ -28,11 +28,6 @@ def drip(request):
         request.wfile.write(b"x")
         request.wfile.flush()
         time.sleep(0.02)
-
-
-def test_content_is_fetched():
-    with serving(reply(b"image")) as address:
-        assert fetch_image(f"{address}/a.jpg") == b"image"
 
 
 def test_redirect_is_followed():

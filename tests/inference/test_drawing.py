@@ -28,12 +28,6 @@ def legend(truth, prediction, taxonomy=SHAPES):
     return {tuple(colour) for colour in sheet[240:].reshape(-1, 3).tolist()}
 
 
-def test_areas_count_pixels_largest_first():
-    label = np.array([[0, 2, 2, 2], [0, 2, 2, 2]], np.uint8)
-
-    assert list(measure_areas(label).items()) == [(2, 6), (0, 2)]
-
-
 def test_areas_of_a_large_label_are_counted_in_bands():
     label = np.random.default_rng(0).integers(0, 5, (1500, 1500)).astype(np.uint8)
 
@@ -44,10 +38,6 @@ def test_areas_of_a_large_label_are_counted_in_bands():
 
 def test_areas_of_classes_above_255_are_counted():
     assert measure_areas(np.array([[300, 458, 458]], np.uint16)) == {458: 2, 300: 1}
-
-
-def test_overlay_without_opacity_is_the_image():
-    np.testing.assert_array_equal(blend(IMAGE, LABEL, SHAPES, 0.0), IMAGE)
 
 
 def test_full_overlay_shows_the_colours_of_classes_and_the_image_where_they_are_black():

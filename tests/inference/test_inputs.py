@@ -58,10 +58,6 @@ def test_recursive_folder_keeps_subfolders_in_the_names(find, tmp_path, files, n
     assert sorted(one.name for one in found) == names
 
 
-def test_images_beside_their_results_are_inputs(find, tmp_path):
-    assert [one.name for one in find(["x.jpg"], [tmp_path], exclude=tmp_path).found] == ["x"]
-
-
 @pytest.mark.parametrize(
     ("word", "name", "kind"),
     [
@@ -71,10 +67,6 @@ def test_images_beside_their_results_are_inputs(find, tmp_path):
 )
 def test_address_is_named_after_its_path(word, name, kind):
     assert find_inputs([word]).found == [Input(word, name, kind)]
-
-
-def test_named_video_is_a_video(find):
-    assert find(["clip.MP4"], ["clip.MP4"]).found[0].kind == "video"
 
 
 def test_list_gives_its_lines(find, tmp_path):

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from parsenet.errors import ConfigError
 from parsenet.inference.devices import predict_on_devices
 from parsenet.inference.inputs import Input
 from parsenet.inference.job import Job, RunConfig
@@ -68,13 +67,6 @@ def test_folder_of_inputs_is_no_folder_for_labels(run, write_image, tmp_path, wo
         run(*(tmp_path / word for word in words), overwrite=overwrite)
 
     assert (tmp_path / "out" / "a.png").read_bytes() == before
-
-
-def test_overlay_never_replaces_the_overlay_that_is_labelled(run, write_image, tmp_path):
-    path = write_image("out/overlay/a.jpg")
-
-    with pytest.raises(ConfigError, match="must be a folder without inputs"):
-        run(path, save=("overlay",))
 
 
 def test_file_in_place_of_the_folder_is_refused(run, tmp_path, write_image):

@@ -94,12 +94,6 @@ def test_all_frames_of_an_animation_are_labelled_or_the_first(run, animation, tm
     assert (tmp_path / "out" / "a.png").is_file()
 
 
-def test_image_with_one_frame_keeps_its_name(run, write_image, tmp_path):
-    run(write_image("a.png"), frames="all")
-
-    assert listed(tmp_path / "out") == ["a.png"]
-
-
 def test_animation_that_breaks_off_keeps_its_first_frames(run, tmp_path):
     rng = np.random.default_rng(0)
     noise = [Image.fromarray(rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)) for _ in range(4)]

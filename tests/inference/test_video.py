@@ -30,15 +30,6 @@ def test_frames_come_in_order(tmp_path, options, count, expected):
     assert near(greys(reader), expected)
 
 
-def test_frames_are_rgb(tmp_path):
-    red = np.zeros((32, 48, 3), np.uint8)
-    red[..., 0] = 250
-
-    frame = next(iter(FrameReader(write_video(tmp_path / "a.mp4", [red]))))
-
-    assert (frame[..., 0].mean() > 200, frame[..., 2].mean() < 50) == (True, True)
-
-
 def test_file_that_is_no_video_is_named(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"no video")

@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from parsenet.data.labels import read_mask
-from parsenet.inference.inputs import PLACES, Frame, Input, result_path
+from parsenet.inference.inputs import PLACES, Frame, Input
 from parsenet.inference.job import RunConfig
 from parsenet.inference.writers import (
     Result,
@@ -36,8 +36,8 @@ IMAGE[:, :8, 0] = 130
 def write(folder, kind, image=IMAGE, taxonomy=SHAPES, name="a", **options):
     """Write one kind of result of an image; return its file and the label."""
     prediction = red_predictor(taxonomy).predict([image], probabilities=True, entropy=True)[0]
-    path, config = result_path(folder, kind, name), RunConfig(**options)
-    frame = Frame(Input(f"in/{name}.jpg", name), name, image)
+    path, config = folder / PLACES[kind].format(name), RunConfig(**options)
+    frame = Frame(Input(f"in/{name}.jpg", name), name, name, image)
     write_result(kind, path, Result(frame, prediction, taxonomy, config))
     return path, prediction.label
 
@@ -87,15 +87,6 @@ def load_coco(folder):
         return COCO(str(folder / "coco_images.json")).loadRes(str(folder / "coco.json"))
 
 
-def test_label_file_is_a_palette_png_in_the_colours_of_the_taxonomy(tmp_path):
-    path, label = write(tmp_path, "label")
-
-    with Image.open(path) as image:
-        assert (image.format, image.mode) == ("PNG", "P")
-        np.testing.assert_array_equal(np.array(image), label)
-        np.testing.assert_array_equal(np.array(image.convert("RGB")), SHAPES.colourise(label))
-
-
 def test_void_survives_in_a_label_file(tmp_path):
     write_label(tmp_path / "a.png", np.full((2, 3), 255, np.uint8), VOC2012)
 
@@ -123,13 +114,6 @@ def test_overlay_has_the_legend_below_unless_it_is_unwanted(tmp_path):
 
     assert (with_legend.shape[0] > 10, with_legend.shape[1]) == (True, 160)
     assert without.shape == (10, 16, 3)
-
-
-def test_thumbnail_is_small_but_never_enlarged(tmp_path):
-    large = np.zeros((500, 1000, 3), np.uint8)
-
-    assert read(write(tmp_path, "sheet")[0]).shape[:2] == (10, 16)
-    assert read(write(tmp_path, "sheet", large)[0]).shape[:2] == (120, 240)
 
 
 def test_sheets_hold_thirty_images_each_and_older_pages_go(tmp_path):
@@ -174,16 +158,6 @@ def test_tables_list_frames_behind_their_video_and_names_in_natural_order(tmp_pa
 
     records = json.loads((tmp_path / "areas.json").read_text())
     assert [x["image"] for x in records] == ["b9", "b10", "clip/000001", "clip/000002"]
-
-
-def test_tables_of_nothing_are_empty(tmp_path):
-    write_areas(tmp_path, [])
-    write_coco(tmp_path, [], SHAPES)
-
-    assert (tmp_path / "areas.csv").read_text() == "image,index,class,pixels,share\n"
-    assert json.loads((tmp_path / "areas.json").read_text()) == []
-    assert json.loads((tmp_path / "coco.json").read_text()) == []
-    assert json.loads((tmp_path / "coco_images.json").read_text())["images"] == []
 
 
 def test_name_that_is_no_unicode_can_be_written(tmp_path):
