@@ -119,19 +119,6 @@ def test_many_failures_are_counted(predict, tmp_path, capsys):
     assert lines[-1] == f"failed: 5 more, see '{Path('predictions') / 'failed.json'}'."
 
 
-def test_every_input_at_once(predict, photo, tmp_path):
-    (tmp_path / "sub").mkdir()
-    Image.fromarray(gradient()).save(tmp_path / "sub" / "a.jpg")
-    (tmp_path / "list.txt").write_text(f"{photo}\n")
-
-    assert predict("sub", "@list.txt", write_video(tmp_path / "clip.mp4")) == 0
-
-    assert sorted(
-        x.relative_to(tmp_path / "predictions").as_posix()
-        for x in (tmp_path / "predictions").rglob("*.*")
-    ) == ["a.png", "photo.png", "predictions.json", "video/clip.mp4"]
-
-
 def test_overlay_is_added_to_the_label_of_an_image_and_is_the_opacity_of_a_video(
     predict, photo, tmp_path
 ):
@@ -161,10 +148,6 @@ def test_pixel_limit_can_be_raised_as_the_refusal_says(predict, photo, tmp_path,
             ["--resume", "--overwrite"],
             "`--resume` and `--overwrite` exclude each other. Leave one of them out.",
         ),
-        (["--batch-size", "0"], "`batch_size` must be at least 1, got 0."),
-        (["--overlay", "3"], "`overlay` must be in [0, 1], got 3.0. Half and half is 0.5."),
-        (["--save", "lable"], "`save` must name known results, got 'lable'. Did you mean `label`?"),
-        (["--save", ","], "`save` must name at least one result, got none. Use `label`."),
     ],
 )
 def test_option_out_of_range_is_refused(predict, photo, capsys, words, message):

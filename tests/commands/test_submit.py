@@ -47,18 +47,6 @@ def test_archive_is_written_and_passes_the_check(root, capsys):
         assert np.asarray(label).max() < 21
 
 
-def test_second_call_makes_only_what_is_missing(root):
-    submit()
-    folder = root / "submission/results/VOC2012/Segmentation/comp6_val_cls"
-    kept = (folder / "2009_000000.png").stat().st_mtime_ns
-    (folder / "2009_000001.png").unlink()
-
-    assert submit() == 0
-
-    assert (folder / "2009_000000.png").stat().st_mtime_ns == kept
-    assert (folder / "2009_000001.png").exists()
-
-
 def test_broken_image_leaves_no_archive(root, capsys):
     (root / "VOC2012/JPEGImages/2009_000001.jpg").write_bytes(b"\xff\xd8\xff")
 

@@ -5,7 +5,7 @@ import pytest
 
 from parsenet.errors import ConfigError
 from parsenet.inference.drawing import blend, draw_sample, measure_areas
-from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012, VOID_COLOUR
+from parsenet.taxonomy import SHAPES, VOID_COLOUR
 
 IMAGE = np.full((200, 300, 3), 120, np.uint8)
 LABEL = (np.arange(200 * 300) % 5).astype(np.uint8).reshape(200, 300)
@@ -82,29 +82,3 @@ def test_legend_shows_the_classes_that_occur_and_void():
     assert {SHAPES.palette[1], SHAPES.palette[2]} <= colours
     assert {SHAPES.palette[3], SHAPES.palette[4]} & colours == set()
     assert VOID_COLOUR in legend(labelled(255), labelled(2))
-
-
-def test_legend_of_many_classes_breaks_into_rows():
-    every = (np.arange(200 * 300) % 21).astype(np.uint8).reshape(200, 300)
-
-    assert set(VOC2012.palette) <= legend(every, every, VOC2012)
-
-
-@pytest.mark.parametrize(("shape", "tile"), [((1, 1), 160), ((1000, 500), 480), ((3, 4000), 480)])
-def test_panels_have_a_handy_size(shape, tile):
-    image = np.zeros((*shape, 3), np.uint8)
-
-    sheet = draw_sample(image, labelled(1, shape), labelled(1, shape), SHAPES)
-
-    assert (sheet.width - 8) // 3 - 8 == tile
-
-
-def test_classes_above_255_are_drawn_and_named():
-    label = np.arange(200, 459, dtype=np.uint16).reshape(7, 37)
-    void = np.full_like(label, PASCAL_CONTEXT459.void)
-
-    sheet = np.array(draw_sample(None, label, void, PASCAL_CONTEXT459))
-
-    assert {PASCAL_CONTEXT459.palette[200], VOID_COLOUR} <= {
-        tuple(colour) for colour in sheet.reshape(-1, 3).tolist()
-    }

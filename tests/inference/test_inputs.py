@@ -127,9 +127,3 @@ def test_what_gives_nothing_is_told_with_a_way_out(find, word, sentence):
     files = ["photo.jpg", "sub/deep/a.jpg", "texts/notes.txt", "empty.txt"]
 
     assert find(files, [word]).wrong == {word: sentence}
-
-
-def test_image_in_place_of_a_list_is_refused(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0")
-
-    assert list(find_inputs([f"@{tmp_path}/a.jpg"]).wrong) == [f"@{tmp_path}/a.jpg"]

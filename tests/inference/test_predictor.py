@@ -5,11 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from parsenet.config import NetworkConfig
 from parsenet.errors import ConfigError, ImageError
 from parsenet.inference import predictor as module
-from parsenet.inference.predictor import LOADERS, Predictor
-from parsenet.models.build import build_model
+from parsenet.inference.predictor import Predictor
 from parsenet.models.checkpoint import save_network
 from parsenet.taxonomy import SHAPES, Taxonomy
 from tests.fakes.red import red_predictor
@@ -44,12 +42,6 @@ def test_path_text_pillow_image_and_pixels_give_the_same_label(predictor, write_
     assert all((label == labels[0]).mean() > 0.98 for label in together)
 
 
-def test_mirrored_view_of_an_array_is_taken_as_it_looks(predictor):
-    image = drawn((21, 34))
-
-    np.testing.assert_array_equal(predictor(image[:, ::-1]), predictor(image[:, ::-1].copy()))
-
-
 def test_loaded_predictor_gives_the_same_label_and_knows_its_classes(predictor, tmp_path):
     save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
 
@@ -60,15 +52,6 @@ def test_loaded_predictor_gives_the_same_label_and_knows_its_classes(predictor, 
     assert loaded.record["taxonomy"]["name"] == "shapes"
 
 
-def test_file_is_read_by_what_its_ending_says(tmp_path, monkeypatch):
-    segmenter = ColourSegmenter()
-    monkeypatch.setitem(LOADERS, ".fake", lambda path, device, precision: segmenter)
-
-    loaded = Predictor.load(tmp_path / "model.FAKE")
-
-    assert (loaded.segmenter, loaded.taxonomy) == (segmenter, COLOURS)
-
-
 def test_batch_gives_the_labels_of_its_images_in_their_order(predictor):
     images = [drawn(size, seed) for seed, size in enumerate([(9, 7), (8, 8), (9, 7), (1, 1)])]
 
@@ -77,14 +60,6 @@ def test_batch_gives_the_labels_of_its_images_in_their_order(predictor):
     for image, label in zip(images, labels, strict=True):
         assert label.shape == image.shape[:2]
         assert (label == predictor(image)).mean() > 0.98  # other sums in a batch
-
-
-def test_images_of_equal_size_go_through_the_network_together():
-    segmenter = ColourSegmenter()
-
-    Predictor(segmenter, COLOURS).batch([drawn((9, 7)), drawn((8, 8)), drawn((9, 7), 1)])
-
-    assert [shape for shape, _ in segmenter.seen] == [(2, 3, 9, 7), (1, 3, 8, 8)]
 
 
 def test_probabilities_are_those_of_the_scores():
@@ -121,24 +96,6 @@ def test_label_has_as_many_bits_as_its_classes_need(num_classes, kind):
     assert label[0].tolist() == [255 * num_classes // 256, 0, 128 * num_classes // 256]
 
 
-def test_single_class_is_always_sure():
-    torch.manual_seed(0)
-    one = Taxonomy("one", ("thing",), ((255, 0, 0),))
-    network = build_model(NetworkConfig("tiny"), 1)
-
-    seen = Predictor(network, one, "cpu").predict([drawn((5, 6))], entropy=True)[0]
-
-    assert (seen.label.max(), seen.entropy.max()) == (0, 0)
-
-
-def test_label_does_not_depend_on_what_else_is_asked_for(predictor):
-    image = drawn((45, 62))
-
-    seen = predictor.predict([image], probabilities=True, entropy=True)[0]
-
-    np.testing.assert_array_equal(seen.label, predictor(image))
-
-
 def test_probabilities_beyond_memory_are_refused(predictor, monkeypatch):
     monkeypatch.setattr(module, "free_memory", lambda: 2**30 // 10)
     image = np.broadcast_to(np.zeros(3, np.uint8), (40_000, 30_000, 3))
@@ -170,14 +127,3 @@ def test_empty_array_is_refused(predictor):
 
     with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
         predictor(np.zeros((0, 4, 3), np.uint8))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_label_on_cuda_equals_label_on_cpu(predictor, tmp_path):
-    save_network(tmp_path / "model.safetensors", predictor.segmenter.network, NETWORK, SHAPES)
-    on_gpu = Predictor.load(tmp_path / "model.safetensors", "cuda")
-
-    agreement = (on_gpu(drawn((45, 62))) == predictor(drawn((45, 62)))).mean()
-
-    assert agreement > 0.97  # bfloat16 rounds the scores

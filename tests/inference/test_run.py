@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -137,15 +136,6 @@ def test_full_disk_ends_the_run_with_a_sentence(run, write_image, tmp_path, monk
         run()
 
 
-def test_image_over_the_limit_fails_with_the_way_out(run, write_image):
-    path = write_image("in/a.png", size=(20, 30))
-
-    assert run(max_pixels=599).failed == {
-        str(path): f"'{path}' must have at most 599 pixels, got 30 x 20. If it is no decompression "
-        "bomb, allow it: `--max-pixels 600`."
-    }
-
-
 @pytest.mark.parametrize("is_image", [True, False])
 def test_address_gives_its_image_or_a_reason(run, tmp_path, is_image):
     content = io.BytesIO(b"" if is_image else b"<html>")
@@ -234,30 +224,3 @@ def test_progress_is_a_line_now_and_then_in_a_log(write_image, tmp_path, monkeyp
     predict_all(red_predictor(), Job(inputs, tmp_path / "out"))
 
     assert caplog.messages[-1] == "Predicting: 2 of 2 done, 0:00:00 left."
-
-
-def test_progress_is_a_bar_on_a_terminal(write_image, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    inputs = tuple(find_inputs([write_image("a.png")]).found)
-
-    predict_all(red_predictor(), Job(inputs, tmp_path / "out"))
-
-    assert "1/1" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.slow
-def test_memory_stays_flat_over_thousands_of_images(run, tmp_path, write_image):
-    import resource
-
-    content = write_image("in/0.jpg", size=(300, 400)).read_bytes()
-    for index in range(1, 3000):
-        (tmp_path / "in" / f"{index}.jpg").write_bytes(content)
-    run(*(tmp_path / "in" / f"{index}.jpg" for index in range(300)))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-    report = run()
-
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert len(report.done) == 2700
-    assert after - before < 20_000  # kB; the images have 1 GB

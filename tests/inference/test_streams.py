@@ -64,14 +64,6 @@ def test_broken_video_does_not_end_the_run(run, write_image, tmp_path):
     assert listed(tmp_path / "out") == ["a.png", "failed.json"]
 
 
-@pytest.mark.usefixtures("interrupt_third")
-def test_interrupted_video_leaves_no_half_of_it(run, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        run(write_video(tmp_path / "clip.mp4"))
-
-    assert listed(tmp_path / "out") == []
-
-
 def test_video_that_cannot_be_written_ends_the_run(run, tmp_path, monkeypatch):
     def fail(self, image):
         raise ConfigError("no codec")

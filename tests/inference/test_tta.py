@@ -26,23 +26,10 @@ def network():
     return build_model(NetworkConfig(trunk="tiny", norm_scale=30.0), SHAPES.num_classes)
 
 
-def test_plain_view_is_the_image():
-    image = torch.randint(0, 256, (1, 3, 4, 5), dtype=torch.uint8)
-
-    assert torch.equal(look(image, View()), image)
-
-
 def test_mirrored_view_swaps_left_and_right():
     image = torch.arange(6, dtype=torch.uint8).view(1, 1, 2, 3).expand(1, 3, 2, 3)
 
     assert look(image, View(1.0, True))[0, 0].tolist() == [[2, 1, 0], [5, 4, 3]]
-
-
-@pytest.mark.parametrize(
-    ("scale", "size"), [(0.5, (4, 2)), (2.0, (14, 10)), (0.1, (1, 1)), (1.5, (10, 8))]
-)
-def test_scaled_view_has_its_size(scale, size):
-    assert look(torch.zeros(2, 3, 7, 5, dtype=torch.uint8), View(scale)).shape == (2, 3, *size)
 
 
 def test_shrunk_view_is_no_sieve():
@@ -58,12 +45,6 @@ def test_part_of_a_view_is_scaled_and_mirrored():
     assert part == Box(4.0, 12.0, 32.0, 34.0)
 
 
-def test_endless_part_stays_endless():
-    endless = (-np.inf, np.inf)
-
-    assert look_at_part(endless, endless, (10, 20), View(0.5, True)) == Box(*endless, *endless)
-
-
 def test_average_is_that_of_the_probabilities(network):
     image = drawn((40, 48))
     plain = predict(network, image).probabilities
@@ -74,20 +55,6 @@ def test_average_is_that_of_the_probabilities(network):
     expected = (plain.astype(float) + mirrored) / 2
     np.testing.assert_allclose(averaged.probabilities, expected, atol=1e-3)  # float16
     np.testing.assert_array_equal(averaged.label, averaged.probabilities.argmax(0))
-
-
-def test_mirroring_a_symmetric_image_changes_nothing_for_a_symmetric_network(network):
-    """Symmetric kernels on a width of whole cells: mirrored image, mirrored scores."""
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.startswith("trunk.") and parameter.ndim == 4:
-                parameter.copy_((parameter + parameter.flip(3)) / 2)
-    half = drawn((33, 32))
-    image = np.concatenate([half, half[:, ::-1]], axis=1)
-
-    plain, flipped = predict(network, image), predict(network, image, flip=True)
-
-    np.testing.assert_allclose(flipped.probabilities, plain.probabilities, atol=1e-3)
 
 
 def test_averaging_mirrors_makes_a_symmetric_image_symmetric_for_any_network(network):

@@ -69,14 +69,6 @@ def test_refusal_of_the_codec_is_told(tmp_path, monkeypatch):
         writer.add(np.zeros((32, 48, 3), np.uint8))
 
 
-def test_video_is_written_as_it_was_given(tmp_path):
-    with VideoWriter(tmp_path / "a.mp4", 10.0) as writer:
-        for grey in GREYS:
-            writer.add(np.full((32, 48, 3), grey, np.uint8))
-
-    assert near(greys(FrameReader(tmp_path / "a.mp4")), GREYS)
-
-
 def test_failed_video_leaves_nothing(tmp_path):
     def write():
         with VideoWriter(tmp_path / "a.mp4", 10.0) as writer:

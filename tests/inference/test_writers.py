@@ -22,7 +22,7 @@ from parsenet.inference.writers import (
     write_result,
     write_sheets,
 )
-from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012, Taxonomy
+from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012
 from tests.fakes.red import red_predictor
 
 # pycocotools 2.0.11 with numpy 2.
@@ -91,13 +91,6 @@ def test_void_survives_in_a_label_file(tmp_path):
     write_label(tmp_path / "a.png", np.full((2, 3), 255, np.uint8), VOC2012)
 
     assert read(tmp_path / "a.png").tolist() == [[255] * 3] * 2
-
-
-def test_probabilities_come_with_the_names_of_their_classes(tmp_path):
-    with np.load(write(tmp_path, "probabilities")[0]) as content:
-        assert content["classes"].tolist() == list(SHAPES.names)
-        assert content["probabilities"].dtype == np.float16
-        np.testing.assert_allclose(content["probabilities"].sum(0), 1, atol=2e-3)
 
 
 def test_entropy_is_grey_between_sure_and_guessing(tmp_path):
@@ -186,13 +179,6 @@ def test_score_of_a_region_is_the_mean_probability_of_its_pixels(tmp_path):
 
     (region,) = json.loads(path.read_text())["regions"]
     assert region["score"] == pytest.approx(np.exp(4) / (np.exp(4) + 4), abs=1e-3)
-
-
-def test_first_class_counts_where_it_is_no_background(tmp_path):
-    taxonomy = Taxonomy("two", ("road", "car"), ((1, 1, 1), (2, 2, 2)))
-    path, _ = write(tmp_path, "coco", IMAGE[:, 8:], taxonomy)
-
-    assert [x["category_id"] for x in json.loads(path.read_text())["regions"]] == [0]
 
 
 @pytest.mark.parametrize(
