@@ -155,6 +155,8 @@ def _explain_value(message: str, command: str, options: Iterable[str]) -> str:
     else:
         found = re.search("|".join(_KINDS), message)
         rule = _KINDS[found[0]] if found else kind
+        if word := re.search(r"Literal\['(\w+)'\]", message):
+            rule += f" or {word[1]}"
     return f"`{name}` must be {rule}, got '{value}'."
 
 

@@ -12,7 +12,6 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from parsenet.data.labels import LabelMap
-from parsenet.errors import ConfigError
 from parsenet.files import write_bytes_atomically
 from parsenet.reports.page import contact_sheet, draw_legend
 from parsenet.taxonomy import VOID_COLOUR, Colour, Taxonomy
@@ -46,19 +45,9 @@ def blend(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Lay the colours of a label map over an image; a class drawn black leaves it as it is.
 
-    Black is what VOC gives to background, which would only darken the image.
-
-    Args:
-        image: RGB in [0, 255].
-        label: class indices.
-        taxonomy: gives the colours.
-        opacity: 0 shows the image alone, 1 the colours alone.
-
-    Raises:
-        ConfigError: the opacity is not in [0, 1].
+    Black is what VOC gives to background, which would only darken the image. An opacity of 0 shows
+    the image alone, 1 the colours alone.
     """
-    if not 0 <= opacity <= 1:
-        raise ConfigError(f"`opacity` must be in [0, 1], got {opacity}. Half and half is 0.5.")
     colours = taxonomy.colourise(label)
     mixed = Image.blend(Image.fromarray(image), Image.fromarray(colours), opacity)
     is_drawn = colours.any(axis=-1, keepdims=True)
@@ -102,12 +91,7 @@ def draw_sample(
     """Draw image, ground truth and prediction side by side over a legend of their classes.
 
     Pixels that are void in the ground truth are drawn so in the prediction too: they do not count.
-
-    Args:
-        image: RGB in [0, 255]; None draws the labels alone.
-        truth: class indices, or void.
-        prediction: class indices.
-        taxonomy: gives names and colours.
+    Without an image the labels are drawn alone.
     """
     shown = np.where(truth == taxonomy.void, truth, prediction)
     labels = {"ground truth": truth, "prediction": shown}

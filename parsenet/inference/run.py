@@ -251,8 +251,14 @@ class Run:
         """Label frames in batches of equal size, and write their results behind the network."""
         batches = form_batches(frames, self._config.batch_size, self._predictor.device.type)
         results = (result for batch in batches for result in self._predict(batch))
+        # Of two bytes are the probabilities of each class, beside an image's three.
+        factor = 1
+        if "probabilities" in (self._config.save or ()):
+            factor += self._predictor.taxonomy.num_classes // 2
+        calls = (
+            (factor * x.prediction.label.size, partial(self._write, x, movie)) for x in results
+        )
         # One thread keeps the frames of a video in their order.
-        calls = ((x.weight, partial(self._write, x, movie)) for x in results)
         for _ in _ahead(calls, 1 if movie else _THREADS):
             done, total = len(self._report.done), int(self._bar.tasks[0].total or 0)
             self._bar.update(self._task, completed=done)

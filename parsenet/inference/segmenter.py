@@ -85,18 +85,7 @@ class Segmenter(ABC):
 
 
 class NetworkSegmenter(Segmenter):
-    """A network of ours, run by PyTorch.
-
-    Args:
-        network: what scores the pixels; it is moved to the device and put in evaluation mode.
-        taxonomy: what the class indices mean.
-        device: where to run, `auto` to choose.
-        precision: `32-true`, `bf16-mixed`, or `auto` to choose.
-        record: what its checkpoint says about it.
-
-    Raises:
-        ConfigError: the device is not there, or the precision unknown.
-    """
+    """A network of ours, run by PyTorch; it is moved to the device and put in evaluation mode."""
 
     def __init__(
         self,
@@ -151,11 +140,6 @@ def sum_cells(
     fc7: Float[Tensor, "1 c h w"], stride: int, box: Box
 ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
     """Add up a map over the cells whose centres lie in a part; cell i's is at stride * (i + 1/2).
-
-    Args:
-        fc7: the map.
-        stride: pixels per cell.
-        box: part of the image.
 
     Returns:
         the sum in float32, and the number of cells.

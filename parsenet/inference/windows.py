@@ -40,22 +40,13 @@ def look(images: UInt8[Tensor, "n 3 h w"], view: View) -> UInt8[Tensor, "n 3 H W
 def look_at_part(
     rows: tuple[float, float], columns: tuple[float, float], size: tuple[int, int], view: View
 ) -> Box:
-    """Find where a part of an image is in a view of it.
-
-    Args:
-        rows: its upper and lower edge in the image, in pixels; may be infinite.
-        columns: its left and right edge.
-        size: (height, width) of the image.
-        view: how it is looked at.
-    """
+    """Find where a part of an image of (height, width) is in a view; edges may be infinite."""
     height, width = (max(1, round(view.scale * length)) for length in size)
     top, bottom = (edge * height / size[0] for edge in rows)
     left, right = (edge * width / size[1] for edge in columns)
-    return (
-        Box(top, bottom, width - right, width - left)
-        if view.flip
-        else Box(top, bottom, left, right)
-    )
+    if view.flip:
+        left, right = width - right, width - left
+    return Box(top, bottom, left, right)
 
 
 def average(
@@ -65,10 +56,7 @@ def average(
 ) -> Float[Tensor, "n k h w"]:
     """Average the probabilities of some views, each brought back to the images' own pixels.
 
-    Args:
-        segmenter: what scores the views.
-        images: RGB in [0, 255].
-        contexts: the views, each with the global context to use or None for the view's own.
+    Each view comes with the global context to use, or None for its own.
     """
     total: Tensor | None = None
     for view, pool6 in contexts.items():
@@ -124,11 +112,6 @@ def place_windows(
 
     Averaged views cost more: the largest one's activations, and in float32 the probabilities of
     all classes twice in its size and twice in the image's.
-
-    Args:
-        segmenter: what will score them.
-        config: gives the budget, or the windows' side.
-        size: (height, width) of the image in pixels.
 
     Returns:
         windows from top to bottom, windows from left to right, and how many images of that size
@@ -189,15 +172,11 @@ def split(length: int, window: int, overlap: int, stride: int) -> list[Span]:
     even = -(-(length + (number - 1) * overlap) // number)
     side = min(longest, max(-(-even // stride) * stride, 2 * overlap))
     step = side - overlap
-    return [
-        Span(
-            start=i * step,
-            stop=min(i * step + side, length),
-            head=overlap if i else 0,
-            tail=overlap if i < number - 1 else 0,
-        )
-        for i in range(number)
-    ]
+    starts = range(0, number * step, step)
+    spans = [Span(x, min(x + side, length), overlap, overlap) for x in starts]
+    spans[0] = spans[0]._replace(head=0)
+    spans[-1] = spans[-1]._replace(tail=0)
+    return spans
 
 
 def fade(span: Span) -> Float[Tensor, " length"]:
@@ -223,11 +202,6 @@ def merge(
 
     Windows are scored in reading order. What is kept of them is what later ones still change: the
     overlap to the right, and the overlap below over the whole width.
-
-    Args:
-        score: gives the probabilities of the window (rows, columns).
-        rows: windows from top to bottom.
-        columns: windows from left to right.
     """
     below: Tensor | None = None
     for row in rows:

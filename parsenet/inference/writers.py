@@ -21,7 +21,6 @@ from parsenet.inference.drawing import (
     blend,
     legend_of,
     measure_areas,
-    name_of,
     write_image,
 )
 from parsenet.inference.inputs import PLACES, Frame
@@ -44,12 +43,6 @@ class Result(NamedTuple):
     taxonomy: Taxonomy
     config: RunConfig
     """How overlays look."""
-
-    @property
-    def weight(self) -> int:
-        """Pixels, counted more than once where probabilities take two bytes each beside them."""
-        label, probabilities = self.prediction.label, self.prediction.probabilities
-        return label.size * (1 if probabilities is None else 1 + len(probabilities) // 2)
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Draw the image under its labels' colours."""
@@ -197,14 +190,10 @@ def write_sheets(out_dir: Path, names: Iterable[str], taxonomy: Taxonomy) -> Non
 
 def describe_areas(label: LabelMap, taxonomy: Taxonomy) -> list[dict[str, Any]]:
     """Say for every class of a label map its name, pixels and share, the largest first."""
+    areas = measure_areas(label).items()
     return [
-        {
-            "index": index,
-            "class": name_of(index, taxonomy),
-            "pixels": pixels,
-            "share": round(pixels / label.size, 6),
-        }
-        for index, pixels in measure_areas(label).items()
+        {"index": i, "class": taxonomy.names[i], "pixels": x, "share": round(x / label.size, 6)}
+        for i, x in areas
     ]
 
 

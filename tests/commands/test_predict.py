@@ -143,7 +143,7 @@ def test_pixel_limit_can_be_raised_as_the_refusal_says(predict, photo, tmp_path,
     [
         (["--devices", "0"], "`devices` must be at least 1, got 0."),
         (["--scales", "x"], "`--scales` must be numbers with commas between them, got 'x'."),
-        (["--batch-size", "x"], "`batch_size` must be a whole number, got 'x'."),
+        (["--batch-size", "x"], "`batch_size` must be a whole number or auto, got 'x'."),
         (
             ["--resume", "--overwrite"],
             "`--resume` and `--overwrite` exclude each other. Leave one of them out.",

@@ -1,9 +1,5 @@
-import re
-
 import numpy as np
-import pytest
 
-from parsenet.errors import ConfigError
 from parsenet.inference.drawing import blend, draw_sample, measure_areas
 from parsenet.taxonomy import SHAPES, VOID_COLOUR
 
@@ -51,14 +47,6 @@ def test_half_an_overlay_lies_half_way():
     mixed = blend(np.full((1, 1, 3), 100, np.uint8), np.ones((1, 1), np.uint8), SHAPES, 0.5)
 
     assert mixed.tolist() == [[[165, 90, 80]]]
-
-
-@pytest.mark.parametrize("opacity", [-0.1, 1.5])
-def test_opacity_out_of_range_is_refused(opacity):
-    message = f"`opacity` must be in [0, 1], got {opacity}. Half and half is 0.5."
-
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        blend(IMAGE, LABEL, SHAPES, opacity)
 
 
 def test_image_is_shown_as_it_is_and_a_right_prediction_as_the_ground_truth():
