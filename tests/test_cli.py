@@ -1,6 +1,7 @@
 """The command line from training to label files: what it leaves, what it says, its exit codes."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,103 +48,70 @@ def test_scores_of_the_predicted_files_are_those_of_the_run(made):
     assert matrix.to_numpy().tolist() == expected
 
 
-def test_run_folder_is_never_written_over(made, capsys):
-    run = made / "run"
-
-    message = refused(capsys, "fit", "--config", made / "voc.yaml", "--run_dir", run)
-
-    assert message == (
-        f"`run_dir` must be new, got '{run}' with a training run in it. Go on with it by "
-        "`--resume true`, or name another with `--run_dir DIR`."
-    )
-
-
-def test_scoring_does_not_write_over_a_training_run(made, capsys):
-    run = made / "run"
-    words = ["--config", run / "config.yaml", "--ckpt_path", run / "model.safetensors"]
-
-    message = refused(capsys, "validate", *words)
-
-    assert message == (
-        f"`run_dir` must be new, got '{run}' with a training run in it. Name another with "
-        "`--run_dir DIR`."
-    )
-
-
-def test_resume_needs_a_run(made, capsys):
-    words = ["--config", made / "voc.yaml", "--run_dir", made / "none", "--resume", "true"]
-
-    message = refused(capsys, "fit", *words)
-
-    last = made / "none" / "checkpoints" / "last.ckpt"
-    assert message == f"`resume` needs '{last}', which is missing. Start without `--resume true`."
-
-
-def test_resume_with_another_network_is_refused(made, capsys):
-    words = ["--config", made / "voc.yaml", "--run_dir", made / "run", "--resume", "true"]
-
-    message = refused(capsys, "fit", *words, "--model.network.head", "early")
-
-    last = made / "run" / "checkpoints" / "last.ckpt"
-    assert message == (
-        f"`model.network.head` must be late to go on from '{last}', got early. Start a new run "
-        "with another `--run_dir DIR`."
-    )
-
-
-@pytest.mark.parametrize("name", ["best", "safetensors"])
-def test_training_cannot_go_on_from_weights_alone(made, capsys, name):
-    best = next((made / "run" / "checkpoints").glob("best-*.ckpt"))
-    path = best if name == "best" else made / "run" / "model.safetensors"
-    words = ["--config", made / "voc.yaml", "--run_dir", made / "none", "--ckpt_path", path]
-
-    message = refused(capsys, "fit", *words)
-
-    assert message == (
-        f"`ckpt_path` must be the `last.ckpt` of a run, got '{path}'. Its weights alone can start "
-        f"a new run: `--model.network.weights {path}`."
-    )
+VOC, LAST = ("--config", "DIR/voc.yaml"), "DIR/run/checkpoints/last.ckpt"
+NEW = (*VOC, "--run_dir", "OUT")
+TRAINED = ("--ckpt_path", "DIR/run/model.safetensors")
+REFUSED = [
+    (("fit", *VOC, "--run_dir", "DIR/run"),
+     "`run_dir` must be new, got 'DIR/run' with a training run in it. Go on with it by "
+     "`--resume true`, or name another with `--run_dir DIR`."),
+    (("validate", "--config", "DIR/run/config.yaml", *TRAINED),
+     "`run_dir` must be new, got 'DIR/run' with a training run in it. Name another with "
+     "`--run_dir DIR`."),
+    (("fit", *NEW, "--resume", "true"),
+     "`resume` needs 'OUT/checkpoints/last.ckpt', which is missing. Start without "
+     "`--resume true`."),
+    (("fit", *VOC, "--run_dir", "DIR/run", "--resume", "true", "--model.network.head", "early"),
+     f"`model.network.head` must be late to go on from '{LAST}', got early. Start a new run with "
+     "another `--run_dir DIR`."),
+    (("fit", *NEW, *TRAINED),
+     "`ckpt_path` must be the `last.ckpt` of a run, got 'DIR/run/model.safetensors'. Its weights "
+     "alone can start a new run: `--model.network.weights DIR/run/model.safetensors`."),
+    *((words, "The weights file 'OUT/no.ckpt' must exist. Check its path.") for words in (
+        ("fit", *NEW, "--ckpt_path", "OUT/no.ckpt"),
+        ("validate", *NEW, "--ckpt_path", "OUT/no.ckpt"),
+        ("predict", "OUT/no.ckpt", "DIR", "--out", "OUT"),
+    )),
+    (("test", *VOC),
+     "`test` needs a checkpoint to score, got none. Add `--ckpt_path FILE` (`.ckpt` or "
+     "`.safetensors`)."),
+    (("validate", *NEW, *TRAINED, "--data.dataset", "shapes"),
+     "The checkpoint's classes ('voc2012', 21) must be those of the data, got 'shapes' with 5. "
+     "Choose the `data` that it was trained on."),
+    (("fit", *NEW, "--data.root", "OUT"),
+     "VOC 2012 was not found in 'OUT': 'JPEGImages' is missing."),
+    (("fit", *NEW, "--data.batch_size", "5"),
+     "`data.batch_size` must be at most 4, the training images per process, got 5."),
+    (("validate", "--model.network.faetures", "[fc7]"),
+     "`validate` has no option `--model.network.faetures`. Did you mean "
+     "`--model.network.features`?"),
+    (("fit", "--zzzzzzzz", "1"),
+     "`fit` has no option `--zzzzzzzz`. `parsenet fit --help` lists them."),
+    (("fit", "--data.batch", "1"),
+     "`fit` has no option `--data.batch`. Did you mean `--data.batch_size`?"),
+    (("fit", "--config", "DIR/wrong.yaml"),
+     "`fit` has no option `--model.network.trnk`. Did you mean `--model.network.trunk`?"),
+    (("fit", "--config", "OUT/none.yaml"),
+     "'OUT/none.yaml' must be a YAML file, got nothing there. Check the path."),
+    (("fit", "--data.dataset", "shapes", "--model.network.features", "[fc8]"),
+     "`features` must be a known name, got 'fc8'. Did you mean `fc7`?"),
+    (("report", "OUT"), "'OUT' must be a run folder"),
+    (("fiit",), "`parsenet` has no command 'fiit'. Did you mean `fit`?"),
+    (("figures", "scale"), "`figures` has no 'scale'. Did you mean `scales`?"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
-def test_missing_checkpoint_is_named(made, capsys, tmp_path, command):
-    words = ["--config", made / "voc.yaml", "--run_dir", made / "none"]
-    words += ["--ckpt_path", tmp_path / "no.ckpt"]
-    if command == "predict":
-        words = [tmp_path / "no.ckpt", tmp_path, "--out", tmp_path / "out"]
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_what_cannot_be_is_refused_in_one_line(made, capsys, tmp_path, words, message):
+    (made / "wrong.yaml").write_text("model: {network: {trnk: tiny}}\n")
+    places = {"DIR/": f"{made}/", "OUT": str(tmp_path / "out")}
 
-    message = refused(capsys, command, *words)
+    for name, path in places.items():
+        words = [word.replace(name, path) for word in words]
+        message = message.replace(name, path)
 
-    assert message == f"The weights file '{tmp_path / 'no.ckpt'}' must exist. Check its path."
-
-
-def test_scoring_needs_a_checkpoint(made, capsys):
-    message = refused(capsys, "test", "--config", made / "voc.yaml")
-
-    assert message == (
-        "`test` needs a checkpoint to score, got none. Add `--ckpt_path FILE` (`.ckpt` or "
-        "`.safetensors`)."
-    )
-
-
-def test_data_of_other_classes_are_refused(made, capsys, tmp_path):
-    words = ["--config", made / "voc.yaml", "--ckpt_path", made / "run" / "model.safetensors"]
-    words += ["--data.dataset", "shapes", "--run_dir", tmp_path]
-
-    message = refused(capsys, "validate", *words)
-
-    assert message == (
-        "The checkpoint's classes ('voc2012', 21) must be those of the data, got 'shapes' with 5. "
-        "Choose the `data` that it was trained on."
-    )
-
-
-def test_missing_data_are_named(made, capsys, tmp_path):
-    words = ["--config", made / "voc.yaml", "--data.root", tmp_path, "--run_dir", tmp_path / "run"]
-
-    message = refused(capsys, "fit", *words)
-
-    assert message.startswith(f"VOC 2012 was not found in '{tmp_path}': 'JPEGImages' is missing.")
+    assert refused(capsys, *words).startswith(message)
+    assert not list(tmp_path.glob("out/checkpoints/*"))
 
 
 def test_label_out_of_range_is_refused_before_training(capsys, tmp_path):
@@ -167,80 +135,30 @@ def test_label_out_of_range_is_refused_before_training(capsys, tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_batch_larger_than_the_data_is_refused(made, capsys, tmp_path):
-    words = ["--config", made / "voc.yaml", "--data.batch_size", 5, "--run_dir", tmp_path]
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        ([], 2, "usage: parsenet COMMAND"),
+        (["-h"], 0, "usage: parsenet COMMAND"),
+        (["--help"], 0, "usage: parsenet COMMAND"),
+        (["figures"], 2, "usage: parsenet COMMAND"),
+        (["figures", "--help"], 0, "usage: parsenet COMMAND"),
+        (["--version"], 0, f"parsenet {parsenet.__version__}\n"),
+    ],
+)
+def test_usage_and_version_are_told(capsys, words, code, text):
+    assert main(words) == code
+    assert capsys.readouterr().out.startswith(text)
 
-    message = refused(capsys, "fit", *words)
 
-    assert message == (
-        "`data.batch_size` must be at most 4, the training images per process, got 5."
+def test_command_without_its_packages_names_the_extra(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", None)
+    monkeypatch.delitem(sys.modules, "parsenet.engine.run", raising=False)
+
+    assert refused(capsys, "fit") == (
+        "`parsenet fit` needs 'pytorch_lightning', which is not installed. Run `pip install "
+        "'parsenet[train]'`."
     )
-
-
-@pytest.mark.parametrize("command", ["fit", "validate"])
-def test_unknown_option_is_answered_with_the_closest(capsys, command):
-    message = refused(capsys, command, "--model.network.faetures", "[fc7]")
-
-    assert message == (
-        f"`{command}` has no option `--model.network.faetures`. Did you mean "
-        "`--model.network.features`?"
-    )
-
-
-def test_option_like_no_other_is_answered_with_help(capsys):
-    message = refused(capsys, "fit", "--zzzzzzzz", "1")
-
-    assert message == "`fit` has no option `--zzzzzzzz`. `parsenet fit --help` lists them."
-
-
-def test_beginning_of_an_option_is_not_taken_for_it(capsys):
-    message = refused(capsys, "fit", "--data.batch", "1")
-
-    assert message == "`fit` has no option `--data.batch`. Did you mean `--data.batch_size`?"
-
-
-def test_unknown_option_in_a_config_is_named(made, capsys, tmp_path):
-    (tmp_path / "wrong.yaml").write_text("model: {network: {trnk: tiny}}\n")
-
-    message = refused(capsys, "fit", "--config", tmp_path / "wrong.yaml")
-
-    assert message == (
-        "`fit` has no option `--model.network.trnk`. Did you mean `--model.network.trunk`?"
-    )
-
-
-def test_missing_config_is_named(capsys, tmp_path):
-    message = refused(capsys, "fit", "--config", tmp_path / "none.yaml")
-
-    assert str(tmp_path / "none.yaml") in message
-
-
-def test_contradiction_of_options_is_one_line(capsys):
-    message = refused(
-        capsys, "fit", "--data.dataset", "shapes", "--model.network.features", "[fc8]"
-    )
-
-    assert message == "`features` must be a known name, got 'fc8'. Did you mean `fc7`?"
-
-
-def test_unknown_command_is_answered_with_the_closest(capsys):
-    assert refused(capsys, "fiit") == "`parsenet` has no command 'fiit'. Did you mean `fit`?"
-
-
-def test_no_command_shows_the_usage(capsys):
-    assert main([]) == 2
-    assert capsys.readouterr().out.startswith("usage: parsenet COMMAND")
-
-
-@pytest.mark.parametrize("word", ["-h", "--help"])
-def test_help_shows_the_usage(capsys, word):
-    assert main([word]) == 0
-    assert capsys.readouterr().out.startswith("usage: parsenet COMMAND")
-
-
-def test_version_is_told(capsys):
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"parsenet {parsenet.__version__}\n"
 
 
 def test_bad_image_is_named_and_the_rest_is_done(made, capsys, tmp_path):
@@ -270,12 +188,6 @@ def test_report_is_drawn_anew(made, capsys):
 
     assert Path(capsys.readouterr().out.strip()) == made / "run" / "report.html"
     assert (made / "run" / "report.html").is_file()
-
-
-def test_report_of_no_run_is_refused(capsys, tmp_path):
-    message = refused(capsys, "report", tmp_path)
-
-    assert message.startswith(f"'{tmp_path}' must be a run folder")
 
 
 @pytest.mark.parametrize(

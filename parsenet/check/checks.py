@@ -71,27 +71,24 @@ def check_labels(splits: Sequence[Survey]) -> Iterator[Finding]:
 def _check_whole(splits: Sequence[Survey], taxonomy: Taxonomy) -> Iterator[Finding]:
     """Look at all values of all splits: how they lie tells how labels were made."""
     values = sum((split.values for split in splits), Counter[int]())
-    found = sorted(value for value in values if value != taxonomy.void)
+    shares = {value: 100 * count / values.total() for value, count in values.items()}
+    found, top = sorted(set(values) - {taxonomy.void}), taxonomy.num_classes
     if set(values) == {0, 255} and taxonomy.void == 255:
-        second = taxonomy.names[1] if taxonomy.num_classes > 1 else "object"
-        yield find("binary-255", share=100 * values[255] / values.total(), second=second)
-    elif found and found[-1] == taxonomy.num_classes:
-        yield _shifted(values, found[0], taxonomy.num_classes)
-
-
-def _shifted(values: Counter[int], low: int, top: int) -> Finding:
-    zeros = ""
-    if low > 0:
+        second = taxonomy.names[1] if top > 1 else "object"
+        yield find("binary-255", share=shares[255], second=second)
+    elif found and found[-1] == top:
+        low, zeros = found[0], ""
         fix = "Classes are counted from 1: set `reduce_zero_label: true` in the taxonomy file."
-    else:
-        zeros = f", {100 * values[0] / values.total():.1f} % are 0"
-        fix = (
-            "If 0 is background that shall not count, set `reduce_zero_label: true` in the "
-            "taxonomy file (0 becomes void, the others move down by one); if it shall be a class, "
-            f"put `background` before the other names; if {top} is void, set `ignore: [{top}]`."
-        )
-    share = 100 * values[top] / values.total()
-    return find("shifted-labels", low=low, top=top, last=top - 1, share=share, zeros=zeros, fix=fix)
+        if low == 0:
+            zeros = f", {shares[0]:.1f} % are 0"
+            fix = (
+                "If 0 is background that shall not count, set `reduce_zero_label: true` in the "
+                "taxonomy file (0 becomes void, the others move down by one); if it shall be a "
+                f"class, put `background` before the other names; if {top} is void, set "
+                f"`ignore: [{top}]`."
+            )
+        share, last = shares[top], top - 1
+        yield find("shifted-labels", low=low, top=top, last=last, share=share, zeros=zeros, fix=fix)
 
 
 def _check_range(split: Survey, hint: str) -> Iterator[Finding]:
@@ -136,14 +133,13 @@ def _range_fix(split: Survey, files: Counter[int]) -> str:
 
 def _places(label: LabelFacts) -> str:
     """Name the wrong values of a label, each with its first pixel."""
-    worst = sorted(label.wrong, key=lambda value: -label.counts[value])
     parts = [
-        f"{value} at row {label.wrong[value][0]}, column {label.wrong[value][1]} "
-        f"({number(label.counts[value], 'pixel')})"
-        for value in worst[:_SHOWN_VALUES]
+        f"{value} at row {row}, column {column} ({number(label.counts[value], 'pixel')})"
+        for value, (row, column) in label.wrong.items()
     ]
-    more = len(worst) - len(parts)
-    return ", ".join(parts) + (f" and {number(more, 'other value')}" if more > 0 else "")
+    more = len(parts) - _SHOWN_VALUES
+    shown = ", ".join(parts[:_SHOWN_VALUES])
+    return shown + (f" and {number(more, 'other value')}" if more > 0 else "")
 
 
 def _check_void(split: Survey) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from parsenet.check.findings import Case, Finding, find
-from parsenet.check.survey import NUM_BITS, Survey
+from parsenet.check.survey import SIDE, Survey
 
 MAX_DISTANCE = 14
 """Bits of 100 in which the perceptual hashes of two similar images may differ. Scaled and saved
@@ -37,8 +37,12 @@ def _check_pair(split: Survey, other: Survey, same: str, alike: str) -> Iterator
             if labels[n] != labels[first]
         }
     for code, pairs in found.items():
-        if pairs:
-            cases = [_case(split, index, other, *pair) for index, pair in pairs.items()]
+        cases = []
+        for index, (first, how) in pairs.items():
+            case, like = split.case(index, of_image=True), other.case(first, of_image=True)
+            text = f"like '{like.file}'{how}"
+            cases.append(Case(case.file, text, case.samples + like.samples))
+        if cases:
             yield find(code, cases, split=split.name, other=other.name)
 
 
@@ -58,8 +62,7 @@ def _similar(
 ) -> dict[int, tuple[int, str]]:
     """Find for the images of a split the most similar one of another split, or of those before it.
 
-    Returns:
-        by position in `split`, the position in `other` and how they are alike.
+    By position in `split`, the position in `other` and how they are alike.
     """
     ours = [n for n, image in enumerate(split.images) if image.look and n not in copies]
     theirs = [n for n, image in enumerate(other.images) if image.look]
@@ -75,9 +78,8 @@ def _similar(
 def _hashes(split: Survey, indices: Sequence[int], mirrored: int) -> Float32[np.ndarray, "n bits"]:
     """Return hashes as rows of -1 and 1: a product of two then counts the bits that agree."""
     looks = [look[mirrored] for index in indices if (look := split.images[index].look)]
-    packed = np.frombuffer(b"".join(looks), np.uint8).reshape(len(looks), -(-NUM_BITS // 8))
-    bits: Float32[np.ndarray, "n bits"] = np.unpackbits(packed, axis=1, count=NUM_BITS).astype("f4")
-    return 2 * bits - 1
+    packed = np.frombuffer(b"".join(looks), np.uint8).reshape(len(looks), -(-(SIDE**2) // 8))
+    return 2 * np.unpackbits(packed, axis=1, count=SIDE**2).astype(np.float32) - 1
 
 
 def nearest_pairs(
@@ -99,8 +101,3 @@ def nearest_pairs(
             distance[np.arange(len(others)) >= limits[block, None]] = np.inf
         for row in np.flatnonzero(distance.min(axis=1) <= MAX_DISTANCE).tolist():
             yield start + row, int(distance[row].argmin())
-
-
-def _case(split: Survey, index: int, other: Survey, first: int, how: str) -> Case:
-    case, like = split.case(index, of_image=True), other.case(first, of_image=True)
-    return Case(case.file, f"like '{like.file}'{how}", case.samples + like.samples)

@@ -46,14 +46,7 @@ class Finding:
 def find(
     code: str, cases: Sequence[Case] = (), count: int | None = None, **words: object
 ) -> Finding:
-    """Fill in the sentences of a finding.
-
-    Args:
-        code: a line of `TEXTS`.
-        cases: the files.
-        count: of what the title counts; None for that of the cases.
-        **words: those in braces.
-    """
+    """Fill in the sentences of a line of `TEXTS`; `count` is that of the cases if it is None."""
     severity, noun, title, fix = TEXTS[code]
     words["count"] = number(len(cases) if count is None else count, noun)
     return Finding(code, severity, title.format(**words), fix.format(**words), cases)

@@ -38,33 +38,32 @@ class Diagnosis:
         """The threshold that the repeat factors are for; 0.1 where the config has none."""
         return self.config.balance or 0.1
 
+    @property
+    def weights(self) -> dict[str, Float64[np.ndarray, " c"]]:
+        """Class weights by name, and how often images of a class come with `balance`."""
+        pixels = self.splits[0].pixels
+        return class_weights(pixels) | {"repeat": class_repeats(pixels, self.balance)}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        taxonomy, pixels = self.splits[0].taxonomy, self.splits[0].pixels
-        repeats = class_repeats(pixels, self.balance).round(4).tolist()
+        weights = {name: values.round(4).tolist() for name, values in self.weights.items()}
         return {
             "dataset": self.config.dataset,
             "root": None if self.config.root is None else str(self.config.root),
             **{f"{severity}s": self.count(severity) for severity in SEVERITIES},
-            "classes": list(taxonomy.names),
-            "void": taxonomy.void,
+            "classes": list(self.splits[0].taxonomy.names),
+            "void": self.splits[0].taxonomy.void,
             "splits": {split.name: _describe(split) for split in self.splits},
             "findings": [{**asdict(x), "count": len(x.cases)} for x in self.findings],
-            "class_weights": {
-                name: values.round(4).tolist() for name, values in class_weights(pixels).items()
-            },
-            "repeat_factors": {"balance": self.balance, "factors": repeats},
+            "repeat_factors": {"balance": self.balance, "factors": weights.pop("repeat")},
+            "class_weights": weights,
         }
 
 
 def diagnose(
     config: DataConfig, fast: bool = False, workers: int = 0, progress: bool = True
 ) -> Diagnosis:
-    """Read a data set and check it; the arguments are those of `survey`.
-
-    Raises:
-        ConfigError: the taxonomy is wrong, or `root` is not set.
-    """
+    """Read a data set and check it; the arguments and refusals are those of `survey`."""
     splits = survey(config, fast, workers, progress)
     findings = [finding for split in splits for finding in check_files(split)]
     findings += [*check_labels(splits), *check_duplicates(splits)]
@@ -144,16 +143,14 @@ def split_lines(diagnosis: Diagnosis) -> Iterator[str]:
 
 def class_cells(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
     """Lay out the classes as a table: heads, and rows of cells."""
-    train = diagnosis.splits[0]
-    columns = [[f"{n} {name}" for n, name in enumerate(diagnosis.splits[0].taxonomy.names)]]
-    heads = ["class"]
+    names = diagnosis.splits[0].taxonomy.names
+    heads, columns = ["class"], [[f"{n} {name}" for n, name in enumerate(names)]]
     for split in diagnosis.splits:
         heads += [f"{split.name} %", f"{split.name} images"]
         shares = 100 * split.pixels.sum(axis=0) / max(1, split.pixels.sum())
         images = (split.pixels > 0).sum(axis=0)
         columns += [[f"{x:.2f}" for x in shares], [f"{x:,}" for x in images]]
-    columns += [[f"{x:.3f}" for x in values] for values in class_weights(train.pixels).values()]
-    columns += [[f"{x:.2f}" for x in class_repeats(train.pixels, diagnosis.balance)]]
+    columns += [[f"{x:.3f}" for x in values] for values in diagnosis.weights.values()]
     heads += ["inverse", "median", "ENet", "repeat"]
     return heads, [list(row) for row in zip(*columns, strict=True)]
 

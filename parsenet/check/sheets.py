@@ -62,10 +62,7 @@ def overlay(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Lay a label over its image: void is striped, what no class has is marked.
 
-    Args:
-        image: RGB in [0, 255].
-        label: class indices, void, and perhaps others.
-        taxonomy: gives the colours; a class drawn black leaves the image as it is.
+    A class that the taxonomy draws black leaves the image as it is.
     """
     is_class, is_void = label < taxonomy.num_classes, label == taxonomy.void
     shown = blend(image, np.where(is_class, label, 0).astype(label.dtype), taxonomy, 0.7)
@@ -99,12 +96,7 @@ def draw_sheet(
 ) -> tuple[UInt8[np.ndarray, "h w 3"], int]:
     """Load samples as a data loader does, and draw each beside itself under its label.
 
-    Args:
-        dataset: with its transform, or without one.
-        keys: what the sampler yields.
-
-    Returns:
-        the sheet, and how many samples could not be loaded; their reason is shown.
+    Returns the sheet, and how many samples could not be loaded; their reason is shown.
     """
     taxonomy, failed = dataset.taxonomy, 0
     tiles: list[_Tile] = []

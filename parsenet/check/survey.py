@@ -7,14 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import imagehash
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -28,9 +27,8 @@ from parsenet.data.reading import read_image, read_size
 from parsenet.errors import DataNotFoundError, ImageError, ParseNetError
 from parsenet.taxonomy import Taxonomy, label_set_from
 
-_SIDE = 10
-NUM_BITS = _SIDE * _SIDE
-"""Of a perceptual hash."""
+SIDE = 10
+"""Rows and columns of bits of a perceptual hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,7 @@ class Survey:
 
     def label_cases(self, is_meant: Callable[[LabelFacts], bool]) -> list[Case]:
         """Name some labels, with what is wrong with them if they cannot be read."""
-        meant = [index for index, label in enumerate(self.labels) if is_meant(label)]
-        return [self.case(index, self.labels[index].error) for index in meant]
+        return [self.case(n, label.error) for n, label in enumerate(self.labels) if is_meant(label)]
 
 
 def survey(
@@ -125,70 +122,61 @@ def survey(
     Raises:
         ConfigError: the taxonomy is wrong, or `root` is not set.
     """
-    taxonomy, surveys = taxonomy_of(config), []
+    taxonomy, surveys, console = taxonomy_of(config), [], Console(stderr=True)
     for name in dict.fromkeys([config.train_split, config.val_split, config.test_split]):
-        dataset, refusal = _open_split(config, name)
-        if dataset is not None:
-            facts = _read(dataset, name, fast, workers, progress)
-            images, labels = [image for image, _ in facts], [label for _, label in facts]
-            surveys.append(Survey(name, taxonomy, dataset, "", images, labels))
-        elif name in (config.train_split, config.val_split):
-            # `test_split` has a default that not every data set has.
-            surveys.append(Survey(name, taxonomy, None, refusal))
+        try:
+            dataset = _open_split(config, name)
+        except ParseNetError as error:
+            if config.root is None:
+                raise
+            if name in (config.train_split, config.val_split):
+                # `test_split` has a default that not every data set has.
+                surveys.append(Survey(name, taxonomy, None, str(error)))
+            continue
+        total, see = len(dataset), partial(_see, dataset, fast)
+        with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="doctor") as pool:
+            done, title = pool.map(see, range(total)), f"Reading {name}"
+            try:
+                facts = list(track(done, title, total, console=console, disable=not progress))
+            finally:
+                pool.shutdown(cancel_futures=True)
+        images, labels = [image for image, _ in facts], [label for _, label in facts]
+        surveys.append(Survey(name, taxonomy, dataset, "", images, labels))
     return surveys
 
 
-def _read(
-    dataset: SegmentationDataset, name: str, fast: bool, workers: int, progress: bool
-) -> list[tuple[ImageFacts, LabelFacts]]:
-    def see(index: int) -> tuple[ImageFacts, LabelFacts]:
-        return _see_image(dataset, index, fast), _see_label(dataset, index)
-
-    total, console = len(dataset), Console(stderr=True)
-    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="doctor") as pool:
-        done = pool.map(see, range(total))
-        try:
-            bar = track(done, f"Reading {name}", total, console=console, disable=not progress)
-            return list(bar)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _open_split(config: DataConfig, name: str) -> tuple[SegmentationDataset | None, str]:
-    """Open a split as training does, a folder that lacks masks in part, or say why not."""
+def _open_split(config: DataConfig, name: str) -> SegmentationDataset:
+    """Open a split as training does, a folder also where masks are missing."""
     try:
-        return build_dataset(config, name), ""
-    except ParseNetError as error:
-        if config.root is None:
+        return build_dataset(config, name)
+    except DataNotFoundError as error:
+        if config.dataset != "folder" or config.root is None:
             raise
-        refusal = error
-    if config.dataset == "folder" and isinstance(refusal, DataNotFoundError):
         label_set = label_set_from(Path(config.folder.taxonomy), config.root)
-        with suppress(DataNotFoundError):  # there is no image at all, as the first sentence says
-            return FolderDataset(config.root, name, config.folder, label_set, complete=False), ""
-    return None, str(refusal)
+        try:
+            return FolderDataset(config.root, name, config.folder, label_set, complete=False)
+        except DataNotFoundError:  # there is no image at all, as the first sentence says
+            raise error from None
 
 
-def _see_image(dataset: SegmentationDataset, index: int, fast: bool) -> ImageFacts:
+def _see(dataset: SegmentationDataset, fast: bool, index: int) -> tuple[ImageFacts, LabelFacts]:
+    return _see_image(dataset, fast, index), _see_label(dataset, index)
+
+
+def _see_image(dataset: SegmentationDataset, fast: bool, index: int) -> ImageFacts:
     path = dataset.image_path(index)
     try:
-        digest = b"" if path is None else _digest(path)
+        digest = b"" if path is None else _digest(path.read_bytes())
         if path is not None and fast:
             return ImageFacts("", read_size(path), digest)
         image = dataset.read(index).image if path is None else read_image(path)
     except Exception as error:  # whatever a file can cause costs this file only
         return ImageFacts(_sentence(error, str(path)))
-    return ImageFacts("", _size(image), digest, _look_at(image))
-
-
-def _look_at(image: UInt8[np.ndarray, "h w 3"]) -> tuple[bytes, bytes] | None:
-    """Hash how an image looks, as it is and mirrored: a bit for each of its lowest frequencies."""
-    if (image == image[0, 0]).all():
-        return None
     small = Image.fromarray(image).convert("L").resize((64, 64), Image.Resampling.BOX)
-    mirrored = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    one, other = (np.packbits(imagehash.phash(x, _SIDE).hash).tobytes() for x in (small, mirrored))
-    return one, other
+    both = small, small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    one, other = (np.packbits(imagehash.phash(x, SIDE).hash).tobytes() for x in both)
+    look = None if (image == image[0, 0]).all() else (one, other)
+    return ImageFacts("", (image.shape[0], image.shape[1]), digest, look)
 
 
 def _see_label(dataset: SegmentationDataset, index: int) -> LabelFacts:
@@ -205,15 +193,11 @@ def _see_label(dataset: SegmentationDataset, index: int) -> LabelFacts:
         for value in counts
         if value >= taxonomy.num_classes and value != taxonomy.void
     }
-    return LabelFacts("", "", _size(label), counts, wrong, _digest(label))
+    size = label.shape[0], label.shape[1]
+    return LabelFacts("", "", size, counts, wrong, _digest(label.tobytes()))
 
 
-def _size(array: np.ndarray) -> tuple[int, int]:
-    return array.shape[0], array.shape[1]
-
-
-def _digest(data: Path | np.ndarray) -> bytes:
-    content = data.read_bytes() if isinstance(data, Path) else data.tobytes()
+def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
