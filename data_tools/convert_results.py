@@ -48,63 +48,43 @@ def convert(given: ConvertOptions) -> str:
     text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in done)
     write_bytes_atomically(given.results, text.encode())
     changed = sum("inputs" not in row for row in kept)
-    return (
-        f"'{given.results}': {changed} of {len(rows)} lines converted, {len(rows) - len(kept)} of "
-        "failed runs left out."
-    )
+    failed = len(rows) - len(kept)
+    return f"'{given.results}': {changed} of {len(rows)} lines converted, {failed} failed left out."
 
 
 def convert_row(row: Record, given: ConvertOptions) -> Record:
     """Return a line in today's form."""
     config = row["config"]
+    scoring = {"images" if x == "pictures" else x: y for x, y in config["scoring"].items()}
     known = {field.name for field in fields(DataConfig)}
     data = {name: value for name, value in config["data"].items() if name in known}
-    scoring = {_name_of(name): value for name, value in config["scoring"].items()}
     options = parse_options(config | {"data": data, "scoring": scoring}, f"run '{row['key']}'")
-    options = with_inputs(options.at(row["lr"], row["seed"]), given)
+    name, weights = options.network.weights, str(given.weights or options.network.weights)
+    options = replace(
+        options.at(row["lr"], row["seed"]), data=replace(options.data, root=given.root)
+    )
+    inputs = _read_inputs(options.data, replace(options.network, weights=name and weights))
+    if Path(weights).name != str(name) or None in inputs.values():
+        raise ConfigError(f"`--weights` must be the path of '{name}', got '{weights}'.")
+    options = replace(options, inputs=inputs)
     if not options.agree_with(config):
         raise ConfigError(f"Run '{row['key']}' must come out as it was recorded. Report it.")
-    changes = {"key": options.key, "inputs": options.inputs, "config": options.to_dict()}
-    renamed = {_name_of(name): value for name, value in row.items()}
+    changes = {"key": options.key, "inputs": inputs, "config": options.to_dict()}
+    renamed = {("num_images" if x == "num_pictures" else x): value for x, value in row.items()}
     return renamed | changes | {"converted_from": row["key"]}
 
 
-def with_inputs(options: Options, given: ConvertOptions) -> Options:
-    """Put the data and weights that were named into the options, and their fingerprints."""
-    recorded = options.network.weights
-    if given.weights is not None and given.weights.name != recorded:
-        raise ConfigError(
-            f"`--weights` must be the file that the runs started from, '{recorded}', got "
-            f"'{given.weights.name}'."
-        )
-    weights = recorded if given.weights is None else str(given.weights)
-    network = replace(options.network, weights=weights)
-    data = replace(options.data, root=given.root)
-    options = replace(options, network=network, data=data)
-    inputs = _read_inputs(options.data, network)
-    for name in options.input_names:
-        if name not in inputs:
-            raise ConfigError(f"`--weights` must be the path of '{name}', got '{weights}'.")
-    return replace(options, inputs=inputs)
-
-
 @cache
-def _read_inputs(data: DataConfig, network: NetworkConfig) -> dict[str, str]:
+def _read_inputs(data: DataConfig, network: NetworkConfig) -> dict[str, str | None]:
     """Read the data's lists and the weights once for all runs of the same."""
     return read_inputs(Options(network, data=data))
-
-
-def _name_of(name: str) -> str:
-    return {"num_pictures": "num_images", "pictures": "images"}.get(name, name)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the tool; return its exit code."""
     try:
-        given = parse_words(
-            ConvertOptions, sys.argv[1:] if words is None else words, "convert_results.py"
-        )
-        print(convert(given))
+        words = sys.argv[1:] if words is None else words
+        print(convert(parse_words(ConvertOptions, words, "convert_results.py")))
     except ParseNetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -34,14 +34,18 @@ def ablate(options: AblateOptions) -> int:
     from parsenet.lab.options import read_inputs
     from parsenet.lab.report import write_grid_report
     from parsenet.lab.results import ResultsFile, finished, identify
-    from parsenet.lab.runner import run_grid
+    from parsenet.lab.runner import LocalWorkers, Runner, find_devices
 
     overrides = (*options.model, *options.data, *options.trainer, *options.scoring)
     grid = read_grid(options.grid, overrides)
     out_dir = options.out or Path("runs") / options.grid.stem
     file = ResultsFile(options.results or out_dir / "results.jsonl")
-    grid = identify(grid, file) if options.report else grid.with_inputs(read_inputs)
-    results = file.read() if options.report else run_grid(grid, file, out_dir, options.devices)
+    if options.report:
+        grid, results = identify(grid, file), file.read()
+    else:
+        workers = LocalWorkers(find_devices(options.devices), out_dir)
+        grid = grid.with_inputs(read_inputs)
+        results = Runner(grid, file, out_dir, workers).run()
     known = [results[plan.key] for plan in grid.plans() if plan.key in results]
     counted = finished(grid, results)
     if options.report and not any("failed" in run or run["key"] in counted for run in known):

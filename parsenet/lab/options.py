@@ -65,7 +65,7 @@ class Options:
     trainer: Record = field(default_factory=dict)
     """Options of Lightning's Trainer."""
     seed: int = 0
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str | None] = field(default_factory=dict)
     """Fingerprints of data and weights by name, see `read_inputs`."""
 
     def at(self, lr: float, seed: int) -> Options:
@@ -89,28 +89,22 @@ class Options:
         changed = _difference(_plain(self), _plain(Options()))
         return f"{_hash(changed)[:16]}-{_hash(self.inputs)[:8]}"
 
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the data and the weights file that a run is made of."""
-        data, weights = self.data, Path(self.network.weights or "")
-        splits = dict.fromkeys((data.train_split, data.val_split))
-        is_file = weights.suffix in _WEIGHT_FILES
-        return [*(f"{data.dataset}/{split}" for split in splits), *[weights.name] * is_file]
-
     def agree_with(self, recorded: Mapping[str, Any]) -> bool:
-        """Say whether a recorded run was computed with these options.
+        """Compare with what `to_dict` returned for a recorded run of the same key.
 
-        Its key says so but for a default that has been changed since. An option that one of the two
-        does not have is not compared.
-
-        Args:
-            recorded: what `to_dict` returned then.
+        They differ where a default has been changed since. An option that only one has is skipped.
         """
         return _agree(self.to_dict(), recorded)
 
     def state_in(self, out_dir: Path) -> Path:
         """Return where the state of this run lies while it is under way."""
         return out_dir / "under_way" / f"{self.key}.ckpt"
+
+
+_KINDS = {
+    "model.network": NetworkConfig, "model.optim": OptimConfig, "data": DataConfig,
+    "scoring": Scoring, "seed_everything": int,
+}  # fmt: skip
 
 
 def parse_options(section: Mapping[str, Any], name: str) -> Options:
@@ -124,20 +118,12 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
         ConfigError: an option is unknown or has a wrong value, or names a class to be made: a grid
             that is passed on must not run code.
     """
-    trainer = section.get("trainer", {})
-    if isinstance(trainer, Mapping):
-        trainer = {key: value for key, value in trainer.items() if key not in _NOT_HERE}
-    _require_plain({**section, "trainer": trainer}, "", name)
-    given = {key: value for key, value in section.items() if key not in ("model", "trainer")}
-    given |= {f"model.{key}": value for key, value in section.get("model", {}).items()}
-    kinds = {
-        "model.network": NetworkConfig,
-        "model.optim": OptimConfig,
-        "data": DataConfig,
-        "scoring": Scoring,
-        "seed_everything": int,
-    }
-    made = parse_sections(kinds, given, name)
+    _require_plain(section, "", name)
+    given = {**section}
+    model, trainer = given.pop("model", {}), given.pop("trainer", {})
+    trainer = {key: value for key, value in trainer.items() if key not in _NOT_HERE}
+    given |= {f"model.{key}": value for key, value in model.items()}
+    made = parse_sections(_KINDS, given, name)
     for key in _WHOLE & trainer.keys():
         if not isinstance(trainer[key], int | float) or trainer[key] % 1:
             raise ConfigError(
@@ -147,13 +133,13 @@ def parse_options(section: Mapping[str, Any], name: str) -> Options:
     return Options(made.model.network, made.model.optim, made.data, made.scoring, trainer)
 
 
-def read_inputs(options: Options, required: bool = True) -> dict[str, str]:
+def read_inputs(options: Options, required: bool = True) -> dict[str, str | None]:
     """Take the fingerprints of the data and the weights of a run.
 
     That of a split covers the classes (with the file that defines them), and for every sample its
     id, the names of its image and label below `data.root`, and the sizes of these files in bytes:
-    no pixel is read. That of a
-    weights file is the SHA-256 of its content. torchvision's weights are known by their name.
+    no pixel is read. That of a weights file is the SHA-256 of its content. torchvision's weights
+    are known by their name.
 
     Args:
         options: of the run.
@@ -161,7 +147,8 @@ def read_inputs(options: Options, required: bool = True) -> dict[str, str]:
             told when the network is built.
 
     Returns:
-        fingerprints by `input_names`; without those of what is not at hand.
+        fingerprints by `DATASET/SPLIT` and by the name of the weights file; None for what is not at
+        hand.
 
     Raises:
         ParseNetError: the data are not there.
@@ -169,12 +156,13 @@ def read_inputs(options: Options, required: bool = True) -> dict[str, str]:
     from parsenet.metrics.record import hash_file
 
     data, weights = options.data, Path(options.network.weights or "")
-    found = {}
-    if required or data.root is not None or data.dataset == "shapes":
-        for split in (data.train_split, data.val_split):
-            found[f"{data.dataset}/{split}"] = _fingerprint_split(data, split)
-    if weights.suffix in _WEIGHT_FILES and weights.is_file():
-        found[weights.name] = hash_file(weights)
+    at_hand = required or data.root is not None or data.dataset == "shapes"
+    found = {
+        f"{data.dataset}/{split}": _fingerprint_split(data, split) if at_hand else None
+        for split in dict.fromkeys((data.train_split, data.val_split))
+    }
+    if weights.suffix in _WEIGHT_FILES:
+        found[weights.name] = hash_file(weights) if weights.is_file() else None
     return found
 
 
@@ -221,19 +209,19 @@ def _require_plain(value: object, place: str, name: str) -> None:
             f"`{place}` of {name} must hold named options, got {value!r}. Name them below it, "
             "or leave it out."
         )
-    items: list[tuple[object, object]] = []
-    if isinstance(value, Mapping):
-        if "class_path" in value or place.startswith("trainer."):
-            raise ConfigError(
-                f"`{place}` of {name} must be a plain value, got "
-                f"{value.get('class_path', dict(value))!r}. A grid makes no objects of classes "
-                "that it names: write numbers, words or lists of them."
-            )
-        items = list(value.items())
-    elif isinstance(value, list):
-        items = [("", item) for item in value]
-    for key, item in items:
-        _require_plain(item, f"{place}.{key}".strip("."), name)
+    if not isinstance(value, Mapping):
+        for item in value if isinstance(value, list) else ():
+            _require_plain(item, place, name)
+        return
+    if "class_path" in value or place.startswith("trainer."):
+        raise ConfigError(
+            f"`{place}` of {name} must be a plain value, got "
+            f"{value.get('class_path', dict(value))!r}. A grid makes no objects of classes that it "
+            "names: write numbers, words or lists of them."
+        )
+    for key, item in value.items():
+        if place != "trainer" or key not in _NOT_HERE:
+            _require_plain(item, f"{place}.{key}".strip("."), name)
 
 
 def _difference(record: Mapping[str, Any], default: Mapping[str, Any]) -> Record:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -40,12 +41,12 @@ def write_grid_report(grid: Grid, results: Mapping[str, Record], out_dir: Path) 
         the path of `report.html`.
     """
     summary = summarise(grid, results)
-    charts, tables = draw_charts(summary), list_tables(summary)
+    charts = draw_charts(summary)
     drawn: dict[str, list[str]] = defaultdict(list)
     for name, chart in charts.items():
         write_chart(out_dir / "charts" / f"{name}.svg", chart)
         drawn[name.partition("_")[0]].append(svg_element(chart))
-    values = {"title": summary["title"], "grid": summary, "tables": tables}
+    values = {"title": summary["title"], "grid": summary, "tables": list_tables(summary)}
     samples = draw_samples(summary, out_dir / "samples")
     texts = {
         "json": json.dumps(summary, indent=1) + "\n",
@@ -67,6 +68,7 @@ def summarise(grid: Grid, results: Mapping[str, Record]) -> Record:
         for found in (*stand.sweep.values(), stand.runs)
         for run in found
     }
+    origins = Counter(map(_origin, runs.values()))
     return {
         "name": grid.path.stem,
         "title": grid.title,
@@ -83,27 +85,25 @@ def summarise(grid: Grid, results: Mapping[str, Record]) -> Record:
         "num_done": len(runs),
         "num_collapsed": sum(run["collapsed"] for run in runs.values()),
         "seconds": sum(run["seconds"] for run in runs.values()),
-        "origins": _origins(list(runs.values())),
+        "origins": [f"{count} runs: {origin}" for origin, count in sorted(origins.items())],
         "cells": [_summarise_cell(grid, stand) for stand in stands],
     }
 
 
-def _origins(runs: Sequence[Record]) -> list[str]:
-    """Say on what the runs were made: machines, commits, days; a line for each combination."""
-    counts: Counter[str] = Counter()
-    for run in runs:
-        machine = run["machine"]
-        commit, threads = machine["git_commit"], machine["num_threads"]
-        counts[
-            f"{run['date'][:10]}, {machine['device']}, {threads} thread{'s'[: threads != 1]}, "
-            f"{run['precision']}, torch {machine['versions']['torch']}, commit "
-            f"{commit[:7] + commit[40:] if commit else 'unknown'}"
-        ] += 1
-    return [f"{count} runs: {word}" for word, count in sorted(counts.items())]
+def _origin(run: Record) -> str:
+    """Say on what a run was made: day, machine, versions, commit."""
+    machine = run["machine"]
+    commit, threads = machine["git_commit"], machine["num_threads"]
+    return (
+        f"{run['date'][:10]}, {machine['device']}, {threads} thread{'s'[: threads != 1]}, "
+        f"{run['precision']}, torch {machine['versions']['torch']}, commit "
+        f"{commit[:7] + commit[40:] if commit else 'unknown'}"
+    )
 
 
 def _summarise_cell(grid: Grid, stand: Standing) -> Record:
-    runs = stand.runs
+    runs, working = stand.runs, stand.working
+    paper = grid.paper.get(stand.cell)
     record: Record = {
         **stand.cell._asdict(),
         "best_lr": stand.best_lr,
@@ -114,98 +114,98 @@ def _summarise_cell(grid: Grid, stand: Standing) -> Record:
                 "lr": lr,
                 "score": fmean(figure(run, grid.score) for run in found),
                 "collapsed": any(run["collapsed"] for run in found),
-                "highest_loss": max((run["highest_loss"] or 0.0 for run in found), default=None),
+                "highest_loss": max(run["highest_loss"] or 0.0 for run in found),
             }
             for lr, found in stand.sweep.items()
         ],
         "is_swept": stand.is_swept,
-        "working": list(stand.working),
-        "decades": stand.decades,
-        "score": asdict(estimate([figure(run, grid.score) for run in runs])),
-        "paper_collapsed": stand.cell in grid.paper_collapsed,
+        "working": list(working),
+        "decades": math.log10(working[-1] / working[0]) if working else None,
+        "score": estimate([figure(run, grid.score) for run in runs]),
+        "paper_collapsed": paper == {},
     }
-    paper = grid.paper.get(stand.cell, {})
     for metric in SUMMARY:
         values = [run["scores"][metric] for run in runs if run["scores"][metric] is not None]
-        theirs = paper[metric] / 100 if metric in paper else None
-        record[metric] = asdict(estimate(values)) | {"paper": theirs}
+        theirs = paper[metric] / 100 if paper and metric in paper else None
+        record[metric] = estimate(values) | {"paper": theirs}
     if runs:  # the first seed's run stands for the cell in curves and images
         shown = {name: runs[0][name] for name in ("samples", "curve", "norms", "scales")}
         record |= {"shown": runs[0]["key"]} | shown
-    record |= _collapse(stand)
+    collapses = [
+        {"lr": lr, "norms": run["norms"]}
+        for lr, found in stand.sweep.items()
+        for run in found
+        if run["collapsed"]
+        and lr > (stand.best_lr or 0)
+        and any(x[1:] for x in run["norms"].values())
+    ]
+    if collapses:  # the first above the best rate that is seen to collapse
+        record["collapse"] = collapses[0]
     return record
-
-
-def _collapse(stand: Standing) -> Record:
-    """Return what is known of the first run above the best rate that is seen to collapse."""
-    for lr, found in stand.sweep.items():
-        for run in found:
-            is_seen = any(len(points) > 1 for points in run["norms"].values())
-            if run["collapsed"] and is_seen and lr > (stand.best_lr or 0):
-                return {"collapse": {"lr": lr, "norms": run["norms"]}}
-    return {}
 
 
 def list_tables(summary: Record) -> dict[str, Table]:
     """Make the tables of the report, by title."""
-    cells, lrs = summary["cells"], summary["lrs"]
-    names = [[cell["row"], cell["column"]] for cell in cells]
+    cells = summary["cells"]
 
-    def table(note: str, heads: Sequence[str], rows: Sequence[list[str]], sides: str = "") -> Table:
-        rows = [[*name, *row] for name, row in zip(names, rows, strict=True)]
-        return note, ["", "", *heads], rows, "ll" + (sides or "r" * len(heads))
+    def table(note: str, columns: Mapping[str, Sequence[str]], sides: str = "") -> Table:
+        rows = [
+            [cell["row"], cell["column"], *(texts[index] for texts in columns.values())]
+            for index, cell in enumerate(cells)
+        ]
+        return note, ["", "", *columns], rows, "ll" + (sides or "r" * len(columns))
 
+    best = {
+        summary["score"]: [_spread(cell["score"]) for cell in cells],
+        "n": [str(cell["score"]["num_runs"]) for cell in cells],
+        "best lr": [_best_rate(cell) for cell in cells],
+        "rates that work": [_range(cell["working"]) for cell in cells],
+        "decades": ["-" if x["decades"] is None else f"{x['decades']:.1f}" for x in cells],
+        "collapsed": [f"{cell['num_collapsed']} of {cell['score']['num_runs']}" for cell in cells],
+    }
+    spreads = {metric: [_spread(cell[metric]) for cell in cells] for metric in SUMMARY}
+    rates = {scientific(lr): [_at_rate(cell, lr) for cell in cells] for lr in summary["lrs"]}
     tables = {
-        "Every cell at its best rate": table(
-            _SPREAD,
-            [summary["score"], "n", "best lr", "rates that work", "decades", "collapsed"],
-            [_best(cell) for cell in cells],
-            "rrrlrr",
-        ),
-        "The four scores": table(
-            _SPREAD,
-            list(SUMMARY.values()),
-            [[_spread(cell[metric]) for metric in SUMMARY] for cell in cells],
-        ),
+        "Every cell at its best rate": table(_SPREAD, best, "rrrlrr"),
+        "The four scores": table(_SPREAD, {SUMMARY[x]: spreads[x] for x in SUMMARY}),
         "Every rate": table(
             "Per cent by learning rate, means over the seeds of the sweep; a star marks collapse.",
-            [scientific(lr) for lr in lrs],
-            [_rates(cell, lrs) for cell in cells],
+            rates,
         ),
     }
     for metric, title in SUMMARY.items():
         if any(cell[metric]["paper"] is not None for cell in cells):
-            rows = [_against_paper(cell, metric) for cell in cells]
-            heads = ["paper", "ours", "difference"]
-            tables[f"Against the paper: {title}"] = table(_SPREAD, heads, rows)
+            columns = {
+                "paper": [_paper(cell, metric) for cell in cells],
+                "ours": spreads[metric],
+                "difference": [_difference(cell[metric]) for cell in cells],
+            }
+            tables[f"Against the paper: {title}"] = table(_SPREAD, columns)
     return tables
 
 
-def _best(cell: Record) -> list[str]:
-    count, best, working = cell["score"]["num_runs"], cell["best_lr"], cell["working"]
-    ends = dict.fromkeys(map(scientific, (*working[:1], *working[-1:])))
-    return [
-        _spread(cell["score"]),
-        str(count),
-        "-" if best is None else scientific(best) + ("" if cell["is_swept"] else " so far"),
-        " to ".join(ends) or "none",
-        "-" if cell["decades"] is None else f"{cell['decades']:.1f}",
-        f"{cell['num_collapsed']} of {count}",
-    ]
+def _best_rate(cell: Record) -> str:
+    if cell["best_lr"] is None:
+        return "-"
+    return scientific(cell["best_lr"]) + ("" if cell["is_swept"] else " so far")
 
 
-def _rates(cell: Record, lrs: Sequence[float]) -> list[str]:
-    found = {
-        point["lr"]: percent(point["score"]) + "*" * point["collapsed"] for point in cell["sweep"]
-    }
-    return [found.get(lr, "-") for lr in lrs]
+def _range(rates: Sequence[float]) -> str:
+    return " to ".join(dict.fromkeys(map(scientific, (*rates[:1], *rates[-1:])))) or "none"
 
 
-def _against_paper(cell: Record, metric: str) -> list[str]:
-    paper, ours = cell[metric]["paper"], cell[metric]["mean"]
-    word = "collapsed" if cell["paper_collapsed"] else percent(paper)
-    both = paper is not None and ours is not None
-    return [word, _spread(cell[metric]), f"{100 * (ours - paper):+.2f}" if both else "-"]
+def _at_rate(cell: Record, lr: float) -> str:
+    points = [point for point in cell["sweep"] if point["lr"] == lr]
+    return percent(points[0]["score"]) + "*" * points[0]["collapsed"] if points else "-"
+
+
+def _paper(cell: Record, metric: str) -> str:
+    return "collapsed" if cell["paper_collapsed"] else percent(cell[metric]["paper"])
+
+
+def _difference(found: Record) -> str:
+    both = found["paper"] is not None and found["mean"] is not None
+    return f"{100 * (found['mean'] - found['paper']):+.2f}" if both else "-"
 
 
 def _spread(found: Record, sign: str = "±") -> str:
@@ -219,7 +219,7 @@ def latex(summary: Record) -> str:
     """Write the table of rows and columns, the paper's figures in brackets where there are some."""
     by_place = {(cell["row"], cell["column"]): cell for cell in summary["cells"]}
     columns, metric = summary["columns"], summary["metric"]
-    lines = [[_escape(column) for column in ("", *columns)]] + [
+    lines = [["", *map(_escape, columns)]] + [
         [_escape(row), *(_latex_cell(by_place.get((row, x)), metric) for x in columns)]
         for row in summary["rows"]
     ]
@@ -238,16 +238,14 @@ def _latex_cell(cell: Record | None, metric: str | None) -> str:
         return ""
     text = "--" if cell["score"]["mean"] is None else _spread(cell["score"], r"\pm")
     text = f"${text}$" if r"\pm" in text else text
-    if cell["paper_collapsed"]:
-        return f"{text} (collapsed)"
-    paper = None if metric is None else cell[metric]["paper"]
-    return text if paper is None else f"{text} ({100 * paper:.1f})"
+    paper = "collapsed" if cell["paper_collapsed"] else ""
+    if metric is not None and cell[metric]["paper"] is not None:
+        paper = f"{100 * cell[metric]['paper']:.1f}"
+    return f"{text} ({paper})" if paper else text
 
 
 def _escape(text: str) -> str:
-    for mark in r"\&%$#_{}":
-        text = text.replace(mark, "\\" + mark)
-    return text
+    return re.sub(r"([\\&%$#_{}])", r"\\\1", text)
 
 
 def draw_charts(summary: Record) -> dict[str, Figure]:
@@ -272,8 +270,8 @@ def draw_charts(summary: Record) -> dict[str, Figure]:
         charts[f"loss_{index}"] = _over_iterations(f"{column}: loss", losses)
     for index, cell in enumerate(cells):
         name = f"{cell['row']}, {cell['column']}"
-        title = f"{name}: feature norms"
-        charts[f"norms_{index}"] = _over_iterations(title, cell.get("norms", {}))
+        norms = cell.get("norms", {})
+        charts[f"norms_{index}"] = _over_iterations(f"{name}: feature norms", norms)
         if "collapse" in cell:
             title = f"{name}, collapsing at {scientific(cell['collapse']['lr'])}: feature norms"
             charts[f"collapse_{index}"] = _over_iterations(title, cell["collapse"]["norms"])
@@ -295,7 +293,7 @@ def _over_iterations(title: str, series: Mapping[str, Sequence[Any]]) -> Figure 
 
 
 def draw_samples(summary: Record, folder: Path) -> str | None:
-    """Lay the same images out for all cells, a row for each; None where there are none.
+    """Lay the same images out for all cells, a column for each; None where there are none.
 
     Args:
         summary: what `summarise` returns.

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -64,12 +64,8 @@ class ResultsFile:
                 )
         return results
 
-    def add(self, result: Mapping[str, object]) -> None:
-        """Add a run.
-
-        Args:
-            result: made of what JSON knows: see `plain`.
-        """
+    def add(self, result: Record) -> None:
+        """Add a run, made of what JSON knows: see `plain`."""
         line = (json.dumps(result, allow_nan=False) + "\n").encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab", buffering=0) as file:
@@ -112,17 +108,6 @@ def plain(value: object) -> object:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds."""
-
-    mean: float | None
-    """None where there is no run."""
-    half_width: float | None
-    """Half of the 95 % t-interval; None for a single seed."""
-    num_runs: int
-
-
-@dataclass(frozen=True)
 class Standing:
     """What is known of a cell."""
 
@@ -135,14 +120,9 @@ class Standing:
     """Runs at the best rate, all seeds that are there."""
     is_swept: bool
     """Whether every rate was tried."""
-    working: tuple[float, ...]
+    working: Sequence[float]
     """Rates around the best, without a gap, that did not collapse and reached `WORKS` of its
     score in the sweep."""
-
-    @property
-    def decades(self) -> float | None:
-        """Return log10 of the highest over the lowest working rate; None where none works."""
-        return math.log10(self.working[-1] / self.working[0]) if self.working else None
 
 
 def figure(result: Record, score: Score) -> float:
@@ -154,16 +134,11 @@ def figure(result: Record, score: Score) -> float:
     check_classes(score, result["class_iou"])
     values = [result["class_iou"][name] for name in score.classes]
     values = values if score.classes else [result["scores"][score.metric]]
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else 0.0
+    return fmean([value for value in values if value is not None] or [0.0])
 
 
 def check_classes(score: Score, known: Collection[str]) -> None:
-    """Refuse classes of a score that are not among those known of the data.
-
-    Raises:
-        ConfigError: one of them is unknown.
-    """
+    """Refuse classes of a score that are not among those known of the data."""
     for name in score.classes:
         if name not in known:
             raise ConfigError(
@@ -172,14 +147,17 @@ def check_classes(score: Score, known: Collection[str]) -> None:
             )
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean of some runs and its 95 % t-interval."""
-    if len(values) < 2:
-        return Estimate(values[0] if values else None, None, len(values))
-    from scipy.stats import t
+def estimate(values: Sequence[float]) -> Record:
+    """Return the `mean` of some runs, the `half_width` of its 95 % t-interval, and `num_runs`.
 
-    width = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return Estimate(fmean(values), width, len(values))
+    The mean is None where there is no run, the half width where there is one.
+    """
+    count, width = len(values), None
+    if count > 1:
+        from scipy.stats import t
+
+        width = float(t.ppf(0.975, count - 1)) * stdev(values) / math.sqrt(count)
+    return {"mean": fmean(values) if values else None, "half_width": width, "num_runs": count}
 
 
 def identify(grid: Grid, file: ResultsFile) -> Grid:
@@ -194,24 +172,23 @@ def identify(grid: Grid, file: ResultsFile) -> Grid:
     Raises:
         ConfigError: the runs were made with different data or weights of the same name.
     """
-    names = {plan.key.partition("-")[0] for plan in grid.plans()}
+    hashes = {plan.key.partition("-")[0] for plan in grid.plans()}
     known: dict[str, set[str]] = defaultdict(set)
     for key, result in file.read().items():
-        if key.partition("-")[0] in names:
+        if key.partition("-")[0] in hashes:
             for name, fingerprint in result["inputs"].items():
                 known[name].add(fingerprint)
 
-    def inputs(options: Options) -> dict[str, str]:
+    def inputs(options: Options) -> dict[str, str | None]:
         found = read_inputs(options, required=False)
-        for name in options.input_names:
-            if name not in found and len(known[name]) > 1:
+        for name in found:
+            if found[name] is None and len(known[name]) > 1:
                 raise ConfigError(
                     f"'{file.path}' must hold runs with one '{name}', got {len(known[name])} of "
                     "that name and other content. Tell which by `--data.root DIR` and "
                     "`--model.network.weights FILE`."
                 )
-            if name not in found and known[name]:
-                (found[name],) = known[name]
+            found[name] = found[name] or next(iter(known[name]), None)
         return found
 
     return grid.with_inputs(inputs)
@@ -227,73 +204,46 @@ def finished(grid: Grid, results: Mapping[str, Record]) -> dict[str, Record]:
 
 
 def standing(grid: Grid, cell: Cell, results: Mapping[str, Record]) -> Standing:
-    """Look at the finished runs of a cell.
+    """Look at the runs of a cell, by key; those that failed do not count."""
 
-    Args:
-        grid: what was asked for.
-        cell: which of its cells.
-        results: finished runs by key.
-    """
+    def runs_at(lr: float, seeds: Sequence[int]) -> list[Record]:
+        runs = (results.get(grid.plan(cell, lr, seed).key) for seed in seeds)
+        return [run for run in runs if run is not None and "failed" not in run]
 
-    def runs_at(lr: float, seeds: Collection[int]) -> list[Record]:
-        keys = (grid.plan(cell, lr, seed).key for seed in seeds)
-        return [results[key] for key in keys if key in results]
+    def works(lr: float) -> bool:
+        is_high = means[lr] >= WORKS * max(means.values())
+        return is_high and not any(run["collapsed"] for run in sweep[lr])
 
-    sweep = {lr: runs_at(lr, grid.sweep_seeds) for lr in grid.lrs}
-    means = {
-        lr: fmean(figure(run, grid.score) for run in runs) for lr, runs in sweep.items() if runs
-    }
+    sweep = {lr: runs for lr in grid.lrs if (runs := runs_at(lr, grid.sweep_seeds))}
+    means = {lr: fmean(figure(run, grid.score) for run in runs) for lr, runs in sweep.items()}
     best = max(means, key=lambda lr: means[lr], default=None)
-    works = [
-        lr
-        for lr, mean in means.items()
-        if best is not None
-        and mean >= WORKS * means[best]
-        and not any(run["collapsed"] for run in sweep[lr])
-    ]
+    stretches = [list(lrs) for are_good, lrs in groupby(means, works) if are_good]
     return Standing(
         cell,
-        {lr: runs for lr, runs in sweep.items() if runs},
+        sweep,
         best,
         runs_at(best, grid.seeds) if best is not None else [],
-        all(len(runs) == len(grid.sweep_seeds) for runs in sweep.values()),
-        _around(best, works, list(means)),
+        sum(map(len, sweep.values())) == len(grid.lrs) * len(grid.sweep_seeds),
+        next((lrs for lrs in stretches if best in lrs), []),
     )
 
 
-def _around(
-    best: float | None, works: Collection[float], tried: Sequence[float]
-) -> tuple[float, ...]:
-    """Return the rates that work up to the next on either side of the best that does not."""
-    if best not in works:
-        return ()
-    middle = tried.index(best)
-    below = takewhile(works.__contains__, reversed(tried[:middle]))
-    above = takewhile(works.__contains__, tried[middle:])
-    return (*reversed(list(below)), *above)
-
-
 def wanted(
-    grid: Grid,
-    results: Mapping[str, Record],
-    given_up: Collection[str] = (),
-    under_way: Collection[str] = (),
+    grid: Grid, results: Mapping[str, Record], under_way: Collection[str] = ()
 ) -> list[Plan]:
     """List the runs that can be made now: the sweep, then further seeds at the best rates.
 
     Args:
         grid: what was asked for.
-        results: finished runs by key.
-        given_up: keys of runs that failed; they are not wanted again.
+        results: runs by key; those that failed are not wanted again.
         under_way: keys of runs that are being made; their cells' best rates are not known yet.
     """
-    known = {*results, *given_up}
-    plans = [plan for plan in grid.sweep() if plan.key not in known]
+    plans = [plan for plan in grid.sweep() if plan.key not in results]
     open_cells = {plan.cell for plan in plans}
     for cell in grid.cells:
         best = None if cell in open_cells else standing(grid, cell, results).best_lr
         if best is not None:
             later = (grid.plan(cell, best, seed) for seed in grid.seeds)
-            plans += [plan for plan in later if plan.key not in known]
+            plans += [plan for plan in later if plan.key not in results]
     each = {plan.key: plan for plan in plans}  # cells of equal options share their runs
     return [plan for key, plan in each.items() if key not in under_way]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import multiprocessing
 import os
 import signal
@@ -14,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,9 +31,7 @@ from parsenet.reports.tables import scientific
 if TYPE_CHECKING:
     from parsenet.lab.train import Bench
 
-_log = logging.getLogger(__name__)
-
-TRIES: Final = 2
+TRIES = 2
 """Times that a run is begun before it is given up."""
 
 Make = Callable[[str, Path, Options], Record]
@@ -74,12 +71,14 @@ class LocalWorkers(Workers):
 
     def __init__(self, devices: list[str], out_dir: Path, make: Make | None = None) -> None:
         self.size = len(devices)
-        threads = max(1, count_cores() // self.size)
-        self._workers = [_Worker(device, threads, out_dir, make or make_run) for device in devices]
+        self._workers = [_Worker(device, out_dir, make or make_run) for device in devices]
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        self._threads = max(1, cores // self.size)
 
     def start(self, options: Options) -> Future[Record]:
         """Begin a run on a device that is free."""
-        return next(worker for worker in self._workers if worker.is_free).start(options)
+        free = next(x for x in self._workers if x.future is None or x.future.done())
+        return free.start(options, self._threads)
 
     def close(self) -> None:
         """End the processes, in the middle of a run if need be."""
@@ -93,31 +92,26 @@ class _Worker:
     Starting it takes seconds, for the imports; so it stays for the whole grid, until a run fails.
     """
 
-    def __init__(self, device: str, threads: int, out_dir: Path, make: Make) -> None:
-        self._device, self._threads, self._out_dir, self._make = device, threads, out_dir, make
-        self._pool: ProcessPoolExecutor | None = None
-        self._lifeline: Connection | None = None
-        self._future: Future[Record] | None = None
+    def __init__(self, device: str, out_dir: Path, make: Make) -> None:
+        self.future: Future[Record] | None = None
+        self._run = (make, device, out_dir)
+        self._pool: tuple[ProcessPoolExecutor, Connection] | None = None
 
-    @property
-    def is_free(self) -> bool:
-        return self._future is None or self._future.done()
-
-    def start(self, options: Options) -> Future[Record]:
-        before = self._future
-        if before is not None and (before.exception() or "failed" in before.result()):
+    def start(self, options: Options, threads: int) -> Future[Record]:
+        if self.future and (self.future.exception() or "failed" in self.future.result()):
             self.close()
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            theirs, self._lifeline = context.Pipe(duplex=False)
-            self._pool = ProcessPoolExecutor(1, context, _begin, (theirs, self._threads))
-        self._future = self._pool.submit(_try, self._make, self._device, self._out_dir, options)
-        return self._future
+            theirs, lifeline = context.Pipe(duplex=False)
+            self._pool = ProcessPoolExecutor(1, context, _begin, (theirs, threads)), lifeline
+        self.future = self._pool[0].submit(_try, *self._run, options)
+        return self.future
 
     def close(self) -> None:
-        if self._pool is not None and self._lifeline is not None:
-            self._lifeline.close()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            pool, lifeline = self._pool
+            lifeline.close()
+            pool.shutdown(wait=False, cancel_futures=True)
         self._pool = None
 
 
@@ -156,10 +150,9 @@ def make_run(device: str, out_dir: Path, options: Options) -> Record:
 
 @cache
 def _bench(device: str, out_dir: Path) -> Bench:
-    from parsenet.lab.train import Bench, Place, quiet_lightning
+    from parsenet.lab.train import Bench
 
-    quiet_lightning()
-    return Bench(Place(device, out_dir))
+    return Bench(device, out_dir)
 
 
 class Runner:
@@ -172,7 +165,7 @@ class Runner:
         grid: what to run, with its inputs.
         file: where results are, and go.
         out_dir: folder with the states of runs under way.
-        workers: who makes the runs.
+        workers: who makes the runs; they are closed at the end.
     """
 
     def __init__(self, grid: Grid, file: ResultsFile, out_dir: Path, workers: Workers) -> None:
@@ -180,9 +173,7 @@ class Runner:
         self.file = file
         self.out_dir = out_dir
         self.workers = workers
-        # What failed the last time may have been the machine's fault.
-        self.results = finished(grid, file.read())
-        self.given_up: dict[str, Record] = {}
+        self.results: dict[str, Record] = {}
         self._tries: Counter[str] = Counter()
 
     def run(self) -> dict[str, Record]:
@@ -191,26 +182,33 @@ class Runner:
         Raises:
             ParseNetError: something the user has to mend, before anything else is tried.
         """
+        from parsenet.data.build import taxonomy_of
+
+        for options in self.grid.cells.values():  # now, not when the first run has come to its end
+            check_classes(self.grid.score, taxonomy_of(options.data).names)
+        with self.file.alone(), closing(self.workers):
+            # What failed the last time may have been the machine's fault.
+            self.results = finished(self.grid, self.file.read())
+            self._make_runs()
+        return self.results
+
+    def _make_runs(self) -> None:
         running: dict[Future[Record], Plan] = {}
         keys = {plan.key for plan in self.grid.plans()}
-        console = Console(stderr=True)
+        console = Console(stderr=True, highlight=False, markup=False)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeRemainingColumn())
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("", total=self.grid.num_runs)
             while True:
                 under_way = [plan.key for plan in running.values()]
-                plans = wanted(self.grid, self.results, self.given_up, under_way)
+                plans = wanted(self.grid, self.results, under_way)
                 for plan in plans[: self.workers.size - len(running)]:
                     running[self.workers.start(plan.options)] = plan
-                bar.update(task, completed=len(keys & {*self.results, *self.given_up}))
+                bar.update(task, completed=len(keys & self.results.keys()))
                 if not running:
-                    return self.results | self.given_up
+                    return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    line = self._take(running.pop(future), future)
-                    if bar.disable:
-                        _log.info("%s", line)
-                    else:
-                        bar.console.print(line, highlight=False, markup=False)
+                    console.print(self._take(running.pop(future), future), soft_wrap=True)
 
     def _take(self, plan: Plan, future: Future[Record]) -> str:
         """Keep what a run came to; return what there is to say of it."""
@@ -223,15 +221,14 @@ class Runner:
         self._tries[plan.key] += 1
         if "failed" in result and self._tries[plan.key] < TRIES:
             return f"{name}: {result['failed']}. Once more."
-        place = {"row": plan.cell.row, "column": plan.cell.column, "lr": options.optim.lr}
-        place |= {"seed": options.seed, "key": plan.key, "inputs": options.inputs}
+        place = {**plan.cell._asdict(), "lr": options.optim.lr, "seed": options.seed}
+        place |= {"key": plan.key, "inputs": options.inputs}
         result = {name: plain(value) for name, value in (place | result | place).items()}
         self.file.add(result)
+        self.results[plan.key] = result
         if "failed" in result:
-            self.given_up[plan.key] = result
             return f"{name}: {result['failed']}. Given up."
         options.state_in(self.out_dir).unlink(missing_ok=True)
-        self.results[plan.key] = result
         collapse = f", collapsed: {result['reason']}" if result["collapsed"] else ""
         score = 100 * figure(result, self.grid.score)
         return f"{name}: {score:.2f} % in {result['seconds']:.0f} s{collapse}"
@@ -247,45 +244,10 @@ def find_devices(name: str) -> list[str]:
     Raises:
         ConfigError: a device is not there.
     """
+    import torch
+
     from parsenet.hardware import choose_device
 
     if name != "auto":
         return [str(choose_device(part.strip())) for part in name.split(",")]
-    import torch
-
     return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
-
-
-def count_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def run_grid(grid: Grid, file: ResultsFile, out_dir: Path, devices: str) -> dict[str, Record]:
-    """Make the runs of a grid that are not in its results file yet.
-
-    Args:
-        grid: what to run, with its inputs.
-        file: where results are, and go.
-        out_dir: folder for sample labels and for the states of runs under way.
-        devices: see `find_devices`.
-
-    Returns:
-        every result of the file by key.
-
-    Raises:
-        ParseNetError: something the user has to mend.
-    """
-    from parsenet.data.build import taxonomy_of
-
-    with file.alone():
-        known = finished(grid, file.read())
-        if not wanted(grid, known):
-            return known
-        for options in grid.cells.values():  # now, not when the first run has come to its end
-            check_classes(grid.score, taxonomy_of(options.data).names)
-        workers = LocalWorkers(find_devices(devices), out_dir)
-        try:
-            return Runner(grid, file, out_dir, workers).run()
-        finally:
-            workers.close()

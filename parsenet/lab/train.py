@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +35,24 @@ _LONGEST_SIDE = 240
 """Pixels of a kept sample; a page shows many."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run is made."""
-
-    device: str
-    """Such as `cpu` or `cuda:1`."""
-    out_dir: Path
-    """Folder for predicted labels (`samples/`) and for the states of runs under way."""
-    save_every: float = 600.0
-    """Seconds between two writings of a run's state."""
-
-
 class Bench:
     """Makes runs, one after another, in one place.
 
     Args:
-        place: where.
+        device: such as `cpu` or `cuda:1`.
+        out_dir: folder for predicted labels (`samples/`) and for the states of runs under way.
+        save_every: seconds between two writings of a run's state.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self._device = torch.device(place.device)
+    def __init__(self, device: str, out_dir: Path, save_every: float = 600.0) -> None:
+        self.out_dir = out_dir
+        self._device = torch.device(device)
+        self._save_every = save_every
         self._checked: set[DataConfig] = set()
+        # Lightning would say for each run on which device it is made.
+        loggers = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
     def run(self, options: Options) -> Record:
         """Train and score, from the state that a killed run left, if there is one.
@@ -86,9 +81,10 @@ class Bench:
         predictor = Predictor(
             module.network, data.taxonomy, str(self._device), known, options.scoring.inference
         )
-        folder = self.place.out_dir / "samples" / options.key
+        folder = self.out_dir / "samples" / options.key
         scored = _score(predictor, data.datasets["val"], options.scoring, folder)
         losses = watch.losses()
+        reason = watch.diverged or judge(scored["largest_class"], scored["largest_share"])
         return {
             "key": options.key,
             "inputs": dict(options.inputs),
@@ -105,7 +101,8 @@ class Bench:
             "norms": watch.norms,
             "scales": learned_scales(module),
             **scored,
-            **judge(watch.diverged, scored),
+            "collapsed": reason is not None,
+            "reason": reason,
         }
 
     def _train(
@@ -115,7 +112,7 @@ class Bench:
         watch: Watch,
         options: Options,
     ) -> pl.Trainer:
-        state = options.state_in(self.place.out_dir)
+        state = options.state_in(self.out_dir)
         with warnings.catch_warnings():
             for message in (*QUIET, ".*You defined a `validation_step` but"):
                 warnings.filterwarnings("ignore", message)
@@ -136,7 +133,7 @@ class Bench:
             "accelerator": "gpu" if device.type == "cuda" else device.type,
             "devices": [device.index or 0] if device.type == "cuda" else 1,
             "precision": choose_precision(device),
-            "callbacks": [watch, LastCheckpoint(state, seconds=self.place.save_every)],
+            "callbacks": [watch, LastCheckpoint(state, seconds=self._save_every)],
             "plugins": [AtomicCheckpointIO()],
             "use_distributed_sampler": False,
             "logger": False,
@@ -173,7 +170,7 @@ def _score(
 ) -> Record:
     """Label and count images spread over a split; keep the labels of some as images."""
     chosen = _spread(len(dataset), scoring.images)
-    kept = {chosen[i] for i in _spread(len(chosen), min(scoring.samples, len(chosen)))}
+    kept = {chosen[i] for i in _spread(len(chosen), scoring.samples)}
     taxonomy = predictor.taxonomy
     counter = ImageCounter(taxonomy.num_classes, taxonomy.void)
     samples = []
@@ -183,11 +180,12 @@ def _score(
         prediction = predictor(image)
         counter.update(torch.from_numpy(prediction)[None], item.label[None], (item.id,))
         if index in kept:
-            samples.append(f"{item.id.replace('/', '_')}.png")
-            _keep(folder / samples[-1], taxonomy.colourise(prediction), Image.Resampling.NEAREST)
-            truth = folder.parent / "ground_truth" / samples[-1]
+            samples.append(item.id.replace("/", "_"))
+            name = f"{samples[-1]}.png"
+            _keep(folder / name, taxonomy.colourise(prediction), Image.Resampling.NEAREST)
+            truth = folder.parent / "ground_truth" / name
             if not truth.is_file():
-                _keep(folder.parent / "image" / truth.name, image, Image.Resampling.LANCZOS)
+                _keep(folder.parent / "image" / name, image, Image.Resampling.LANCZOS)
                 _keep(truth, taxonomy.colourise(item.label.numpy()), Image.Resampling.NEAREST)
     counts, names = counter.to_counts().total(), taxonomy.names
     result, predicted = scores(counts), counts.sum(0)
@@ -198,7 +196,7 @@ def _score(
         "class_pixels": dict(zip(names, result.class_pixels, strict=True)),
         "largest_class": names[int(predicted.argmax())],
         "largest_share": float(predicted.max() / max(1, predicted.sum())),
-        "samples": [name.removesuffix(".png") for name in samples],
+        "samples": samples,
     }
 
 
@@ -206,7 +204,7 @@ def _spread(total: int, count: int | None) -> list[int]:
     """Choose positions spread evenly over a list; None takes all."""
     if count is None or count >= total:
         return list(range(total))
-    return [int(i) for i in np.linspace(0, total - 1, count).round()] if count else []
+    return [int(i) for i in np.linspace(0, total - 1, count).round()]
 
 
 def _keep(path: Path, pixels: np.ndarray, how: Image.Resampling) -> None:
@@ -215,21 +213,8 @@ def _keep(path: Path, pixels: np.ndarray, how: Image.Resampling) -> None:
     write_image(path, image, optimize=True)
 
 
-def judge(diverged: str | None, scored: Record) -> Record:
-    """Say whether a run came to nothing, and why.
-
-    Args:
-        diverged: why it was ended, if it was.
-        scored: `largest_class`, and `largest_share` of the pixels that it was predicted on.
-    """
-    reason = diverged
-    if reason is None and scored["largest_share"] >= ONE_CLASS:
-        share = 100 * scored["largest_share"]
-        reason = f"'{scored['largest_class']}' was predicted on {share:.2f} % of the pixels"
-    return {"collapsed": reason is not None, "reason": reason}
-
-
-def quiet_lightning() -> None:
-    """Keep Lightning from saying on which device it runs, once per run."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+def judge(largest_class: str, largest_share: float) -> str | None:
+    """Say why a run came to nothing, by the class and its share that was predicted most."""
+    if largest_share < ONE_CLASS:
+        return None
+    return f"'{largest_class}' was predicted on {100 * largest_share:.2f} % of the pixels"

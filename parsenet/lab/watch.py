@@ -40,7 +40,6 @@ class Watch(pl.Callback):
         self.diverged: str | None = None
         self.has_begun = False
         self.norms: dict[str, list[tuple[int, float]]] = {}
-        self.seconds_before = 0.0
         self._started = time.monotonic()
         self._config = config
         self._losses: list[Tensor] = []
@@ -61,7 +60,7 @@ class Watch(pl.Callback):
         self.diverged = state_dict["diverged"]
         self.norms = state_dict["norms"]
         self._losses = list(state_dict["losses"])
-        self.seconds_before = float(state_dict["seconds"])
+        self._started -= float(state_dict["seconds"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to the trunk; leave a run that had diverged when it was stopped as it is."""
@@ -85,12 +84,7 @@ class Watch(pl.Callback):
         self._hook.remove()
 
     def look(self, step: int, features: dict[str, Float[Tensor, "n _ _ _"]]) -> None:
-        """Measure the features of a batch; of accumulated batches the first counts.
-
-        Args:
-            step: the iteration.
-            features: what the trunk returns.
-        """
+        """Measure what the trunk returns for a batch; of accumulated batches the first counts."""
         maps = {**features, "pool6": features["fc7"].mean((2, 3), keepdim=True)}
         for name, value in maps.items():
             points = self.norms.setdefault(name, [])
@@ -107,8 +101,8 @@ class Watch(pl.Callback):
     ) -> None:
         """Keep the loss; look at it now and then."""
         # Lightning has divided it by the number of accumulated batches.
-        self._losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
-        loss = self._losses[-1]
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
+        self._losses.append(loss)
         if loss.is_cuda and len(self._losses) % LOOK_EVERY:
             return
         if not math.isfinite(value := float(loss)):
@@ -121,11 +115,11 @@ class Watch(pl.Callback):
 
     def seconds(self) -> float:
         """Return how long the run has taken, before it was killed and since."""
-        return self.seconds_before + time.monotonic() - self._started
+        return time.monotonic() - self._started
 
 
 def thin(losses: list[float], accumulated: int) -> list[tuple[int, float]]:
-    """Average a curve over blocks, so that about `NUM_POINTS` are left.
+    """Average the losses of all batches over blocks, so that about `NUM_POINTS` are left.
 
     Args:
         losses: loss of every batch.
@@ -134,23 +128,20 @@ def thin(losses: list[float], accumulated: int) -> list[tuple[int, float]]:
     Returns:
         points (last iteration of the block, mean loss).
     """
-    size = max(accumulated, -(-len(losses) // NUM_POINTS))
-    starts = range(0, len(losses), size)
-    blocks = [losses[start : start + size] for start in starts]
-    ends = [
-        -(-(start + len(block)) // accumulated) for start, block in zip(starts, blocks, strict=True)
-    ]
-    return [(end, sum(block) / len(block)) for end, block in zip(ends, blocks, strict=True)]
+    size = max(accumulated, math.ceil(len(losses) / NUM_POINTS))
+    points = []
+    for start in range(0, len(losses), size):
+        block = losses[start : start + size]
+        points.append((math.ceil((start + len(block)) / accumulated), sum(block) / len(block)))
+    return points
 
 
 def learned_scales(module: SegmentationModule) -> dict[str, dict[str, float]]:
     """Return mean, smallest and largest factor of every L2Norm, by feature."""
-    scales = {
-        name.rpartition(".")[2]: part.scale.detach().float()
-        for name, part in module.network.named_modules()
-        if isinstance(part, L2Norm)
-    }
-    return {
-        name: {"mean": float(x.mean()), "low": float(x.min()), "high": float(x.max())}
-        for name, x in scales.items()
-    }
+    scales = {}
+    for name, part in module.network.named_modules():
+        if isinstance(part, L2Norm):
+            low, high = (float(x) for x in part.scale.detach().float().aminmax())
+            mean = float(part.scale.detach().float().mean())
+            scales[name.rpartition(".")[2]] = {"mean": mean, "low": low, "high": high}
+    return scales

@@ -9,43 +9,42 @@ from parsenet.lab.results import ResultsFile
 from tests.fakes.lab import make_grid, result_of, write_grid
 
 
+def report(folder, *words):
+    """Report on what is in `kept.jsonl`."""
+    places = ["--out", str(folder / "out"), "--results", str(folder / "kept.jsonl")]
+    return main(["ablate", *words, str(write_grid(folder)), *places, "--report"])
+
+
 def test_report_is_made_of_results_at_hand(tmp_path, capsys):
-    grid = make_grid(tmp_path)
-    plan = next(grid.sweep())
-    ResultsFile(tmp_path / "kept.jsonl").add(result_of(plan, 0.5))
-    words = ["ablate", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "out"), "--report"]
+    plan, kept = next(make_grid(tmp_path).sweep()), ResultsFile(tmp_path / "kept.jsonl")
+    kept.add(result_of(plan, 0.5))
+    kept.add({"key": "of a row that was removed", "inputs": {}, "failed": "no memory"})
 
-    code = main([*words, "--results", str(tmp_path / "kept.jsonl")])
+    assert report(tmp_path) == 0
 
-    assert code == 0
     assert capsys.readouterr().out == f"Report: {tmp_path / 'out' / 'report.html'}\n"
     assert json.loads((tmp_path / "out" / "report.json").read_text())["num_done"] == 1
 
 
 def test_failed_runs_exit_with_1(tmp_path):
     key = next(make_grid(tmp_path).sweep()).key
-    ResultsFile(tmp_path / "out" / "results.jsonl").add({
-        "key": key,
-        "inputs": {},
-        "failed": "no memory",
-    })
+    failed = {"key": key, "inputs": {}, "failed": "no memory"}
+    ResultsFile(tmp_path / "kept.jsonl").add(failed)
 
-    words = ["ablate", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "out"), "--report"]
-
-    assert main(words) == 1
+    assert report(tmp_path) == 1
 
 
-def test_report_without_a_run_of_the_grid_is_refused(tmp_path, capsys):
-    path, kept = write_grid(tmp_path), tmp_path / "kept.jsonl"
+@pytest.mark.parametrize("words", [(), ("--data.root", "none", "--trainer.max_steps=4")])
+def test_report_without_a_run_of_the_grid_is_refused(tmp_path, capsys, words):
+    kept = tmp_path / "kept.jsonl"
     ResultsFile(kept).add(result_of(next(make_grid(tmp_path).sweep()), 0.5) | {"key": "other"})
-    words = ["ablate", str(path), "--out", str(tmp_path / "out"), "--report"]
 
-    assert main([*words, "--results", str(kept)]) == 2
+    assert report(tmp_path, *words) == 2
 
     assert capsys.readouterr().err == (
-        f"error: '{kept}' must hold runs of '{path}' to report on, got none of its 12. Make them "
-        "without `--report`, name another file by `--results`, or give the options, data and "
-        "weights that they were made with.\n"
+        f"error: '{kept}' must hold runs of '{tmp_path / 'tiny.yaml'}' to report on, got none of "
+        "its 12. Make them without `--report`, name another file by `--results`, or give the "
+        "options, data and weights that they were made with.\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -78,21 +77,3 @@ def test_missing_data_are_told_once_and_end_the_grid(tmp_path, capsys):
 
     message = "error: `data.root` must be set for `dataset: voc2012`."
     assert capsys.readouterr().err.startswith(message)
-
-
-def test_failure_of_a_run_that_is_no_longer_in_the_grid_does_not_count(tmp_path):
-    path, kept = write_grid(tmp_path), ResultsFile(tmp_path / "kept.jsonl")
-    kept.add(result_of(next(make_grid(tmp_path).sweep()), 0.5))
-    kept.add({"key": "of a row that was removed", "inputs": {}, "failed": "no memory"})
-
-    words = ["ablate", str(path), "--out", str(tmp_path / "out"), "--report", "--results"]
-    assert main([*words, str(kept.path)]) == 0
-
-
-def test_options_of_a_config_may_stand_before_the_grid(tmp_path, capsys):
-    path = write_grid(tmp_path)
-    words = ["--data.root", str(tmp_path), "--trainer.max_steps=4", str(path), "--report"]
-
-    assert main(["ablate", "--out", str(tmp_path / "out"), *words]) == 2
-
-    assert f"must hold runs of '{path}' to report on" in capsys.readouterr().err

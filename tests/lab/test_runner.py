@@ -12,23 +12,15 @@ import pytest
 
 from parsenet.errors import ConfigError, ParseNetError
 from parsenet.lab.results import ResultsFile
-from parsenet.lab.runner import LocalWorkers, Runner, find_devices, run_grid
-from tests.fakes.lab import make_grid, pretend, result_of, write_grid
+from parsenet.lab.runner import LocalWorkers, Runner, find_devices
+from tests.fakes.lab import make_grid, pretend, write_grid
 
 ONE_CELL = {"rows": {"fc7": {}}, "columns": {"raw": {}}, "leave_out": [], "paper": {}}
 
 
 def run(grid, folder, num_workers=1):
     file = ResultsFile(folder / "results.jsonl")
-    workers = LocalWorkers(["cpu"] * num_workers, folder, pretend)
-    try:
-        return Runner(grid, file, folder, workers).run()
-    finally:
-        workers.close()
-
-
-def begun(folder):
-    return len(list(folder.glob("*.begun")))
+    return Runner(grid, file, folder, LocalWorkers(["cpu"] * num_workers, folder, pretend)).run()
 
 
 def test_all_runs_are_made_and_written_down(tmp_path):
@@ -42,15 +34,18 @@ def test_all_runs_are_made_and_written_down(tmp_path):
     assert {r["lr"] for r in results.values() if r["seed"] == 4} == {0.01}  # the better rate
 
 
-def test_finished_runs_are_not_made_again(tmp_path):
+def test_finished_runs_are_not_made_again_nor_do_failures_of_other_grids_count(tmp_path):
     grid = make_grid(tmp_path, seeds=[0], **ONE_CELL)
     run(grid, tmp_path)
     for path in tmp_path.glob("*.begun"):
         path.unlink()
+    file = ResultsFile(tmp_path / "results.jsonl")
+    file.add({"key": "other", "inputs": {}, "failed": "no memory"})
 
     results = run(grid, tmp_path)
 
-    assert (len(results), begun(tmp_path)) == (2, 0)
+    assert list(results) == [plan.key for plan in grid.sweep()]
+    assert not list(tmp_path.glob("*.begun"))
 
 
 def test_run_of_a_killed_process_is_made_once_more(tmp_path):
@@ -111,7 +106,7 @@ def test_what_concerns_all_runs_ends_the_grid(tmp_path, seed, lr, error, message
     with pytest.raises(error, match=message):
         run(grid, tmp_path)
 
-    assert not (tmp_path / "results.jsonl").exists()
+    assert ResultsFile(tmp_path / "results.jsonl").read() == {}
 
 
 def test_devices_are_a_list_of_those_that_are_there():
@@ -121,23 +116,13 @@ def test_devices_are_a_list_of_those_that_are_there():
         find_devices("cpu,gpu")
 
 
-def test_old_failure_of_another_grid_is_none_of_this_one(tmp_path):
-    grid = make_grid(tmp_path, seeds=[0], lrs=[0.1], **ONE_CELL)
-    file = ResultsFile(tmp_path / "results.jsonl")
-    plan = next(grid.sweep())
-    file.add({"key": "other", "inputs": {}, "failed": "no memory"})
-    file.add(result_of(plan, 0.5))
-
-    assert list(run_grid(grid, file, tmp_path, "cpu")) == [plan.key]
-
-
 def test_unknown_class_is_refused_before_any_run(tmp_path):
     score = {"metric": "mean_iou", "classes": ["ball", "mooon"]}
     grid = make_grid(tmp_path, score=score)
     message = r"^`score.classes` must name classes of the data, got 'mooon'. Did you mean `moon`\?$"
 
     with pytest.raises(ConfigError, match=message):
-        run_grid(grid, ResultsFile(tmp_path / "results.jsonl"), tmp_path, "cpu")
+        run(grid, tmp_path)
 
 
 @pytest.mark.slow

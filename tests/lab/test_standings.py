@@ -5,7 +5,7 @@ from scipy import stats
 
 from parsenet.errors import ConfigError
 from parsenet.lab.grid import Cell, Score
-from parsenet.lab.results import Estimate, estimate, figure, finished, standing, wanted
+from parsenet.lab.results import estimate, figure, finished, standing, wanted
 from tests.fakes.lab import make_grid, result_of
 
 CELL = Cell("fc7", "raw")
@@ -19,10 +19,6 @@ def results_of(grid, scores, collapsed=()):
         plan.key: result_of(plan, scores[place], place in collapsed)
         for place, plan in plans.items()
     }
-
-
-def places(plans):
-    return [(*plan.cell, plan.options.optim.lr, plan.options.seed) for plan in plans]
 
 
 def test_figure_is_the_metric_or_the_mean_of_chosen_classes(tmp_path):
@@ -46,9 +42,10 @@ def test_interval_is_that_of_student():
     found = estimate(values)
 
     low, high = stats.t.interval(0.95, 2, loc=0.34, scale=stats.sem(values))
-    assert found.mean == pytest.approx(0.34)
-    assert found.half_width == pytest.approx((high - low) / 2)
-    assert [estimate([0.5]), estimate([])] == [Estimate(0.5, None, 1), Estimate(None, None, 0)]
+    assert found["mean"] == pytest.approx(0.34)
+    assert found["half_width"] == pytest.approx((high - low) / 2)
+    assert estimate([0.5]) == {"mean": 0.5, "half_width": None, "num_runs": 1}
+    assert estimate([]) == {"mean": None, "half_width": None, "num_runs": 0}
 
 
 def test_best_rate_is_the_best_of_the_sweep(tmp_path):
@@ -64,19 +61,16 @@ def test_best_rate_is_the_best_of_the_sweep(tmp_path):
 @pytest.mark.parametrize(
     ("scores", "working"),
     [
-        ({1e-4: 0.35, 1e-3: 0.37, 1e-2: 0.40, 1e-1: 0.39}, (1e-3, 1e-2, 1e-1)),  # nine tenths
-        ({1e-5: 0.39, 1e-4: 0.1, 1e-3: 0.39, 1e-2: 0.40}, (1e-3, 1e-2)),  # none beyond a gap
-        ({1e-3: 0.39, 1e-2: 0.40, 1e-1: 0.0}, (1e-3, 1e-2)),
+        ({1e-4: 0.35, 1e-3: 0.37, 1e-2: 0.40, 1e-1: 0.39}, [1e-3, 1e-2, 1e-1]),  # nine tenths
+        ({1e-5: 0.39, 1e-4: 0.1, 1e-3: 0.39, 1e-2: 0.40}, [1e-3, 1e-2]),  # none beyond a gap
+        ({1e-3: 0.39, 1e-2: 0.40, 1e-1: 0.0}, [1e-3, 1e-2]),
     ],
 )
 def test_rates_work_around_the_best_from_nine_tenths_of_it_up(tmp_path, scores, working):
     grid = make_grid(tmp_path, lrs=list(scores))
     results = results_of(grid, {(lr, 0): score for lr, score in scores.items()})
 
-    stand = standing(grid, CELL, results)
-
-    assert stand.working == working
-    assert stand.decades == pytest.approx(len(working) - 1)
+    assert standing(grid, CELL, results).working == working
 
 
 def test_no_rate_works_where_all_collapsed(tmp_path):
@@ -85,56 +79,42 @@ def test_no_rate_works_where_all_collapsed(tmp_path):
 
     stand = standing(grid, CELL, results_of(grid, scores, collapsed=set(scores)))
 
-    assert (stand.working, stand.decades) == ((), None)
+    assert stand.working == []
 
 
 def test_sweep_is_wanted_first(tmp_path):
     grid = make_grid(tmp_path)
 
-    assert [plan.key for plan in wanted(grid, {}, ())] == [plan.key for plan in grid.sweep()]
+    assert [plan.key for plan in wanted(grid, {})] == [plan.key for plan in grid.sweep()]
 
 
-def test_further_seeds_are_wanted_at_the_best_rate_once_the_sweep_is_there(tmp_path):
+WHOLE = {(0.001, 0): 0.3, (0.01, 0): 0.2}
+
+
+@pytest.mark.parametrize(
+    ("scores", "failed", "under_way", "expected"),
+    [
+        ({(0.001, 0): 0.3}, (), (), [(0.01, 0)]),
+        (WHOLE, (), (), [(0.001, 1), (0.001, 2)]),  # further seeds at the best rate
+        ({(0.001, 0): 0.3}, (), [(0.01, 0)], []),  # which is not known yet
+        ({(0.001, 0): 0.3}, [(0.01, 0)], (), [(0.001, 1), (0.001, 2)]),
+        (WHOLE | {(0.001, 1): 0.3, (0.001, 2): 0.3}, (), (), []),
+    ],
+)
+def test_sweep_is_wanted_then_further_seeds(tmp_path, scores, failed, under_way, expected):
     grid = make_grid(tmp_path, **ONE_CELL)
-    half = results_of(grid, {(0.001, 0): 0.3})
-    whole = results_of(grid, {(0.001, 0): 0.3, (0.01, 0): 0.2})
-
-    assert places(wanted(grid, half, ())) == [("fc7", "raw", 0.01, 0)]
-    assert places(wanted(grid, whole, ())) == [
-        ("fc7", "raw", 0.001, 1), ("fc7", "raw", 0.001, 2),
-    ]  # fmt: skip
-
-
-def test_no_further_seed_is_wanted_while_the_sweep_is_under_way(tmp_path):
-    grid = make_grid(tmp_path, **ONE_CELL)
-    results = results_of(grid, {(0.001, 0): 0.3})
-    under_way = {grid.plan(CELL, 0.01, 0).key}
-
-    assert wanted(grid, results, (), under_way) == []
-
-
-def test_failed_runs_do_not_hold_a_cell_up(tmp_path):
-    grid = make_grid(tmp_path, **ONE_CELL)
-    results = results_of(grid, {(0.001, 0): 0.3})
-    failed = grid.plan(CELL, 0.01, 0).key
-
-    assert [seed for *_, seed in places(wanted(grid, results, {failed}))] == [1, 2]
-
-
-def test_finished_grid_wants_nothing(tmp_path):
-    grid = make_grid(tmp_path, **ONE_CELL)
-    scores = {(0.001, 0): 0.3, (0.01, 0): 0.2, (0.001, 1): 0.3, (0.001, 2): 0.3}
-
     results = results_of(grid, scores)
+    results |= {grid.plan(CELL, *place).key: {"failed": "no memory"} for place in failed}
 
-    assert wanted(grid, results, ()) == []
-    assert len(results) == grid.num_runs
+    plans = wanted(grid, results, [grid.plan(CELL, *place).key for place in under_way])
+
+    assert [(plan.options.optim.lr, plan.options.seed) for plan in plans] == expected
 
 
 def test_cells_of_equal_options_share_their_runs(tmp_path):
     grid = make_grid(tmp_path, rows={"a": {}, "b": {}}, leave_out=[], paper={})
 
-    keys = [plan.key for plan in wanted(grid, {}, ())]
+    keys = [plan.key for plan in wanted(grid, {})]
 
     assert len(keys) == len(set(keys)) == 4  # two columns at two rates
 
