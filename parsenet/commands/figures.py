@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,11 +78,15 @@ def scales(options: ScalesOptions) -> int:
     """Draw figure 3; return the exit code."""
     dataset, split, chosen = _open_data(options.images, options.overrides, 50)
 
+    from rich.console import Console
+    from rich.progress import track
+
     from parsenet.figures.receptive import open_network
     from parsenet.figures.scales import measure_scales, write_scales
 
     network, name = open_network(options.model, options.start)
-    images = (dataset.read(index).image for index in _tracked(chosen, "Measuring"))
+    bar = track(chosen, "Measuring", console=Console(stderr=True))
+    images = (dataset.read(index).image for index in bar)
     about = {"data": dataset.taxonomy.name, "split": split, "images": len(chosen)}
     for path in write_scales(measure_scales(network, images), name, options.images.out, about):
         print(path)
@@ -133,11 +137,10 @@ def context(options: ContextOptions) -> int:
 
     from parsenet.figures.context import score_side, write_context
 
-    out, sides = options.images.out, []
-    for name, checkpoint in (("With", options.with_context), ("Without", options.without)):
-        bar = _tracked(chosen, f"{name} context")
-        sides.append(score_side(checkpoint, dataset, bar, out, options.device))
-    for path in write_context(out, dataset, split, (sides[0], sides[1]), options.shown):
+    out, device = options.images.out, options.device
+    with_context = score_side(options.with_context, dataset, chosen, out, device)
+    without = score_side(options.without, dataset, chosen, out, device)
+    for path in write_context(out, dataset, split, (with_context, without), options.shown):
         print(path)
     return 0
 
@@ -158,10 +161,3 @@ def _open_data(
     images.out.mkdir(parents=True, exist_ok=True)
     number = min(images.count or usual or len(dataset), len(dataset))
     return dataset, split, np.linspace(0, len(dataset) - 1, number).astype(int).tolist()
-
-
-def _tracked(items: Sequence[int], title: str) -> Iterable[int]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, title, console=Console(stderr=True))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from parsenet.data.base import SegmentationDataset
 from parsenet.data.labels import LabelMap, read_mask
@@ -49,7 +51,7 @@ def label_path(labels: Path, sample: Sample) -> Path:
 def score_side(
     checkpoint: Path,
     dataset: SegmentationDataset,
-    indices: Iterable[int],
+    indices: Sequence[int],
     folder: Path,
     device: str = "auto",
 ) -> Side:
@@ -73,7 +75,7 @@ def score_side(
         )
     labels = folder / f"labels_{hash_file(checkpoint)[:12]}"
     parts: list[ImageCounts] = []
-    for index in indices:
+    for index in track(indices, f"Labelling by {checkpoint.name}", console=Console(stderr=True)):
         sample = dataset.read(index)
         path = label_path(labels, sample)
         if not path.is_file():

@@ -89,10 +89,12 @@ def open_network(name: str, start: Start = Start()) -> tuple[ParseNet, str]:
                 "Check the path."
             )
         return load_network(Path(name)).network.to(device), "/".join(Path(name).parts[-2:])
+    with torch.device("meta"):
+        imagenet = next(iter(TRUNKS[name](0.0).sources), None)
     config = NetworkConfig(
         trunk=name,
         features=FEATURES,
-        weights=start.weights or next(iter(_bare(name).sources), None),
+        weights=start.weights or imagenet,
         preprocess=start.preprocess,
         download=start.download,
     )
@@ -107,14 +109,10 @@ def open_network(name: str, start: Start = Start()) -> tuple[ParseNet, str]:
 
 def fields_of(name: str) -> dict[str, Field]:
     """Compute the fields of a trunk, by its name and without its weights, or of a checkpoint's."""
-    in_table = name in TRUNKS
-    trunk = _bare(name) if in_table else open_network(name, Start(device="cpu"))[0].trunk
-    return receptive_fields(trunk)
-
-
-def _bare(name: str) -> Trunk:
+    if name not in TRUNKS:
+        return receptive_fields(open_network(name, Start(device="cpu"))[0].trunk)
     with torch.device("meta"):
-        return TRUNKS[name](0.0).eval()
+        return receptive_fields(TRUNKS[name](0.0).eval())
 
 
 def receptive_fields(trunk: Trunk) -> dict[str, Field]:
@@ -149,7 +147,7 @@ def _step(node: Node, field: Field) -> Field:
         kernel, stride = args[1].meta["val"].shape[2], args[3][0]
         padding, dilation = args[4][0], args[5][0]
     elif name in ("aten.max_pool2d_with_indices.default", "aten.avg_pool2d.default"):
-        kernel, stride = args[1][0], (*args, args[1])[2][0]
+        kernel, stride = args[1][0], ((*args, None)[2] or args[1])[0]
         padding = args[3][0] if len(args) > 3 else 0
     elif name == "aten.constant_pad_nd.default":
         padding = args[1][2]  # left, right, top, bottom
