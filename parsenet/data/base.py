@@ -117,17 +117,10 @@ class Pair(NamedTuple):
 def pair_files(
     ids: Sequence[str], images: tuple[Path, str], labels: tuple[Path, str], title: str, remedy: str
 ) -> list[Pair]:
-    """Pair files by their names.
-
-    Args:
-        ids: names without ending.
-        images: folder and ending.
-        labels: folder and ending.
-        title: of the data set, for messages.
-        remedy: what to do when a folder is missing.
+    """Pair files by their names: images and labels are told as folder and ending.
 
     Raises:
-        DataNotFoundError: a folder or a file is missing.
+        DataNotFoundError: a folder (then the remedy is told) or a file is missing.
     """
     for folder, suffix in (images, labels):
         require_files(folder, [name + suffix for name in ids], title, remedy)

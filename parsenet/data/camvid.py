@@ -37,10 +37,6 @@ class CamVid(PairedDataset):
         split: train, val, test or trainval. Where there is a `train.txt` and so on beside the
             folders, it says which images count and in which order.
         transform: changes samples while training.
-
-    Raises:
-        ConfigError: there is no such split, or two images have one name.
-        DataNotFoundError: a folder is missing or empty, or an image or label is.
     """
 
     def __init__(self, root: Path, split: str, transform: Transform | None = None) -> None:

@@ -48,12 +48,6 @@ class CocoDataset(SegmentationDataset):
         layout: where annotations and images lie, and what becomes of other categories.
         taxonomy: the classes, from `coco_taxonomy`.
         transform: changes samples while training.
-
-    Raises:
-        ConfigError: a template, or the map from categories to classes, is wrong; or pycocotools
-            is not installed.
-        DataNotFoundError: the annotation file or an image is missing.
-        LabelError: the annotation file is damaged.
     """
 
     def __init__(
@@ -107,13 +101,7 @@ class CocoDataset(SegmentationDataset):
 
 
 def coco_taxonomy(root: Path, split: str, layout: CocoConfig) -> Taxonomy:
-    """Tell the classes: those of the category map, or background and every category of the split.
-
-    Raises:
-        ConfigError: the map is wrong.
-        DataNotFoundError: there is no map, and no annotation file either.
-        LabelError: the annotation file is damaged.
-    """
+    """Tell the classes: the category map's, or background and every category of the split."""
     if layout.categories:
         return read_label_set(_map_path(root, layout)).taxonomy
     path = _annotation_path(root, split, layout)
@@ -125,11 +113,7 @@ def coco_taxonomy(root: Path, split: str, layout: CocoConfig) -> Taxonomy:
 
 
 def require_pycocotools(purpose: str) -> None:
-    """Refuse to begin what needs pycocotools, such as `purpose`, without it.
-
-    Raises:
-        ConfigError: pycocotools is not installed.
-    """
+    """Refuse to begin what needs pycocotools, such as `purpose`, without it."""
     if find_spec("pycocotools") is None:
         raise ConfigError(
             f"`pycocotools` must be installed for {purpose}, got no such package. "

@@ -41,10 +41,6 @@ class FolderDataset(PairedDataset):
     Attributes:
         lone_images: images without a mask, and where it should be.
         lone_labels: masks without an image.
-
-    Raises:
-        ConfigError: a template is wrong, or two images have one name.
-        DataNotFoundError: there is no image, or one without a mask.
     """
 
     def __init__(

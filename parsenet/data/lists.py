@@ -10,11 +10,7 @@ from parsenet.errors import ConfigError, DataNotFoundError, suggest
 
 
 def refuse_split(dataset: str, split: str, known: Sequence[str]) -> None:
-    """Refuse a split that a data set does not have.
-
-    Raises:
-        ConfigError: the split is not among the known ones.
-    """
+    """Refuse a split that a data set does not have."""
     if split not in known:
         raise ConfigError(
             f"`split` of {dataset} must be one of {', '.join(known)}, got '{split}'. "
@@ -23,11 +19,7 @@ def refuse_split(dataset: str, split: str, known: Sequence[str]) -> None:
 
 
 def find_base(root: Path, below: Iterable[str], marker: str, dataset: str, remedy: str) -> Path:
-    """Return the folder that holds `marker`: the root, or the first of those below it.
-
-    Raises:
-        DataNotFoundError: none of them holds it.
-    """
+    """Return the folder that holds `marker`: the root, or the first of those below it."""
     for base in (root, *(root / name for name in below)):
         if (base / marker).exists():
             return base
@@ -38,11 +30,7 @@ def find_base(root: Path, below: Iterable[str], marker: str, dataset: str, remed
 
 
 def fill_template(template: str, field: str, **words: str) -> str:
-    """Put words into a template such as `labels/{split}/{stem}.png`, given for the option `field`.
-
-    Raises:
-        ConfigError: it has another placeholder.
-    """
+    """Put words into a template such as `labels/{split}/{stem}.png`, given for that option."""
     try:
         return template.format(**words)
     except (KeyError, IndexError, ValueError):
@@ -59,12 +47,8 @@ def read_ids(path: Path, missing: str) -> list[str]:
     Lines may hold paths, also two of them (DeepLab's and SegNet's lists) or with backslashes
     (SIFT Flow's): an id is the name of the first file without its ending.
 
-    Args:
-        path: the list.
-        missing: what is said when there is no such file.
-
     Raises:
-        DataNotFoundError: the file is missing, or names nothing.
+        DataNotFoundError: there is no such file (`missing` says so), or it names nothing.
         ConfigError: a name comes twice.
     """
     if not path.is_file():
@@ -87,17 +71,7 @@ def repeated(names: Sequence[str]) -> str | None:
 
 
 def require_files(folder: Path, names: Sequence[str], dataset: str, remedy: str) -> None:
-    """Refuse a folder in which some files are missing.
-
-    Args:
-        folder: where to look.
-        names: file names.
-        dataset: title, for the message.
-        remedy: what to do when there is no such folder at all.
-
-    Raises:
-        DataNotFoundError: the folder or a file is missing.
-    """
+    """Refuse a folder in which files are missing; the remedy is for one that is not there."""
     if not folder.is_dir():
         raise DataNotFoundError(
             f"{dataset} is not complete: the folder '{folder}' is missing. {remedy}"

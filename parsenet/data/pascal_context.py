@@ -58,10 +58,6 @@ class PascalContext(PairedDataset):
         split: train, val, trainval, or the name of a list `SPLIT.txt` in the root.
         protocol: 59 (background is void), 60 (background is class 0), or 459 (all labels).
         transform: changes samples while training.
-
-    Raises:
-        ConfigError: there is no such split, it is another year's, or `labels.txt` lacks a name.
-        DataNotFoundError: a folder or a file is missing.
     """
 
     def __init__(

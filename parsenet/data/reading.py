@@ -127,11 +127,7 @@ def _to_array(image: Image.Image, path: Path | str) -> UInt8[np.ndarray, "h w 3"
 
 
 def read_size(path: Path | str, stream: io.BytesIO | None = None) -> tuple[int, int]:
-    """Return (height, width) of an image as `read_image` gives it, without decoding it.
-
-    Args:
-        path: file to read; with a stream only what messages call it.
-        stream: encoded image that is in memory already.
+    """Return (height, width) of an image as `read_frames` gives it, without decoding it.
 
     Raises:
         ImageError: the file is missing, empty, no image, or of an unknown kind.

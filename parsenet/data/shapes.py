@@ -67,9 +67,6 @@ class Shapes(SegmentationDataset):
         size: (height, width) in pixels, at least 88 x 88.
         count: number of images; None for the number above.
         transform: changes samples while training. Scaling or small crops may cut the cue away.
-
-    Raises:
-        ConfigError: the split is unknown, or the size leaves no place far from the cue.
     """
 
     def __init__(

@@ -51,10 +51,6 @@ class SiftFlow(PairedDataset):
         split: train or test.
         is_geometric: read the 3 geometric classes, not the 33 semantic ones.
         transform: changes samples while training.
-
-    Raises:
-        ConfigError: there is no such split.
-        DataNotFoundError: a folder, the test set's list, or a file is missing.
     """
 
     def __init__(

@@ -37,10 +37,6 @@ class VOC2012(PairedDataset):
             `VOCdevkit/VOC2012`.
         split: train, val, trainval or trainaug. The last reads `SegmentationClassAug`.
         transform: changes samples while training.
-
-    Raises:
-        ConfigError: there is no such split, or a training image is one of val.
-        DataNotFoundError: a folder, the split's list, or a file named by it is missing.
     """
 
     def __init__(self, root: Path, split: str, transform: Transform | None = None) -> None:
@@ -98,10 +94,6 @@ class SBD(PairedDataset):
         split: train, val, trainval, or train_noval (a list that others made, without VOC 2012's
             val).
         transform: changes samples while training.
-
-    Raises:
-        ConfigError: there is no such split.
-        DataNotFoundError: a folder, the split's list, or a file named by it is missing.
     """
 
     def __init__(self, root: Path, split: str, transform: Transform | None = None) -> None:

@@ -35,14 +35,11 @@ def voc_colour_map(num_colours: int) -> tuple[Colour, ...]:
 
     Source: VOCcolormap.m of the VOC development kit.
     """
-    colours = []
-    for index in range(num_colours):
-        channels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
-        colours.append((channels[0], channels[1], channels[2]))
-    return tuple(colours)
+
+    def channel(index: int, first: int) -> int:
+        return sum((index >> (3 * bit + first) & 1) << (7 - bit) for bit in range(8))
+
+    return tuple((channel(n, 0), channel(n, 1), channel(n, 2)) for n in range(num_colours))
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,6 @@ class Taxonomy:
     void: int = IGNORE_INDEX
 
     def __post_init__(self) -> None:
-        # JSON and YAML give lists; equality and hashing want tuples.
-        object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "palette", tuple((r, g, b) for r, g, b in self.palette))
         if len(self.names) != len(self.palette):
             raise ConfigError(
                 f"`palette` must have one colour per class, got {len(self.palette)} colours for "
@@ -108,8 +102,8 @@ class Taxonomy:
     def from_dict(cls, record: dict[str, Any]) -> Taxonomy:
         """Rebuild a taxonomy from `to_dict`; a missing palette gets the VOC colours."""
         names = tuple(record["names"])
-        stored = record.get("palette") or voc_colour_map(len(names))
-        palette = tuple((r, g, b) for r, g, b in stored)
+        colours = record.get("palette") or voc_colour_map(len(names))
+        palette = tuple((r, g, b) for r, g, b in colours)
         void = record.get("void", void_of(len(names)))
         return cls(record.get("name", "custom"), names, palette, void)
 
@@ -142,13 +136,8 @@ class Taxonomy:
         """Turn an RGB mask (H, W, 3) into a label map (H, W).
 
         Raises:
-            LabelError: a colour is neither in the palette nor the void colour, or two classes
-                share one.
+            LabelError: a colour is unknown, or two classes share one.
         """
-        return Recoding(self, {}, self._colour_indices()).from_colours(mask)
-
-    def _colour_indices(self) -> dict[Colour, int]:
-        """Return the index of every colour; a class drawn in the void colour wins over void."""
         known: dict[Colour, int] = {}
         for index, colour in enumerate(self.palette):
             if colour in known:
@@ -157,8 +146,8 @@ class Taxonomy:
                     f"'{self.names[index]}' of '{self.name}'. Give each class a colour of its own."
                 )
             known[colour] = index
-        known.setdefault(VOID_COLOUR, self.void)
-        return known
+        known.setdefault(VOID_COLOUR, self.void)  # a class drawn in it wins
+        return Recoding(self, {}, known).from_colours(mask)
 
 
 def void_of(num_classes: int) -> int:

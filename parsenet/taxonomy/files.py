@@ -14,7 +14,6 @@ RGB masks go by the classes' colours, and by the colours listed in `from` and `i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,12 +53,11 @@ class _Class(NamedTuple):
 
 
 def taxonomy_from(name: str) -> Taxonomy:
-    """Look up a built-in taxonomy, or read the YAML file of that name, for maps of class indices.
+    """Do as `label_set_from`, but refuse a file that says that stored values are no class indices.
 
     Raises:
         DataNotFoundError: there is no such file.
-        ConfigError: there is no taxonomy of that name, or the file says that stored values are not
-            class indices.
+        ConfigError: there is no taxonomy of that name, or the file recodes.
     """
     taxonomy, recoding = label_set_from(Path(name))
     if recoding is not None:
@@ -72,11 +70,7 @@ def taxonomy_from(name: str) -> Taxonomy:
 
 
 def label_set_from(name: Path, folder: Path | None = None) -> LabelSet:
-    """Look up a built-in taxonomy, or read a YAML file.
-
-    Args:
-        name: name of a built-in one, or a path that ends in `.yaml` or `.yml`.
-        folder: where to look for the file when it is not found from here.
+    """Look up a built-in taxonomy, or read a YAML file, seen from here or from `folder`.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -102,7 +96,17 @@ def read_label_set(path: Path) -> LabelSet:
     """
     record = read_record(path)
     classes = _read_classes(record, path)
-    ignored = _read_ignored(record.get("ignore") or [], [entry.name for entry in classes], path)
+    listed = record.get("ignore") or []
+    ignored = {
+        value if isinstance(value, str) else _read_source(value, "`ignore`", path)
+        for value in (listed if isinstance(listed, list) else [listed])
+    }
+    names = [entry.name for entry in classes]
+    if unknown := [value for value in ignored if isinstance(value, str) and value not in names]:
+        raise ConfigError(
+            f"`ignore` in '{path}' must name a class, got '{unknown[0]}'. "
+            f"{suggest(unknown[0], names)}"
+        )
     reduced = record.get("reduce_zero_label", False)
     if not isinstance(reduced, bool):
         raise ConfigError(f"`reduce_zero_label` in '{path}' must be true or false, got {reduced}.")
@@ -121,20 +125,15 @@ def read_label_set(path: Path) -> LabelSet:
     void = record.get("void", void_of(len(kept)))
     if not isinstance(void, int) or isinstance(void, bool):
         raise ConfigError(f"`void` in '{path}' must be a number, got {void!r}. Use 255.")
-    names, palette = tuple(x.name for x in kept), tuple(x.colour for x in kept)
-    taxonomy = Taxonomy(record.get("name", path.stem), names, palette, void)
+    shown = tuple(entry.name for entry in kept), tuple(entry.colour for entry in kept)
+    taxonomy = Taxonomy(record.get("name", path.stem), *shown, void)
     if not ignored and not reduced and all(entry.sources is None for entry in classes):
         return LabelSet(taxonomy, None)
     return LabelSet(taxonomy, _recode(taxonomy, classes, ignored, int(reduced), path))
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a taxonomy file as it stands, and refuse unknown keys.
-
-    Raises:
-        DataNotFoundError: the file is missing.
-        ConfigError: it is no YAML, or lists no classes.
-    """
+    """Read a taxonomy file as it stands, and refuse unknown keys."""
     record = read_yaml(path, "names: [road, car]")
     if not {"names", "classes"} & set(record):
         raise ConfigError(
@@ -217,21 +216,10 @@ def _read_source(value: object, field: str, path: Path) -> int | Colour:
     )
 
 
-def _read_ignored(listed: object, names: list[str], path: Path) -> frozenset[int | str | Colour]:
-    ignored: set[int | str | Colour] = set()
-    for value in listed if isinstance(listed, list) else [listed]:
-        if isinstance(value, str) and value not in names:
-            raise ConfigError(
-                f"`ignore` in '{path}' must name a class, got '{value}'. {suggest(value, names)}"
-            )
-        ignored.add(value if isinstance(value, str) else _read_source(value, "`ignore`", path))
-    return frozenset(ignored)
-
-
 def _recode(
     taxonomy: Taxonomy,
     classes: list[_Class],
-    ignored: frozenset[int | str | Colour],
+    ignored: set[int | str | Colour],
     offset: int,
     path: Path,
 ) -> Recoding:
@@ -240,13 +228,19 @@ def _recode(
     if offset:
         meaning[0] = taxonomy.void
     givers: dict[int | Colour, str] = {}
-    for source, name in _sources(classes, offset):
-        if givers.setdefault(source, name) != name:
-            raise ConfigError(
-                f"Every stored value in '{path}' must belong to one class, got {source} for both "
-                f"'{givers[source]}' and '{name}'. Take it from one of them."
-            )
-        meaning[source] = indices.get(name, taxonomy.void)
+    # VOC's colours count only where the file gives none at all: one that nobody wrote down must
+    # not clash with one that somebody did.
+    some_coloured = any(entry.is_coloured for entry in classes)
+    for position, entry in enumerate(classes):
+        colours = (entry.colour,) if entry.is_coloured or not some_coloured else ()
+        sources = (position + offset,) if entry.sources is None else entry.sources
+        for source in (*sources, *colours):
+            if givers.setdefault(source, entry.name) != entry.name:
+                raise ConfigError(
+                    f"Every stored value in '{path}' must belong to one class, got {source} for "
+                    f"both '{givers[source]}' and '{entry.name}'. Take it from one of them."
+                )
+            meaning[source] = indices.get(entry.name, taxonomy.void)
     for value in ignored:
         if isinstance(value, str):
             continue
@@ -256,20 +250,6 @@ def _recode(
                 f"'{givers[value]}'. Take it from one of them."
             )
         meaning[value] = taxonomy.void
-    values = {source: index for source, index in meaning.items() if isinstance(source, int)}
-    colours = {source: index for source, index in meaning.items() if not isinstance(source, int)}
-    return Recoding(taxonomy, values, colours, _REMEDY)
-
-
-def _sources(classes: list[_Class], offset: int) -> Iterator[tuple[int | Colour, str]]:
-    """Yield every stored value and colour with the name of its class.
-
-    VOC's colours count only where the file gives no colour at all: one that nobody wrote down
-    must not clash with one that somebody did.
-    """
-    some_coloured = any(entry.is_coloured for entry in classes)
-    for position, entry in enumerate(classes):
-        listed = (position + offset,) if entry.sources is None else entry.sources
-        yield from ((source, entry.name) for source in listed)
-        if entry.is_coloured or not some_coloured:
-            yield entry.colour, entry.name
+    by_value = {source: index for source, index in meaning.items() if isinstance(source, int)}
+    by_colour = {source: index for source, index in meaning.items() if not isinstance(source, int)}
+    return Recoding(taxonomy, by_value, by_colour, _REMEDY)

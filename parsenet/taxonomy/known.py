@@ -8,12 +8,8 @@ from pathlib import Path
 from parsenet.errors import ConfigError, suggest
 from parsenet.taxonomy.classes import VOID_COLOUR, Taxonomy, voc_colour_map
 
-_NAMES = {
-    name: tuple(listed)
-    for name, listed in json.loads(
-        Path(__file__).with_name("names.json").read_text(encoding="utf-8")
-    ).items()
-}
+_TEXT = Path(__file__).with_name("names.json").read_text(encoding="utf-8")
+_NAMES = {name: tuple(listed) for name, listed in json.loads(_TEXT).items()}
 
 NAMES59 = _NAMES["pascal_context59"]
 """The classes of PASCAL-Context's 59-class task, in the order of the authors' network.
@@ -70,11 +66,7 @@ TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in _ALL}
 
 
 def taxonomy_named(name: str) -> Taxonomy:
-    """Look up a built-in taxonomy.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
+    """Look up a built-in taxonomy, or refuse a name that is none."""
     if name not in TAXONOMIES:
         raise ConfigError(
             f"`taxonomy` must be a known name, got '{name}'. {suggest(name, TAXONOMIES)}"

@@ -1,7 +1,5 @@
 import multiprocessing
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -64,23 +62,23 @@ def test_grey_has_three_equal_channels(tmp_path, mode):
     )
 
 
-@pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 60), (51, 216)])
-def test_transparent_images_lie_over_white(tmp_path, alpha, expected):
-    # By hand: 0.2 x 60 + 0.8 x 255 = 216.
-    Image.new("RGBA", (4, 3), (60, 60, 60, alpha)).save(tmp_path / "rgba.png")
-    Image.new("LA", (4, 3), (60, alpha)).save(tmp_path / "la.png")
-
-    assert (read_image(tmp_path / "rgba.png") == expected).all()
-    assert (read_image(tmp_path / "la.png") == expected).all()
-
-
-@pytest.mark.parametrize(("options", "colour"), [({}, (10, 20, 30)), ({"transparency": 1}, 255)])
-def test_palette_images_are_coloured(tmp_path, options, colour):
-    image = Image.new("P", (4, 3), 1)
-    image.putpalette([0, 0, 0, 10, 20, 30])
+@pytest.mark.parametrize(
+    ("mode", "colour", "options", "expected"),
+    [
+        # Transparent images lie over white: 0.2 x 60 + 0.8 x 255 = 216.
+        *(("RGBA", (60, 60, 60, a), {}, x) for a, x in ((0, 255), (255, 60), (51, 216))),
+        ("LA", (60, 51), {}, 216),
+        ("P", 1, {}, (10, 20, 30)),
+        ("P", 1, {"transparency": 1}, 255),
+    ],
+)
+def test_colours_are_those_seen_over_white(tmp_path, mode, colour, options, expected):
+    image = Image.new(mode, (4, 3), colour)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 10, 20, 30])
     image.save(tmp_path / "a.png", **options)
 
-    assert (read_image(tmp_path / "a.png") == colour).all()
+    assert (read_image(tmp_path / "a.png") == expected).all()
 
 
 def test_16_bit_grey_is_scaled_to_8(tmp_path):
@@ -101,6 +99,8 @@ def test_16_bit_grey_is_scaled_to_8(tmp_path):
          "'FILE' must be grey, RGB, RGBA, CMYK, palette or 16-bit grey, got Pillow mode 'F'. "
          "Convert it to an 8-bit PNG."),
         (lambda path: None, "The image 'FILE' must exist. Check the path."),
+        (Path.mkdir, "'FILE' must be a whole image, got '[Errno 21] Is a directory: 'FILE''. Copy "
+                     "or export it again."),
         (Path.touch, "'FILE' must be an image, got an empty file. Copy it again."),
         (lambda path: path.write_text("not an image"),
          "'FILE' must be an image, got a file that Pillow does not know. Convert it to PNG or "
@@ -129,22 +129,8 @@ def test_truncated_file_is_refused(tmp_path, suffix):
     ):
         with pytest.raises(ImageError, match=f"^'{re.escape(str(path))}' must be a"):
             read(path)
-
-
-def test_folder_instead_of_image_is_refused(tmp_path):
-    with pytest.raises(ImageError, match=r"must be a whole image, got .*directory"):
-        read_image(tmp_path)
-
-
-def test_size_is_told_without_decoding(tmp_path):
-    whole = tmp_path / "a.png"
-    Image.fromarray(gradient((12, 20))).save(whole)
-    path = tmp_path / "b.png"
-    path.write_bytes(whole.read_bytes()[:60])  # the header and a piece of the pixels
-
-    assert read_size(path) == (12, 20)
-    with pytest.raises(ImageError, match=r"must exist\. Check the path\.$"):
-        read_size(tmp_path / "none.png")
+    if suffix != "webp":  # whose header Pillow decodes with the rest
+        assert read_size(path) == (64, 64)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
@@ -179,37 +165,6 @@ def test_forked_process_does_without_the_threads_of_opencv():
         assert (ours.recv(), cv2.getNumThreads()) == (1, 3)
     finally:
         cv2.setNumThreads(before)
-
-
-def _warp():
-    for _ in range(2):
-        cv2.warpAffine(np.zeros((800, 800, 3), np.uint8), np.eye(2, 3), (800, 800))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
-def test_no_forked_process_waits_for_the_threads_of_opencv():
-    """On a busy machine one or two of a hundred do so without the hook."""
-    opencv()
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(2)
-    context = multiprocessing.get_context("fork")
-    loop = [sys.executable, "-c", "while True: pass"]
-    others = [subprocess.Popen(loop) for _ in range((os.cpu_count() or 1) + 1)]
-    try:
-        for _ in range(300):
-            _warp()  # the parent's threads are at work
-            process = context.Process(target=_warp)
-            process.start()
-            process.join(20)
-            waits = process.is_alive()
-            process.kill()
-            assert not waits
-    finally:
-        cv2.setNumThreads(before)
-        for other in others:
-            other.kill()
-            other.wait()
 
 
 JPEGS = {
@@ -312,14 +267,3 @@ def test_shrinking_repeats_the_last_pixels_over_the_edge():
     small = shrink(np.repeat(image[..., None], 3, axis=2), 2)
 
     assert small[..., 0].tolist() == [[25, 60], [50, 90]]
-
-
-@pytest.mark.realdata
-@pytest.mark.slow
-def test_real_images_have_the_pixels_of_pillow(real_data):
-    paths = sorted(real_data.rglob("*.jpg"))[::5]
-
-    different = [x for x in paths if not np.array_equal(read_reduced(x, 1), read_image(x))]
-
-    assert len(paths) > 500
-    assert different == []

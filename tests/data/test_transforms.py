@@ -1,4 +1,5 @@
 import pickle
+import re
 from functools import partial
 
 import cv2
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from parsenet.config import RECIPES, Recipe
 from parsenet.data.reading import shrink
-from parsenet.data.transforms import NUM_TRIES, PAD_COLOUR, Augmentation, Draw, ScaleTurnCrop
+from parsenet.data.transforms import PAD_COLOUR, Augmentation, Draw, ScaleTurnCrop
+from parsenet.errors import ConfigError
 from tests.fakes.images import gradient
 
 AS_IT_IS = {"scale": (1.0, 1.0), "flip": False}
@@ -40,12 +42,6 @@ def warp(draw):
     )
 
 
-def test_paper_recipe_leaves_image_and_label_as_they_are():
-    image, label = blocks()
-
-    assert same(Augmentation(RECIPES["paper"])(label, partial(shrink, image), 3), (image, label))
-
-
 def test_result_depends_on_the_seed_alone():
     transforms = ["GaussNoise", {"Affine": {"p": 0.5}}]
     make = partial(Augmentation, Recipe(crop=(20, 20), colour=0.4), 255, transforms)
@@ -60,6 +56,8 @@ def test_result_depends_on_the_seed_alone():
         assert same(augmentation(label, partial(shrink, image), 5), first)
     assert not same(first, other)
     assert same(blocks(), (image, label)), "the input is left as it was"
+    paper = Augmentation(RECIPES["paper"])(label, partial(shrink, image), 3)
+    assert same(paper, (image, label))
 
 
 @settings(max_examples=40, deadline=None)
@@ -88,21 +86,6 @@ def test_padding_is_void_and_mean_coloured(void):
     np.testing.assert_array_equal(label[label != void].reshape(10, 20), stored)
 
 
-def test_small_images_lie_anywhere_in_the_crop():
-    labels = [augment(*blocks(1, 1), seed, crop=(3, 5), **AS_IT_IS)[1] for seed in range(300)]
-
-    assert len({tuple(np.argwhere(label != 255)[0].tolist()) for label in labels}) == 15
-
-
-def test_every_crop_of_a_large_image_is_drawn():
-    label = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    image = np.zeros((3, 4, 3), np.uint8)
-
-    outs = [augment(image, label, seed, crop=(2, 2), **AS_IT_IS)[1] for seed in range(200)]
-
-    assert {int(out[0, 0]) for out in outs} == {0, 1, 2, 4, 5, 6}
-
-
 @pytest.mark.parametrize(("degrees", "kernel", "least"), [(0.0, 7, 100), (180.0, 9, 30)])
 def test_label_stays_on_the_image(degrees, kernel, least):
     # Wherever a neighbourhood has one class, the image shows exactly that class.
@@ -119,29 +102,6 @@ def test_label_stays_on_the_image(degrees, kernel, least):
         inner = (low == high) & (label != 255)
         assert inner.sum() > least
         np.testing.assert_array_equal(image[inner][:, 0], label[inner] * 20 + 10)
-
-
-def test_half_of_the_images_are_mirrored_whatever_their_scale():
-    label = np.zeros((40, 40), np.uint8)
-    transform = ScaleTurnCrop(Recipe(crop=None, scale=(0.5, 2.0)))
-    draws = [transform.draw(label, seed) for seed in range(600)]
-
-    sizes = np.array([draw.scaled[0] for draw in draws])
-    mirrored = np.array([draw.mirrored for draw in draws])
-
-    assert (sizes.min(), sizes.max()) == (20, 80)
-    assert abs(sizes.mean() - 50) < 2
-    assert 240 < mirrored.sum() < 360
-    assert abs(np.corrcoef(sizes, mirrored)[0, 1]) < 0.12
-
-
-def test_colour_jitter_leaves_the_label():
-    stored = blocks()
-
-    image, label = augment(*blocks(), 0, crop=None, colour=0.4, **AS_IT_IS)
-
-    assert not np.array_equal(image, stored[0])
-    np.testing.assert_array_equal(label, stored[1])
 
 
 def test_standard_recipe_draws_what_it_always_drew():
@@ -169,44 +129,6 @@ def test_other_options_do_not_move_the_crop():
         assert plain.draw(label, seed)[:4] == rich.draw(label, seed)[:4]
 
 
-def test_turns_are_even_to_both_sides():
-    transform = ScaleTurnCrop(Recipe(crop=(8, 8), rotate=20.0))
-
-    degrees = [transform.draw(blocks()[1], seed).degrees for seed in range(500)]
-
-    assert -20 <= min(degrees) < -18
-    assert 18 < max(degrees) <= 20
-    assert abs(np.mean(degrees)) < 2
-
-
-def shares_of_class_1(**recipe):
-    """Crop an image of class 0 on the left, 1 on the right: many small crops show one alone."""
-    label = np.zeros((100, 100), np.uint8)
-    label[:, 50:] = 1
-    image = np.zeros((100, 100, 3), np.uint8)
-    outs = [augment(image, label, n, crop=(40, 40), scale=(1.0, 1.0), **recipe) for n in range(150)]
-    return np.array([out[1].mean() for out in outs])
-
-
-def test_crops_of_one_class_are_drawn_again():
-    shares = shares_of_class_1(cat_max_ratio=0.75)
-
-    assert np.isin(shares_of_class_1(), [0, 1]).mean() > 0.25
-    assert np.isin(shares, [0, 1]).mean() < 0.05
-    # A trial looks at a sixteenth of the pixels; and one in fifty fails ten times.
-    assert ((shares > 0.2) & (shares < 0.8)).mean() > 0.95
-
-
-@pytest.mark.parametrize("value", [0, 255])
-def test_an_image_of_one_value_is_cropped_after_the_last_try(value):
-    image, label = np.zeros((50, 50, 3), np.uint8), np.full((50, 50), value, np.uint8)
-
-    _, out = augment(image, label, 0, crop=(20, 20), cat_max_ratio=0.5)
-
-    assert (out == value).all()
-    assert NUM_TRIES == 10
-
-
 def test_labels_of_many_classes_keep_their_values():
     label = np.arange(300, 300 + 40 * 60, dtype=np.uint16).reshape(40, 60)
     image = np.zeros((40, 60, 3), np.uint8)
@@ -230,6 +152,47 @@ def test_small_results_are_averages_and_not_single_pixels():
 
     assert out.shape == (60, 60, 3)
     assert np.abs(out.astype(int) - 127).max() <= 1
+
+
+def test_mirror_and_turn_are_even_whatever_the_scale():
+    label = np.zeros((40, 40), np.uint8)
+    transform = ScaleTurnCrop(Recipe(crop=None, scale=(0.5, 2.0), rotate=20.0))
+    draws = [transform.draw(label, seed) for seed in range(600)]
+
+    sizes, mirrored, degrees = (
+        np.array(values)
+        for values in zip(*((x.scaled[0], x.mirrored, x.degrees) for x in draws), strict=True)
+    )
+
+    assert (sizes.min(), sizes.max()) == (20, 80)
+    assert abs(sizes.mean() - 50) < 2
+    assert 240 < mirrored.sum() < 360
+    assert abs(np.corrcoef(sizes, mirrored)[0, 1]) < 0.12
+    assert -20 <= degrees.min() < -18
+    assert 18 < degrees.max() <= 20
+    assert abs(degrees.mean()) < 2
+
+
+def test_crops_of_one_class_are_drawn_again():
+    # Class 0 on the left, 1 on the right: many small crops show one alone.
+    label = np.repeat([[0, 1]], 50, axis=1).repeat(100, axis=0).astype(np.uint8)
+    image = np.zeros((100, 100, 3), np.uint8)
+    plain, better = (
+        np.array([
+            augment(image, label, n, crop=(40, 40), cat_max_ratio=ratio, **AS_IT_IS)[1].mean()
+            for n in range(150)
+        ])
+        for ratio in (1.0, 0.75)
+    )
+
+    assert np.isin(plain, [0, 1]).mean() > 0.25
+    assert np.isin(better, [0, 1]).mean() < 0.05
+    # A trial looks at a sixteenth of the pixels; and one in fifty fails ten times.
+    assert ((better > 0.2) & (better < 0.8)).mean() > 0.95
+    for value in (0, 255):  # cropped after the last try
+        one = np.full((50, 50), value, np.uint8)
+        out = augment(image[:50, :50], one, 0, crop=(20, 20), cat_max_ratio=0.5)[1]
+        assert (out == value).all()
 
 
 # The warp by hand.
@@ -270,24 +233,6 @@ def test_mirror_within_the_matrix_is_the_mirror_of_the_result(scaled, corner):
 
     assert np.abs(difference).max() <= 1  # of rounding
     np.testing.assert_array_equal(plain[1](label)[:, ::-1], mirrored[1](label))
-
-
-def test_half_turn_is_the_image_upside_down():
-    image = gradient((20, 30))
-
-    turned = warp(Draw((20, 30), (20, 30), (0, 0), (20, 30), degrees=180.0))[0](image)
-
-    assert np.abs(turned.astype(int) - image[::-1, ::-1]).max() <= 1
-
-
-def test_turn_pads_the_corners():
-    warp_image, warp_label = warp(Draw((21, 21), (21, 21), (0, 0), (21, 21), degrees=45.0))
-
-    label = warp_label(np.zeros((21, 21), np.uint8))
-
-    assert label[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [255] * 4
-    assert label[10, 10] == 0
-    assert (warp_image(gradient((21, 21)))[0, 0] == PAD_COLOUR).all()
 
 
 @pytest.mark.parametrize("reduction", [2, 4, 8])
@@ -353,5 +298,56 @@ def test_reduction_never_makes_an_image_smaller_than_its_target(scaled, expected
     assert Draw((100, 150), scaled, (0, 0), (1, 1)).reduction == expected
 
 
-def test_window_shows_a_part_of_the_image():
-    assert Draw((5, 5), (20, 30), (-4, 10), (40, 40)).shown() == (slice(0, 20), slice(10, 30))
+# Transforms of albumentations that a config names.
+
+
+def test_named_transforms_come_last_on_the_finished_crop():
+    stored = gradient((30, 44)), np.zeros((30, 44), np.uint8)
+
+    transforms = [{"InvertImg": {"p": 1.0}}, "NoOp"]
+    image, label = augment(*stored, 1, transforms=transforms, crop=(40, 60), **AS_IT_IS)
+
+    padding = label == 255
+    assert (image[padding] == 255 - np.array(PAD_COLOUR)).all()
+    np.testing.assert_array_equal(image[~padding].reshape(30, 44, 3), 255 - stored[0])
+
+
+@pytest.mark.parametrize("options", [{}, {"fill_mask": 3}])
+def test_turned_labels_are_void_beyond_the_end_unless_told_otherwise(options):
+    image, label = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8)
+    turn = {"Affine": {"rotate": [45, 45], "p": 1.0, **options}}
+
+    _, out = augment(image, label, 0, void=200, transforms=[turn], crop=None, **AS_IT_IS)
+
+    assert np.unique(out).tolist() == [0, options.get("fill_mask", 200)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("GausNoise",
+         "`data.transforms` must name transforms of albumentations, got 'GausNoise'. Did you "
+         "mean `GaussNoise`?"),
+        ({"os.system": {"command": "true"}},
+         "`data.transforms` must name transforms of albumentations, got 'os.system'. "
+         "albumentations.ai/docs lists them."),
+        ({"Compose": {"transforms": []}},
+         "`data.transforms` must name transforms of albumentations, got 'Compose'. "
+         "albumentations.ai/docs lists them."),
+        ({"GaussNoise": {"pp": 1}},
+         "`GaussNoise` of `data.transforms` must have known options, got 'pp'. Did you mean `p`?"),
+        ({"GaussNoise": {"p": "often"}},
+         "`GaussNoise` of `data.transforms` must work on an image and its label, got '1 "
+         "validation error for InitSchema p Input should be a valid number, unable to parse "
+         "string as a number'. Correct its options, or leave it out."),
+        ({"Lambda": {"image": "os.system"}},
+         "`Lambda` of `data.transforms` must work on an image and its label, got ''str' object "
+         "is not callable'. Correct its options, or leave it out."),
+        ("Normalize",
+         "`Normalize` of `data.transforms` must give an RGB image of bytes and a label as large, "
+         "got float32 (321, 321, 3). Leave it out: the network normalizes images itself."),
+    ],
+)  # fmt: skip
+def test_wrong_transform_is_refused_in_a_sentence(entry, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Augmentation(transforms=[entry])

@@ -1,5 +1,8 @@
 import json
+import os
+import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +12,17 @@ from hypothesis.extra.numpy import arrays
 
 from parsenet.errors import ConfigError, LabelError
 from parsenet.taxonomy import (
+    CAMVID,
+    PASCAL_CONTEXT60,
     PASCAL_CONTEXT459,
     SHAPES,
+    SIFTFLOW,
+    SIFTFLOW_GEO,
     TAXONOMIES,
     VOC2012,
     VOID_COLOUR,
+    Recoding,
     Taxonomy,
-    taxonomy_named,
     voc_colour_map,
 )
 
@@ -33,26 +40,9 @@ def test_voc_colours_are_those_of_the_development_kit():
     assert {index: VOC2012.palette[index] for index in expected} == expected
 
 
-def test_voc_colour_map_ends_in_the_void_colour():
-    assert voc_colour_map(256)[255] == VOID_COLOUR
-
-
 @pytest.mark.parametrize("taxonomy", TAXONOMIES.values(), ids=list(TAXONOMIES))
 def test_built_in_taxonomy_survives_json(taxonomy):
     assert Taxonomy.from_dict(json.loads(json.dumps(taxonomy.to_dict()))) == taxonomy
-
-
-def test_record_of_lists_makes_an_equal_and_hashable_taxonomy():
-    record = {
-        "name": "pets",
-        "names": ["background", "cat", "dog"],
-        "palette": [[0, 0, 0], [200, 0, 0], [0, 0, 200]],
-    }
-
-    made = Taxonomy.from_dict(record)
-
-    assert made == CAT_AND_DOG
-    assert hash(made) == hash(CAT_AND_DOG)
 
 
 def test_record_without_palette_gets_the_voc_colours():
@@ -119,13 +109,6 @@ def test_contradiction_is_refused(names, colours, void, message):
         Taxonomy("wrong", names, voc_colour_map(colours), void)
 
 
-def test_misspelt_name_is_answered_with_the_close_one():
-    message = "`taxonomy` must be a known name, got 'voc2021'. Did you mean `voc2012`?"
-
-    with pytest.raises(ConfigError, match=exactly(message)):
-        taxonomy_named("voc2021")
-
-
 def test_more_classes_than_eight_bits_hold_have_16_bit_labels():
     made = Taxonomy.from_dict({"names": [f"class {number}" for number in range(300)]})
 
@@ -133,13 +116,15 @@ def test_more_classes_than_eight_bits_hold_have_16_bit_labels():
     assert VOC2012.label_type == "uint8"
 
 
-def test_16_bit_labels_are_drawn_in_the_colours_of_their_classes():
-    taxonomy = PASCAL_CONTEXT459
+def test_two_classes_of_one_colour_cannot_be_told_apart():
+    twins = Taxonomy("twins", ("ground", "castor", "pollux"), ((0, 0, 0), (9, 9, 9), (9, 9, 9)))
+    message = (
+        "colour (9, 9, 9) stands for both 'castor' and 'pollux' of 'twins'. Give each class a "
+        "colour of its own."
+    )
 
-    image = taxonomy.colourise(np.array([[0, 458, 511]], np.uint16))
-
-    expected = [taxonomy.palette[0], taxonomy.palette[458], VOID_COLOUR]
-    assert [tuple(colour) for colour in image[0].tolist()] == expected
+    with pytest.raises(LabelError, match=exactly(message)):
+        twins.index_colours(np.zeros((2, 2, 3), np.uint8))
 
 
 def test_palette_png_of_too_many_classes_is_refused():
@@ -152,12 +137,80 @@ def test_palette_png_of_too_many_classes_is_refused():
         PASCAL_CONTEXT459.pillow_palette()
 
 
-def test_two_classes_of_one_colour_cannot_be_told_apart():
-    twins = Taxonomy("twins", ("ground", "castor", "pollux"), ((0, 0, 0), (9, 9, 9), (9, 9, 9)))
+# What stored values stand for.
+
+PETS = Taxonomy("pets", ("cat", "dog"), voc_colour_map(2))
+RECODING = Recoding(PETS, {-1: 255, 7: 0, 300: 1, 9: 0}, remedy="Look again.")
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64])
+def test_stored_values_become_classes(kind):
+    copy = pickle.loads(pickle.dumps(RECODING))
+
+    for recoding in (RECODING, copy):
+        label = recoding(np.array([[-1, 7, 9], [300, 7, 7]], kind), "a.png")
+
+        assert label.dtype == np.uint8
+        assert label.tolist() == [[255, 0, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(255, np.uint8), *((n, np.int16) for n in (-2, 0, 8, 10, 299, 301, 30000, -30000))],
+)
+def test_value_that_stands_for_nothing_is_refused(value, kind):
+    stored = np.array([[7, 9], [7, value]], kind)
     message = (
-        "colour (9, 9, 9) stands for both 'castor' and 'pollux' of 'twins'. Give each class a "
-        "colour of its own."
+        f"The label 'a.png' must hold values that 'pets' knows, got {value} at row 1, column 1. "
+        "Look again."
     )
 
     with pytest.raises(LabelError, match=exactly(message)):
-        twins.index_colours(np.zeros((2, 2, 3), np.uint8))
+        RECODING(stored, "a.png")
+
+
+def test_many_classes_give_16_bit_labels():
+    label = Recoding(PASCAL_CONTEXT459, {0: 511, 459: 458})(np.array([[0, 459]]), "a.mat")
+
+    assert label.dtype == np.uint16
+    assert label.tolist() == [[511, 458]]
+
+
+def test_colours_become_classes():
+    mask = np.array([[(1, 2, 3), (9, 9, 9)]], np.uint8)
+
+    assert Recoding(PETS, {}, {(1, 2, 3): 1, (9, 9, 9): 255}).from_colours(mask).tolist() == [
+        [1, 255]
+    ]
+    with pytest.raises(LabelError, match=r"^colour \(1, 2, 3\) at row 0, column 0 is not in "):
+        Recoding(PETS, {0: 0}).from_colours(mask)
+
+
+# The known label sets.
+
+
+def test_known_label_set_has_its_classes_each_in_a_colour_of_its_own():
+    counts = {name: taxonomy.num_classes for name, taxonomy in TAXONOMIES.items()}
+
+    assert counts == {
+        "voc2012": 21, "siftflow": 33, "siftflow_geo": 3, "pascal_context59": 59,
+        "pascal_context60": 60, "pascal_context459": 459, "camvid": 11, "shapes": 5,
+    }  # fmt: skip
+    assert all(len(set(x.palette)) == x.num_classes for x in TAXONOMIES.values())
+    assert (CAMVID.names[0], CAMVID.names[3], CAMVID.names[10]) == ("sky", "road", "bicyclist")
+
+
+@pytest.mark.realdata
+def test_names_are_those_of_the_published_lists():
+    lists = Path(os.environ.get("PARSENET_DATA", "")) / "lists"
+
+    def read(name):
+        lines = (lists / name).read_text(encoding="utf-8").split("\n")
+        return tuple(line.split(": ")[1].strip() for line in lines if ": " in line)
+
+    assert read("data_pascal-context_classes-59.txt") == PASCAL_CONTEXT60.names
+    assert read("data_pascal-context_classes-400.txt") == PASCAL_CONTEXT459.names
+    text = (lists / "data_sift-flow_classes.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^\d\d (.*)$", text, re.MULTILINE) == [*SIFTFLOW.names, *SIFTFLOW_GEO.names]
+    voc = (lists / "data_pascal_classes.txt").read_text(encoding="utf-8").split("\n")
+    assert tuple(voc[:21]) == VOC2012.names

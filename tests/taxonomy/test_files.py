@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parsenet.errors import ConfigError, DataNotFoundError, LabelError
+from parsenet.errors import ConfigError, DataNotFoundError
 from parsenet.taxonomy import VOC2012, VOID_COLOUR, label_set_from, taxonomy_from
 from parsenet.taxonomy.files import read_label_set
 
 
-def refuses(message):
-    return pytest.raises(ConfigError, match=f"^{re.escape(message)}$")
+def refuses(message, error=ConfigError):
+    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 def write(tmp_path, text):
@@ -19,111 +19,61 @@ def write(tmp_path, text):
     return path
 
 
-def recode(tmp_path, text, stored):
-    """Return the names, and what stored values become."""
+@pytest.mark.parametrize("more", ["", "map: {sky: [1]}\n"])
+def test_plain_file_is_named_after_itself_and_recodes_nothing(tmp_path, more):
+    text = f"names: [sky, sea]\npalette: [[1, 2, 3], [4, 5, 6]]\nvoid: 9\n{more}"
+
     taxonomy, recoding = read_label_set(write(tmp_path, text))
-    return taxonomy.names, recoding(np.array([stored]), "a.png")[0].tolist()
-
-
-def test_plain_file_is_named_after_itself_and_recodes_nothing(tmp_path):
-    path = write(tmp_path, "names: [sky, sea]\npalette: [[1, 2, 3], [4, 5, 6]]\nvoid: 9\n")
-
-    taxonomy, recoding = read_label_set(path)
 
     assert (taxonomy.name, taxonomy.names, taxonomy.void) == ("coast", ("sky", "sea"), 9)
     assert taxonomy.palette == ((1, 2, 3), (4, 5, 6))
     assert recoding is None
 
 
-def test_values_are_merged_and_renamed(tmp_path):
-    text = "classes: [{name: road, from: [3, 7]}, {name: car, from: 1000}]\n"
-
-    names, label = recode(tmp_path, text, [3, 1000, 7, 255])
-
-    assert names == ("road", "car")
-    assert label == [0, 1, 0, 255]
+THREE = "names: [road, car, tree]\n"
 
 
-def test_value_of_no_class_is_refused(tmp_path):
-    path = write(tmp_path, "classes: [{name: road, from: [3, 7]}]\n")
-
-    with pytest.raises(
-        LabelError,
-        match=re.escape("got 4 at row 0, column 1. Give it to a class with `from`, or add it to"),
-    ):
-        read_label_set(path).recoding(np.array([[3, 4]]), "a.png")
-
-
-def test_zero_is_reduced_to_void(tmp_path):
-    text = "names: [road, car, tree]\nreduce_zero_label: true\n"
-
-    names, label = recode(tmp_path, text, [0, 1, 2, 3, 255])
-
-    assert names == ("road", "car", "tree")
-    assert label == [255, 0, 1, 2, 255]
-
-
-def test_255_may_be_a_class(tmp_path):
-    text = "classes: [{name: background, from: 0}, {name: cell, from: 255}]\n"
-
-    _, label = recode(tmp_path, text, [0, 255])
-
-    assert label == [0, 1]
-
-
-@pytest.mark.parametrize("ignored", ["[car]", "car", "[1]", "1"])
-def test_ignored_class_is_void_and_the_later_ones_move_up(tmp_path, ignored):
-    text = f"names: [road, car, tree]\nignore: {ignored}\n"
-
-    names, label = recode(tmp_path, text, [0, 1, 2, 255])
-
-    assert names == ("road", "tree")
-    assert label == [0, 255, 1, 255]
-
-
-def test_ignored_values_count_from_the_stored_zero_where_zero_is_reduced(tmp_path):
-    text = "names: [road, car, tree]\nreduce_zero_label: true\nignore: [2]\n"
-
-    names, label = recode(tmp_path, text, [0, 1, 2, 3])
-
-    assert names == ("road", "tree")
-    assert label == [255, 0, 255, 1]
-
-
-def test_colours_are_merged_renamed_and_ignored(tmp_path):
-    text = (
-        "classes: [{name: road, from: [[1, 1, 1], [2, 2, 2]]},"
-        " {name: car, from: [4], colour: [3, 3, 3]}]\nignore: [[8, 8, 8]]\n"
-    )
-
+@pytest.mark.parametrize(
+    ("text", "stored", "names", "expected"),
+    [
+        # Merged and renamed.
+        ("classes: [{name: road, from: [3, 7]}, {name: car, from: 1000}]\n",
+         [3, 1000, 7, 255], ("road", "car"), [0, 1, 0, 255]),
+        (THREE + "reduce_zero_label: true\n",
+         [0, 1, 2, 3, 255], ("road", "car", "tree"), [255, 0, 1, 2, 255]),
+        ("classes: [{name: background, from: 0}, {name: cell, from: 255}]\n",
+         [0, 255], ("background", "cell"), [0, 1]),
+        # What is ignored is void, and later classes move up.
+        *((f"{THREE}ignore: {ignored}\n", [0, 1, 2, 255], ("road", "tree"), [0, 255, 1, 255])
+          for ignored in ("[car]", "car", "[1]", "1")),
+        # Values are the stored ones.
+        (THREE + "reduce_zero_label: true\nignore: [2]\n",
+         [0, 1, 2, 3], ("road", "tree"), [255, 0, 255, 1]),
+    ],
+)  # fmt: skip
+def test_stored_values_become_classes(tmp_path, text, stored, names, expected):
     taxonomy, recoding = read_label_set(write(tmp_path, text))
-    mask = np.array([[(1, 1, 1), (2, 2, 2), (3, 3, 3), (8, 8, 8), VOID_COLOUR]], np.uint8)
 
-    assert taxonomy.palette == ((1, 1, 1), (3, 3, 3))
-    assert recoding.from_colours(mask).tolist() == [[0, 0, 1, 255, 255]]
+    assert taxonomy.names == names
+    assert recoding(np.array([stored]), "a.png").tolist() == [expected]
 
 
-def test_colour_that_nobody_gave_clashes_with_none(tmp_path):
-    # (128, 0, 0) is VOC's colour of the second class.
-    text = "classes: [{name: road, from: [[128, 0, 0]]}, {name: car, from: 5}]\n"
-
+@pytest.mark.parametrize(
+    ("text", "stored", "expected"),
+    [
+        ("classes: [{name: road, from: [[1, 1, 1], [2, 2, 2]]},"
+         " {name: car, from: [4], colour: [3, 3, 3]}]\nignore: [[8, 8, 8]]\n",
+         [(1, 1, 1), (2, 2, 2), (3, 3, 3), (8, 8, 8), VOID_COLOUR], [0, 0, 1, 255, 255]),
+        # (128, 0, 0) is VOC's colour of the second class, but nobody gave it.
+        ("classes: [{name: road, from: [[128, 0, 0]]}, {name: car, from: 5}]\n",
+         [(128, 0, 0)], [0]),
+        ("names: [road, car]\nignore: car\n", [(0, 0, 0), (128, 0, 0)], [0, 255]),
+    ],
+)  # fmt: skip
+def test_stored_colours_become_classes(tmp_path, text, stored, expected):
     recoding = read_label_set(write(tmp_path, text)).recoding
 
-    assert recoding.from_colours(np.array([[(128, 0, 0)]], np.uint8)).tolist() == [[0]]
-
-
-def test_voc_colours_count_where_the_file_gives_none(tmp_path):
-    recoding = read_label_set(write(tmp_path, "names: [road, car]\nignore: car\n")).recoding
-
-    label = recoding.from_colours(np.array([[(0, 0, 0), (128, 0, 0)]], np.uint8))
-
-    assert label.tolist() == [[0, 255]]
-
-
-def test_category_map_is_left_to_its_reader(tmp_path):
-    path = write(tmp_path, "names: [person, rest]\nmap: {person: [1]}\n")
-
-    assert read_label_set(path).recoding is None
+    assert recoding.from_colours(np.array([stored], np.uint8)).tolist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -181,20 +131,16 @@ def test_contradiction_is_refused(tmp_path, text, message):
         read_label_set(path)
 
 
-def test_broken_yaml_is_refused(tmp_path):
+def test_broken_or_missing_file_is_refused(tmp_path):
     path = write(tmp_path, "names: [road\n")
-
     with pytest.raises(
         ConfigError, match=f"^'{re.escape(str(path))}' must be a YAML file, got 'while "
     ):
         read_label_set(path)
 
-
-def test_missing_file_is_named(tmp_path):
-    path = tmp_path / "none.yaml"
-
+    path.unlink()
     message = f"'{path}' must be a YAML file, got nothing there. Check the path."
-    with pytest.raises(DataNotFoundError, match=f"^{re.escape(message)}$"):
+    with refuses(message, DataNotFoundError):
         read_label_set(path)
 
 
