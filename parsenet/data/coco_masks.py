@@ -145,9 +145,8 @@ def _unpack(counts: str) -> Runs:
     """Unpack COCO's compressed run lengths.
 
     A number is a row of characters of 5 bits each, the lowest first; a sixth bit says that more
-    follow, and the highest bit of the last one is the sign. From the fourth number on, only the
-    difference to the one before last is stored. pycocotools unpacks them too, but takes run
-    lengths that are too short for good and leaves the other pixels to chance.
+    follow, and the highest bit of the last one is the sign. From the fourth number on, the
+    difference to the one before last is stored. pycocotools leaves the pixels beyond to chance.
 
     Source: rleFrString in cocoapi/common/maskApi.c.
     """

@@ -112,7 +112,6 @@ class TrainSampler(Sampler[Key]):
         weights: Float64[np.ndarray, " n"] | None = None,
     ) -> None:
         self._weights = np.ones(num_samples) if weights is None else weights
-        self._num_samples = num_samples
         self._seed = seed
         self._rank = rank
         self._world_size = world_size
@@ -124,15 +123,16 @@ class TrainSampler(Sampler[Key]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return self._num_samples // self._world_size
+        return len(self._weights) // self._world_size
 
     def __iter__(self) -> Iterator[Key]:
         generator = np.random.default_rng((self._seed, self._epoch))
         # Equally spaced marks, laid over the weights joined to a line of length 1.
-        marks = (generator.random() + np.arange(self._num_samples)) / self._num_samples
+        num_samples = len(self._weights)
+        marks = (generator.random() + np.arange(num_samples)) / num_samples
         line = np.cumsum(self._weights / self._weights.sum())
         order = generator.permutation(np.searchsorted(line[:-1], marks, side="right"))
-        seeds = generator.integers(2**32, size=self._num_samples)
+        seeds = generator.integers(2**32, size=num_samples)
         share = slice(self._rank, len(self) * self._world_size, self._world_size)
         keys = list(map(Key, order[share].tolist(), seeds[share].tolist()))
         keys, self.skip = keys[self.skip :], 0

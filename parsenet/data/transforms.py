@@ -65,8 +65,7 @@ class Draw(NamedTuple):
     def reduction(self) -> int:
         """How many times smaller the image may be decoded.
 
-        It stays at least as large as it is to become. What is left to do is then less than
-        halving, which linear interpolation does without aliasing.
+        What is left to do is then less than halving, which linear interpolation does well.
         """
         factor = max(self.scaled[0] / self.size[0], self.scaled[1] / self.size[1])
         return next(n for n in (8, 4, 2, 1) if n == 1 or n * factor <= 1)

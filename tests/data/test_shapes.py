@@ -2,8 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_edt, find_objects
-from scipy.ndimage import label as connected
+from scipy.ndimage import distance_transform_edt
 
 from parsenet.data.shapes import CUE_DISTANCE, CUE_RADIUS, Shapes, draw
 from parsenet.errors import ConfigError
@@ -40,42 +39,6 @@ def test_cue_stands_in_every_corner():
         corners.add((row > SIZE[0] / 2, column > SIZE[1] / 2))
 
     assert len(corners) == 4
-
-
-def collect_patches(kinds, margin=6):
-    """Describe every object of two classes and its surroundings; say which class it is."""
-    features, is_second = [], []
-    dataset = Shapes("train")
-    for index in range(300):
-        sample = dataset.read(index)
-        for box in find_objects(connected(np.isin(sample.label, kinds))[0]):
-            rows, columns = (slice(max(0, s.start - margin), s.stop + margin) for s in box)
-            image = sample.image[rows, columns].astype(float)
-            inside = np.isin(sample.label[rows, columns], kinds)
-            steps = np.abs(np.diff(image, axis=0)).mean((0, 1))
-            parts = [image[inside], image[~inside]]
-            colours = [moment for part in parts for moment in (part.mean(0), part.std(0))]
-            places = [[s.start / 100 for s in box], [inside.sum() / 100]]
-            features.append(np.concatenate([*colours, steps, *places]))
-            is_second.append(sample.label[box].max() == kinds[1])
-    return np.array(features), np.array(is_second)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kinds", [(1, 2), (3, 4)])
-def test_neighbourhood_of_an_object_does_not_tell_the_scene(kinds):
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_score
-    from sklearn.preprocessing import StandardScaler
-
-    features, is_second = collect_patches(kinds)
-    features = StandardScaler().fit_transform(features)
-
-    accuracy = cross_val_score(LogisticRegression(max_iter=500), features, is_second, cv=5).mean()
-
-    share = max(is_second.mean(), 1 - is_second.mean())
-    assert len(features) > 300
-    assert accuracy < share + 0.06
 
 
 def test_cue_tells_the_scene():
