@@ -27,12 +27,7 @@ _KINDS = {"float": "a number", "int": "a whole number", "Path": "a path", "str":
 
 
 def positional(nargs: str | None = None, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401 - a field of any type
-    """Declare a field that is given by its place, not by a name.
-
-    Args:
-        nargs: `+` or `*` for several words, `?` for one that may be missing, None for one.
-        default: value where no word is given.
-    """
+    """Declare a field that is given by its place: one word, or `+`, `*` and `?` as in argparse."""
     return dataclasses.field(default=default, metadata={_NARGS: nargs})
 
 
@@ -82,9 +77,6 @@ def parse_sections(
         name: where they are from, for messages.
         overrides: words of a command line, which win: `--data.root DIR`.
 
-    Returns:
-        a namespace with an object for each section.
-
     Raises:
         ConfigError: an option is unknown or has a wrong value.
     """
@@ -96,11 +88,7 @@ def parse_sections(
             parser.add_class_arguments(kind, key)
         else:
             parser.add_argument(f"--{key}", type=kind, default={} if kind is dict else None)
-    words = [
-        word
-        for key, values in given.items()
-        for word in (f"--{key}", json.dumps(values, default=str))
-    ]
+    words = [f"--{key}={json.dumps(values, default=str)}" for key, values in given.items()]
     try:
         with warnings.catch_warnings():  # jsonargparse's own, about its coming versions
             warnings.simplefilter("ignore")

@@ -10,10 +10,8 @@ def export(options: ExportConfig) -> int:
     from parsenet.export.run import export as write
 
     if options.images is None:
-        print(
-            "Checking on drawn images: photographs are a better test, `--images DIR`.",
-            file=sys.stderr,
-        )
+        hint = "Checking on drawn images: photographs are a better test, `--images DIR`."
+        print(hint, file=sys.stderr)
     done = write(options)
     print(f"Against the checkpoint in float32, on {done.checked}:")
     width = max(len(x.what) for x in done.agreements)

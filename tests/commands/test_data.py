@@ -36,21 +36,15 @@ def test_exit_code_is_1_with_errors_only(tmp_path, capsys):
     assert record["splits"]["val"]["class_images"] == {"background": 3, "tree": 3, "road": 3}
 
 
-def test_out_leaves_record_and_page(tmp_path):
-    root, out = write_healthy(tmp_path / "data"), tmp_path / "out"
+def test_out_leaves_record_and_page_also_of_a_data_set_without_files(tmp_path):
+    path = write_config(tmp_path / "c.yaml", data={"dataset": "shapes", "train_split": "val"})
+    out, other = tmp_path / "out", tmp_path / "r.json"
 
-    main(["doctor", str(root), *TAXONOMY, "--out", str(out), "--json", str(tmp_path / "r.json")])
+    assert main(["doctor", str(path), "--out", str(out), "--json", str(other)]) == 0
 
     assert sorted(path.name for path in out.iterdir()) == ["doctor.json", "report.html"]
-    assert (tmp_path / "r.json").read_bytes() == (out / "doctor.json").read_bytes()
-
-
-def test_drawn_data_set_needs_no_files(tmp_path, capsys):
-    path = write_config(tmp_path / "c.yaml", data={"dataset": "shapes", "train_split": "val"})
-
-    assert main(["doctor", str(path), "--json", "-"]) == 0
-
-    codes = {finding["code"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert other.read_bytes() == (out / "doctor.json").read_bytes()
+    codes = {finding["code"] for finding in json.loads(other.read_text())["findings"]}
     assert codes - {"similar"} == {"same-split"}
 
 
@@ -111,20 +105,16 @@ def test_config_gives_its_data_section_and_its_seed(tmp_path):
     assert find_data(DataChoice(tmp_path)) == (config, 7)  # a run folder
 
 
-def test_options_win_over_the_config(tmp_path):
+def test_options_win_over_the_config_and_name_a_known_layout(tmp_path):
     path = write_config(tmp_path / "c.yaml", data={"dataset": "voc2012", "root": "a"})
     words = ["--data.root", "b", "--data.folder.taxonomy=t"]
 
     config, _ = find_data(DataChoice(path, train="train", val="trainval"), words)
+    folder, _ = find_data(DataChoice(tmp_path), ["--data.dataset", "camvid"])
 
     assert (config.root, config.folder.taxonomy) == (Path("b"), "t")
     assert (config.train_split, config.val_split) == ("train", "trainval")
-
-
-def test_folder_of_a_known_layout_needs_its_name_alone(tmp_path):
-    config, _ = find_data(DataChoice(tmp_path), ["--data.dataset", "camvid"])
-
-    assert (config.dataset, config.root, config.train_split) == ("camvid", tmp_path, "train")
+    assert (folder.dataset, folder.root, folder.train_split) == ("camvid", tmp_path, "train")
 
 
 def test_every_config_of_the_project_is_understood():
