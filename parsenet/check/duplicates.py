@@ -89,10 +89,7 @@ def nearest_pairs(
 ) -> Iterator[tuple[int, int]]:
     """Yield the position of each hash that is similar to another, and that of the nearest one.
 
-    Args:
-        hashes: rows of -1 and 1.
-        others: those to compare them with.
-        limits: how many of the others each hash is compared with; None for all.
+    Hashes are rows of -1 and 1; each is compared with so many of the others, None for all.
     """
     for start in range(0, len(hashes) if len(others) else 0, _BLOCK):
         block = slice(start, start + _BLOCK)

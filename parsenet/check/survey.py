@@ -110,14 +110,8 @@ def survey(
 ) -> list[Survey]:
     """Read all samples of the splits that a config trains, validates and tests on, each once.
 
-    Threads share the work: decoding lets go of the interpreter lock, and that is where the time
-    goes.
-
-    Args:
-        config: which data.
-        fast: leave the pixels of images alone; labels are read all the same.
-        workers: threads; 0 for one per core.
-        progress: show a bar with the time left, on standard error.
+    `workers` threads (0: one per core) share the work, since decoding lets go of the interpreter
+    lock; `fast` leaves the pixels of images alone.
 
     Raises:
         ConfigError: the taxonomy is wrong, or `root` is not set.
