@@ -32,11 +32,6 @@ class Score(NamedTuple):
     classes: tuple[str, ...] = ()
     """Classes whose IoU is averaged instead; empty for the metric."""
 
-    @property
-    def title(self) -> str:
-        """Say what the figure is."""
-        return f"mean IoU of {len(self.classes)} classes" if self.classes else SUMMARY[self.metric]
-
 
 class Plan(NamedTuple):
     """One run that a grid wants."""
@@ -78,26 +73,19 @@ class Grid:
 
     def plans(self) -> Iterator[Plan]:
         """List every run that can come to be wanted: all seeds at all rates."""
-        for cell in self.cells:
-            for lr in self.lrs:
-                yield from (self.plan(cell, lr, seed) for seed in self.seeds)
+        return (self.plan(*place) for place in product(self.cells, self.lrs, self.seeds))
 
     def sweep(self) -> Iterator[Plan]:
         """List the runs at every rate."""
-        for seed in self.sweep_seeds:
-            for cell in self.cells:
-                yield from (self.plan(cell, lr, seed) for lr in self.lrs)
+        places = product(self.sweep_seeds, self.cells, self.lrs)
+        return (self.plan(cell, lr, seed) for seed, cell, lr in places)
 
     def plan(self, cell: Cell, lr: float, seed: int) -> Plan:
         """Return a run of a cell."""
         return Plan(cell, self.cells[cell].at(lr, seed))
 
     def with_inputs(self, inputs: Callable[[Options], Mapping[str, str | None]]) -> Grid:
-        """Return the same grid with the fingerprints of its data and weights in its keys.
-
-        Args:
-            inputs: returns those of a cell's options.
-        """
+        """Return the same grid with the fingerprints of its data and weights in its keys."""
         found: dict[object, Mapping[str, str | None]] = {}  # COCO's lists take a minute to read
         cells = {}
         for cell, options in self.cells.items():
@@ -114,10 +102,6 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
         path: the file.
         overrides: words such as `--data.root DIR`, which win over the file's `base`;
             `--model.optim.lr` also over its `lrs`.
-
-    Raises:
-        ConfigError: something in it is unknown or contradicts something else.
-        DataNotFoundError: it, or the config it begins with, is missing.
     """
     record, changes = _read(path), parse_overrides(overrides)
     base = merge(merge(record["base"], record["set"]), changes)
@@ -166,11 +150,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> Grid:
 
 
 def parse_overrides(words: Sequence[str]) -> Record:
-    """Turn words such as `--data.root DIR` or `--data.root=DIR` into nested options.
-
-    Raises:
-        ConfigError: an option has no value, or none that can be read.
-    """
+    """Turn words such as `--data.root DIR` or `--data.root=DIR` into nested options."""
     record: Record = {}
     parts = [x for word in words for x in (word.split("=", 1) if word[:2] == "--" else [word])]
     if len(parts) % 2:

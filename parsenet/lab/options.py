@@ -108,15 +108,13 @@ _KINDS = {
 
 
 def parse_options(section: Mapping[str, Any], name: str) -> Options:
-    """Turn the sections of a config into options.
+    """Turn sections as in a config of `parsenet fit`, and `scoring`, into options.
+
+    One that names a class to be made is refused: a grid that is passed on must not run code.
 
     Args:
-        section: `model`, `data`, `trainer`, as in a config of `parsenet fit`, and `scoring`.
+        section: plain values by section.
         name: where they are from, for messages.
-
-    Raises:
-        ConfigError: an option is unknown or has a wrong value, or names a class to be made: a grid
-            that is passed on must not run code.
     """
     _require_plain(section, "", name)
     given = {**section}
@@ -139,19 +137,7 @@ def read_inputs(options: Options, required: bool = True) -> dict[str, str | None
     That of a split covers the classes (with the file that defines them), and for every sample its
     id, the names of its image and label below `data.root`, and the sizes of these files in bytes:
     no pixel is read. That of a weights file is the SHA-256 of its content. torchvision's weights
-    are known by their name.
-
-    Args:
-        options: of the run.
-        required: whether data that are not at hand are an error; a weights file that is missing is
-            told when the network is built.
-
-    Returns:
-        fingerprints by `DATASET/SPLIT` and by the name of the weights file; None for what is not at
-        hand.
-
-    Raises:
-        ParseNetError: the data are not there.
+    are known by their name. What is not at hand is None, but for data that are `required`.
     """
     from parsenet.metrics.record import hash_file
 

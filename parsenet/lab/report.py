@@ -36,9 +36,6 @@ def write_grid_report(grid: Grid, results: Mapping[str, Record], out_dir: Path) 
         grid: what was asked for.
         results: finished runs by key.
         out_dir: folder to write to; `samples/` in it holds the labels that are shown.
-
-    Returns:
-        the path of `report.html`.
     """
     summary = summarise(grid, results)
     charts = draw_charts(summary)
@@ -68,13 +65,13 @@ def summarise(grid: Grid, results: Mapping[str, Record]) -> Record:
         for found in (*stand.sweep.values(), stand.runs)
         for run in found
     }
-    origins = Counter(map(_origin, runs.values()))
+    origins, (metric, classes) = Counter(map(_origin, runs.values())), grid.score
     return {
         "name": grid.path.stem,
         "title": grid.title,
-        "score": grid.score.title,
-        "metric": None if grid.score.classes else grid.score.metric,
-        "classes": list(grid.score.classes),
+        "score": f"mean IoU of {len(classes)} classes" if classes else SUMMARY[metric],
+        "metric": None if classes else metric,
+        "classes": list(classes),
         "rows": list(grid.rows),
         "columns": list(grid.columns),
         "lrs": list(grid.lrs),
@@ -118,7 +115,6 @@ def _summarise_cell(grid: Grid, stand: Standing) -> Record:
             }
             for lr, found in stand.sweep.items()
         ],
-        "is_swept": stand.is_swept,
         "working": list(working),
         "decades": math.log10(working[-1] / working[0]) if working else None,
         "score": estimate([figure(run, grid.score) for run in runs]),
@@ -158,13 +154,17 @@ def list_tables(summary: Record) -> dict[str, Table]:
     best = {
         summary["score"]: [_spread(cell["score"]) for cell in cells],
         "n": [str(cell["score"]["num_runs"]) for cell in cells],
-        "best lr": [_best_rate(cell) for cell in cells],
+        "best lr": [scientific(x["best_lr"]) if x["best_lr"] else "-" for x in cells],
         "rates that work": [_range(cell["working"]) for cell in cells],
         "decades": ["-" if x["decades"] is None else f"{x['decades']:.1f}" for x in cells],
         "collapsed": [f"{cell['num_collapsed']} of {cell['score']['num_runs']}" for cell in cells],
     }
     spreads = {metric: [_spread(cell[metric]) for cell in cells] for metric in SUMMARY}
-    rates = {scientific(lr): [_at_rate(cell, lr) for cell in cells] for lr in summary["lrs"]}
+    swept = [
+        {x["lr"]: percent(x["score"]) + "*" * x["collapsed"] for x in cell["sweep"]}
+        for cell in cells
+    ]
+    rates = {scientific(lr): [found.get(lr, "-") for found in swept] for lr in summary["lrs"]}
     tables = {
         "Every cell at its best rate": table(_SPREAD, best, "rrrlrr"),
         "The four scores": table(_SPREAD, {SUMMARY[x]: spreads[x] for x in SUMMARY}),
@@ -176,7 +176,10 @@ def list_tables(summary: Record) -> dict[str, Table]:
     for metric, title in SUMMARY.items():
         if any(cell[metric]["paper"] is not None for cell in cells):
             columns = {
-                "paper": [_paper(cell, metric) for cell in cells],
+                "paper": [
+                    "collapsed" if cell["paper_collapsed"] else percent(cell[metric]["paper"])
+                    for cell in cells
+                ],
                 "ours": spreads[metric],
                 "difference": [_difference(cell[metric]) for cell in cells],
             }
@@ -184,23 +187,8 @@ def list_tables(summary: Record) -> dict[str, Table]:
     return tables
 
 
-def _best_rate(cell: Record) -> str:
-    if cell["best_lr"] is None:
-        return "-"
-    return scientific(cell["best_lr"]) + ("" if cell["is_swept"] else " so far")
-
-
 def _range(rates: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(map(scientific, (*rates[:1], *rates[-1:])))) or "none"
-
-
-def _at_rate(cell: Record, lr: float) -> str:
-    points = [point for point in cell["sweep"] if point["lr"] == lr]
-    return percent(points[0]["score"]) + "*" * points[0]["collapsed"] if points else "-"
-
-
-def _paper(cell: Record, metric: str) -> str:
-    return "collapsed" if cell["paper_collapsed"] else percent(cell[metric]["paper"])
 
 
 def _difference(found: Record) -> str:
@@ -251,11 +239,12 @@ def _escape(text: str) -> str:
 def draw_charts(summary: Record) -> dict[str, Figure]:
     """Draw scores over rows and rates, losses and feature norms, by the names of their files."""
     score, cells = summary["score"], summary["cells"]
-    by_place = {(cell["row"], cell["column"]): cell["score"] for cell in cells}
-    intervals = {
-        column: [_interval(by_place.get((row, column))) for row in summary["rows"]]
-        for column in summary["columns"]
+    known = {
+        (cell["row"], cell["column"]): (100 * found["mean"], 100 * (found["half_width"] or 0.0))
+        for cell in cells
+        if (found := cell["score"])["mean"] is not None
     }
+    intervals = {x: [known.get((row, x)) for row in summary["rows"]] for x in summary["columns"]}
     title = f"{score}, %, at each cell's best rate"
     charts = {"rows": row_chart(title, summary["rows"], intervals)}
     cover = [0, *(100 * point["score"] for cell in cells for point in cell["sweep"])]
@@ -278,12 +267,6 @@ def draw_charts(summary: Record) -> dict[str, Figure]:
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
-def _interval(found: Record | None) -> tuple[float, float] | None:
-    if found is None or found["mean"] is None:
-        return None
-    return 100 * found["mean"], 100 * (found["half_width"] or 0.0)
-
-
 def _over_iterations(title: str, series: Mapping[str, Sequence[Any]]) -> Figure | None:
     """Draw what was measured now and then; what was not finite is left out."""
     lines = {
@@ -293,12 +276,7 @@ def _over_iterations(title: str, series: Mapping[str, Sequence[Any]]) -> Figure 
 
 
 def draw_samples(summary: Record, folder: Path) -> str | None:
-    """Lay the same images out for all cells, a column for each; None where there are none.
-
-    Args:
-        summary: what `summarise` returns.
-        folder: has the labels by run, `image/` and `ground_truth/`.
-    """
+    """Lay the same images out, a column for each cell, from a folder with labels by run."""
     cells = [cell for cell in summary["cells"] if "shown" in cell]
     columns = {"image": "image", "ground truth": "ground_truth"}
     columns |= {f"{cell['row']}, {cell['column']}": cell["shown"] for cell in cells}

@@ -37,11 +37,7 @@ class ResultsFile:
         self.path = path
 
     def read(self) -> dict[str, Record]:
-        """Return every run by its key; `docs/ablations.md` lists the names in it.
-
-        Raises:
-            ConfigError: a whole line is no result, or one that does not tell its data and weights.
-        """
+        """Return every run by its key; `docs/ablations.md` lists the names in it."""
         results: dict[str, Record] = {}
         if not self.path.is_file():
             return results
@@ -49,19 +45,14 @@ class ResultsFile:
         for number, line in enumerate(lines, start=1):
             try:
                 result = json.loads(line)
-                results[result["key"]] = result
+                _, results[result["key"]] = result["inputs"], result
             except (ValueError, TypeError, KeyError):
                 raise ConfigError(
-                    f"Line {number} of '{self.path}' must be the result of a run, got "
-                    f"'{line[:60].decode(errors='replace')}'. Remove the line; that run is made "
-                    "again."
+                    f"Line {number} of '{self.path}' must be the result of a run with its "
+                    f"`inputs`, got '{line[:60].decode(errors='replace')}'. Remove the line, and "
+                    "that run is made again; `python data_tools/convert_results.py` converts lines "
+                    "of an earlier version."
                 ) from None
-            if "inputs" not in result:
-                raise ConfigError(
-                    f"Line {number} of '{self.path}' must tell the data and weights of its run in "
-                    "`inputs`, got a line of an earlier version. `python "
-                    "data_tools/convert_results.py` adds them."
-                )
         return results
 
     def add(self, result: Record) -> None:
@@ -76,11 +67,7 @@ class ResultsFile:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other runners away while this one is at work; the system frees what a dead one held.
-
-        Raises:
-            ConfigError: another runner is at work.
-        """
+        """Refuse to work beside another runner; the system frees what a dead one held."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             if sys.platform != "win32":
@@ -98,13 +85,10 @@ class ResultsFile:
             yield
 
 
-def plain(value: object) -> object:
+def plain(value: Record) -> Record:
     """Return a value as JSON gives it back: nan and infinity are None, tuples are lists."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+    given: Record = json.loads(json.dumps(value), parse_constant=lambda name: None)
+    return given
 
 
 @dataclass(frozen=True)
@@ -118,19 +102,13 @@ class Standing:
     """Rate with the best mean over the sweep's seeds; None while there is no run."""
     runs: Sequence[Record]
     """Runs at the best rate, all seeds that are there."""
-    is_swept: bool
-    """Whether every rate was tried."""
     working: Sequence[float]
     """Rates around the best, without a gap, that did not collapse and reached `WORKS` of its
     score in the sweep."""
 
 
 def figure(result: Record, score: Score) -> float:
-    """Return the figure that a run is ranked by, in [0, 1]; 0 where nothing was scored.
-
-    Raises:
-        ConfigError: a class of the score is none of the data's.
-    """
+    """Return the figure that a run is ranked by, in [0, 1]; 0 where nothing was scored."""
     check_classes(score, result["class_iou"])
     values = [result["class_iou"][name] for name in score.classes]
     values = values if score.classes else [result["scores"][score.metric]]
@@ -164,13 +142,6 @@ def identify(grid: Grid, file: ResultsFile) -> Grid:
     """Put into the keys of a grid what its data and weights are, by what recorded runs say of them.
 
     Nothing needs to be at hand; what is, is looked at and must be the same as recorded.
-
-    Args:
-        grid: what was asked for.
-        file: results, of this grid and maybe others.
-
-    Raises:
-        ConfigError: the runs were made with different data or weights of the same name.
     """
     hashes = {plan.key.partition("-")[0] for plan in grid.plans()}
     known: dict[str, set[str]] = defaultdict(set)
@@ -223,7 +194,6 @@ def standing(grid: Grid, cell: Cell, results: Mapping[str, Record]) -> Standing:
         sweep,
         best,
         runs_at(best, grid.seeds) if best is not None else [],
-        sum(map(len, sweep.values())) == len(grid.lrs) * len(grid.sweep_seeds),
         next((lrs for lrs in stretches if best in lrs), []),
     )
 

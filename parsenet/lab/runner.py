@@ -14,10 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
-from functools import cache
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,9 +26,6 @@ from parsenet.lab.grid import Grid, Plan
 from parsenet.lab.options import Options, Record
 from parsenet.lab.results import ResultsFile, check_classes, figure, finished, plain, wanted
 from parsenet.reports.tables import scientific
-
-if TYPE_CHECKING:
-    from parsenet.lab.train import Bench
 
 TRIES = 2
 """Times that a run is begun before it is given up."""
@@ -61,13 +57,7 @@ class Workers(ABC):
 
 
 class LocalWorkers(Workers):
-    """Processes of this machine, one per device.
-
-    Args:
-        devices: such as `cpu` or `cuda:1`; one may be named more than once.
-        out_dir: folder for predicted labels and for the states of runs under way.
-        make: what makes a run; tests put something quicker here.
-    """
+    """Processes of this machine, one for each device that is named; `make` makes their runs."""
 
     def __init__(self, devices: list[str], out_dir: Path, make: Make | None = None) -> None:
         self.size = len(devices)
@@ -145,43 +135,31 @@ def _try(make: Make, device: str, out_dir: Path, options: Options) -> Record:
 
 def make_run(device: str, out_dir: Path, options: Options) -> Record:
     """Train and score: what a worker's process does."""
-    return _bench(device, out_dir).run(options)
+    from parsenet.lab.train import bench
+
+    return bench(device, out_dir).run(options)
 
 
-@cache
-def _bench(device: str, out_dir: Path) -> Bench:
-    from parsenet.lab.train import Bench
-
-    return Bench(device, out_dir)
-
-
+@dataclass
 class Runner:
     """Hands runs to workers and writes down what comes back.
 
     Little is lost when it is killed: a result is on disk before the next run begins, and the state
     of a run under way every few minutes.
-
-    Args:
-        grid: what to run, with its inputs.
-        file: where results are, and go.
-        out_dir: folder with the states of runs under way.
-        workers: who makes the runs; they are closed at the end.
     """
 
-    def __init__(self, grid: Grid, file: ResultsFile, out_dir: Path, workers: Workers) -> None:
-        self.grid = grid
-        self.file = file
-        self.out_dir = out_dir
-        self.workers = workers
-        self.results: dict[str, Record] = {}
-        self._tries: Counter[str] = Counter()
+    grid: Grid
+    """What to run, with its inputs."""
+    file: ResultsFile
+    out_dir: Path
+    """Folder with the states of runs under way."""
+    workers: Workers
+    """Who makes the runs; they are closed at the end."""
+    results: dict[str, Record] = field(default_factory=dict)
+    _tries: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> dict[str, Record]:
-        """Make all runs; return every result of the file by key, failed ones among them.
-
-        Raises:
-            ParseNetError: something the user has to mend, before anything else is tried.
-        """
+        """Make all runs; return every result of the file by key, failed ones among them."""
         from parsenet.data.build import taxonomy_of
 
         for options in self.grid.cells.values():  # now, not when the first run has come to its end
@@ -223,7 +201,7 @@ class Runner:
             return f"{name}: {result['failed']}. Once more."
         place = {**plan.cell._asdict(), "lr": options.optim.lr, "seed": options.seed}
         place |= {"key": plan.key, "inputs": options.inputs}
-        result = {name: plain(value) for name, value in (place | result | place).items()}
+        result = plain(place | result | place)
         self.file.add(result)
         self.results[plan.key] = result
         if "failed" in result:
@@ -235,15 +213,7 @@ class Runner:
 
 
 def find_devices(name: str) -> list[str]:
-    """List the devices to use, one worker each.
-
-    Args:
-        name: `auto` for every GPU, or the CPU where there is none; or names such as
-            `cuda:0,cuda:1`. `cpu,cpu` is two workers that share the cores.
-
-    Raises:
-        ConfigError: a device is not there.
-    """
+    """List the devices to use, one worker each: `auto` is every GPU, or else the CPU."""
     import torch
 
     from parsenet.hardware import choose_device

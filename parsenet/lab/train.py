@@ -3,6 +3,7 @@
 import logging
 import warnings
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,6 @@ class Bench:
         """Train and score, from the state that a killed run left, if there is one.
 
         The state stays until the result is on disk: whoever writes that removes it.
-
-        Returns:
-            everything about the run but its place in the grid.
-
-        Raises:
-            ParseNetError: something the user can mend.
         """
         started = now()
         watch = Watch(options.to_dict())
@@ -151,6 +146,12 @@ class Bench:
             ) from error
 
 
+@cache
+def bench(device: str, out_dir: Path) -> Bench:
+    """Return the one bench of this process."""
+    return Bench(device, out_dir)
+
+
 def _can_resume(state: Path, options: Options) -> bool:
     """Say whether a killed run left a state to go on from; a useless one is removed."""
     try:
@@ -202,8 +203,7 @@ def _score(
 
 def _spread(total: int, count: int | None) -> list[int]:
     """Choose positions spread evenly over a list; None takes all."""
-    if count is None or count >= total:
-        return list(range(total))
+    count = total if count is None else min(count, total)
     return [int(i) for i in np.linspace(0, total - 1, count).round()]
 
 

@@ -119,14 +119,9 @@ class Watch(pl.Callback):
 
 
 def thin(losses: list[float], accumulated: int) -> list[tuple[int, float]]:
-    """Average the losses of all batches over blocks, so that about `NUM_POINTS` are left.
+    """Average the losses of all batches, of which an iteration has accumulated some, over blocks.
 
-    Args:
-        losses: loss of every batch.
-        accumulated: batches per iteration.
-
-    Returns:
-        points (last iteration of the block, mean loss).
+    About `NUM_POINTS` are left: (last iteration of the block, mean loss).
     """
     size = max(accumulated, math.ceil(len(losses) / NUM_POINTS))
     points = []
