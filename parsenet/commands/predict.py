@@ -105,16 +105,7 @@ def predict(options: PredictOptions) -> int:
     found = find_inputs(words, options.recursive, exclude=options.out)
     settings, inputs = _settings(model, options.inference), tuple(found.found)
     job = Job(inputs, options.out, options.run, settings, found.wrong, not options.quiet)
-    if options.devices == 1 or not inputs:
-        report = _label(job, model, options)
-    else:
-        from parsenet.inference.devices import predict_on_devices
-        from parsenet.inference.predictor import Predictor
-
-        config = options.inference
-        load = partial(Predictor.load, model, precision=options.precision, config=config)
-        report = predict_on_devices(load, job, options.device, options.devices)
-        _show_failures(report, options.out)
+    report = _label(job, model, options, options.devices)
     if options.json or not options.quiet:
         _tell(report, job, round(time.monotonic() - start, 3), options.json)
     return 1 if report.failed else 0
@@ -126,37 +117,40 @@ def _settings(model: Path | None, config: InferenceConfig) -> dict[str, Any]:
     if model is not None and model.is_file():  # loading tells of a missing one in a moment
         with model.open("rb") as file:
             name = f"{model.name} ({hashlib.file_digest(file, 'sha256').hexdigest()[:12]})"
-    names = ("scales", "flip", "context", "window", "overlap")
-    settings = {name: getattr(config, name) for name in names} | {"scales": list(config.scales)}
-    return {"model": name} | settings
+    settings = {"model": name, "scales": list(config.scales), "flip": config.flip}
+    return settings | {x: getattr(config, x) for x in ("context", "window", "overlap")}
 
 
-def _label(job: Job, model: Path | None, options: PredictOptions | SubmitOptions) -> Report:
+def _label(
+    job: Job, model: Path | None, options: PredictOptions | SubmitOptions, devices: int = 1
+) -> Report:
     """Load the network and say which one it is, label, and tell of the first failures."""
     from parsenet.inference.predictor import Predictor
-    from parsenet.inference.run import predict_all
 
-    predictor = Predictor.load(model, options.device, options.precision, options.inference)
-    taxonomy = predictor.taxonomy
-    if isinstance(options, SubmitOptions):
-        from parsenet.submission import require_voc
+    load = partial(Predictor.load, model, precision=options.precision, config=options.inference)
+    if devices != 1 and job.inputs:
+        from parsenet.inference.devices import predict_on_devices
 
-        require_voc(taxonomy)
-    if not options.quiet:
-        name = "the bundled model" if model is None else str(model)
-        classes = f"{taxonomy.num_classes} classes of '{taxonomy.name}'"
-        print(f"Model: {name}, {classes}, on {predictor.device}.", file=sys.stderr)
-    report = predict_all(predictor, job) if job.inputs else Report(failed=dict(job.wrong))
-    _show_failures(report, job.out_dir)
-    return report
+        report = predict_on_devices(load, job, options.device, devices)
+    else:
+        from parsenet.inference.run import predict_all
 
+        predictor = load(device=options.device)
+        taxonomy = predictor.taxonomy
+        if isinstance(options, SubmitOptions):
+            from parsenet.submission import require_voc
 
-def _show_failures(report: Report, out: Path) -> None:
-    """Tell the first failures on standard error; `failed.json` has all."""
+            require_voc(taxonomy)
+        if not options.quiet:
+            network = "the bundled model" if model is None else str(model)
+            classes = f"{taxonomy.num_classes} classes of '{taxonomy.name}'"
+            print(f"Model: {network}, {classes}, on {predictor.device}.", file=sys.stderr)
+        report = predict_all(predictor, job) if job.inputs else Report(failed=dict(job.wrong))
     for reason in list(report.failed.values())[:_MOST_FAILURES]:
         print(f"failed: {reason}", file=sys.stderr)
     if (more := len(report.failed) - _MOST_FAILURES) > 0:
-        print(f"failed: {more} more, see '{out / FAILED_NAME}'.", file=sys.stderr)
+        print(f"failed: {more} more, see '{job.out_dir / FAILED_NAME}'.", file=sys.stderr)
+    return report
 
 
 def _tell(report: Report, job: Job, seconds: float, as_json: bool) -> None:
@@ -175,7 +169,7 @@ def _tell(report: Report, job: Job, seconds: float, as_json: bool) -> None:
         size, areas = label.shape, describe_areas(label, taxonomy)
     if as_json:
         summary = {
-            "model": str(job.settings["model"]),
+            "model": job.settings["model"],
             "classes": taxonomy.names if taxonomy else [],
             "out": str(job.out_dir),
             "labelled": done,

@@ -24,12 +24,6 @@ def predict_on_devices(
 
     Every process labels each n-th input and writes its own files; only they load the network.
 
-    Args:
-        load: gives the network, on the `device` of that name.
-        job: what there is to do.
-        device: `cpu`, `cuda`, or `auto`.
-        devices: number of GPUs, or of processes on a CPU.
-
     Raises:
         ConfigError: there are not so many devices; and whatever a run by one process raises.
     """

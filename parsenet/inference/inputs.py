@@ -18,9 +18,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -36,6 +36,12 @@ MAX_BYTES = 64 * 2**20
 
 TIMEOUT, DEADLINE = 20.0, 120.0
 """Seconds that a server may stay silent, and that a whole answer may take, however it drips."""
+
+_HANDLERS = (
+    urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler, urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPErrorProcessor,
+)  # fmt: skip
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 """Endings, in lower case, that make a named file a video; folders give images only."""
@@ -215,45 +221,29 @@ def _explain_nothing(word: str, recursive: bool, exclude: Path | None) -> str:
     return f"'{word}' must be an image, a folder or a pattern, got nothing there. {way_out}"
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follow few redirects, and only to http and https (urllib would go to ftp as well)."""
-
-    max_redirections = 5
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: Any,  # noqa: ANN401 - a response, though urllib's types call it a file
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """Refuse what `redirect_request` of urllib would open besides http and https."""
-        if not newurl.lower().startswith(("http://", "https://")):
-            raise urllib.error.URLError(f"a redirect to '{newurl}'")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def fetch_image(
     address: str, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, deadline: float = DEADLINE
 ) -> bytes:
     """Fetch what an address holds; whether it is an image shows when it is decoded.
 
-    Args:
-        address: starts with http:// or https://.
-        max_bytes: longer answers are refused.
-        timeout: seconds that the server may stay silent.
-        deadline: seconds for all of it.
+    Longer answers than `max_bytes` are refused, a server that is silent for `timeout` seconds is
+    given up, and so is an answer that takes `deadline` seconds.
 
     Raises:
         ImageError: the server cannot be reached, answers with an error, too much or too slowly.
     """
+    redirects = urllib.request.HTTPRedirectHandler()
+    redirects.max_redirections = 5
+    # An opener of its own: that of urllib would follow a redirect to ftp as well.
+    opener = urllib.request.OpenerDirector()
+    for kind in _HANDLERS:
+        opener.add_handler(kind())
+    opener.add_handler(redirects)
     headers = {"User-Agent": f"parsenet/{__version__}", "Accept": "image/*"}
     end, content, fault = time.monotonic() + deadline, bytearray(), ""
     try:
         request = urllib.request.Request(address, headers=headers)
-        with urllib.request.build_opener(_Redirects).open(request, timeout=timeout) as answer:
+        with opener.open(request, timeout=timeout) as answer:
             stated = answer.getheader("Content-Length") or ""
             # `read1` returns what has come; `read` would wait for a slow server.
             while not fault and (chunk := answer.read1(2**16)):

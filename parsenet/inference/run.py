@@ -62,10 +62,6 @@ def predict_all(predictor: Predictor, job: Job) -> Report:
 
     An interrupted run (Ctrl-C) goes on where it stopped when it is started again.
 
-    Args:
-        predictor: labels the images.
-        job: what there is to do.
-
     Raises:
         ConfigError: as `Job.prepare`; or there is no room for results.
     """
@@ -100,13 +96,8 @@ def form_batches(
 
     Which images go together depends on their order alone, never on how fast they were read: on
     some hardware an image's scores differ in the last digit with its company, and a run must
-    give the same labels twice.
-
-    Args:
-        frames: images, all of them.
-        size: images in a batch; `auto` takes one on a CPU, where more gain nothing, else as many
-            as make 8 megapixels, up to 32.
-        device_type: where the network runs, such as `cpu`.
+    give the same labels twice. A size of `auto` is one on a CPU, where more gain nothing, else as
+    many as make 8 megapixels, up to 32.
     """
     groups: dict[tuple[int, ...], list[Frame]] = {}
     count = pixels = 0

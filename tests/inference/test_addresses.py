@@ -64,8 +64,7 @@ def test_redirects_without_end_are_refused():
         (
             reply(b"", 302, [("Location", "ftp://127.0.0.1/x")]),
             {},
-            "be reachable, got 'a redirect to 'ftp://127.0.0.1/x''. Check the address and the "
-            "network.",
+            "be reachable, got 'unknown url type: ftp'. Check the address and the network.",
         ),
         (
             reply(b"x" * 1001),
