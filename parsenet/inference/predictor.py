@@ -185,8 +185,9 @@ class Predictor:
         predictions: dict[int, Prediction] = {}
         for size, indices in by_size.items():
             rows, columns, at_once = place_windows(self.segmenter, self.config, size)
-            needed, free = 2 * self.taxonomy.num_classes * size[0] * size[1], free_memory()
-            if probabilities and free is not None and needed > free:
+            needed = 2 * self.taxonomy.num_classes * size[0] * size[1]
+            free = free_memory() if probabilities else None
+            if free is not None and needed > free:
                 raise ConfigError(
                     f"`probabilities` must fit into the free memory of {free / 2**30:.1f} GiB, got "
                     f"{needed / 2**30:.1f} GiB for {size[0]} x {size[1]} pixels and "

@@ -32,10 +32,6 @@ def test_areas_of_a_large_label_are_counted_in_bands():
     )
 
 
-def test_areas_of_classes_above_255_are_counted():
-    assert measure_areas(np.array([[300, 458, 458]], np.uint16)) == {458: 2, 300: 1}
-
-
 def test_full_overlay_shows_the_colours_of_classes_and_the_image_where_they_are_black():
     mixed = blend(IMAGE, LABEL, SHAPES, 1.0)
 

@@ -1,5 +1,3 @@
-import io
-
 import pytest
 
 from parsenet.data.reading import IMAGE_SUFFIXES
@@ -77,12 +75,6 @@ def test_list_gives_its_lines(find, tmp_path):
     inputs = find(["lists/a.jpg", "lists/b.jpg"], ["@lists/list.txt"])
 
     assert ([one.name for one in inputs.found], list(inputs.wrong)) == (["b", "a"], ["none.jpg"])
-
-
-def test_list_may_come_from_standard_input(find, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("a.jpg\n"))
-
-    assert [one.name for one in find(["a.jpg"], ["@-"]).found] == ["a"]
 
 
 NO_LIST = "must name a text file with one input per line, got 'No such file or directory'. Check "

@@ -182,12 +182,6 @@ def test_images_of_equal_size_go_together_and_none_waits_for_ever(sizes, size, e
     assert batches(sizes, size) == expected
 
 
-def test_waiting_images_hold_a_bounded_number_of_pixels(monkeypatch):
-    monkeypatch.setattr(module, "HELD_PIXELS", 20)
-
-    assert batches((9, 8, 7, 6), 4) == [[0], [1], [2], [3]]
-
-
 @pytest.mark.parametrize(("device_type", "size"), [("cpu", 1), ("cuda", 32)])
 def test_size_of_a_batch_is_chosen_by_the_device(device_type, size):
     assert len(batches([4] * 40, "auto", device_type)[0]) == size

@@ -48,14 +48,6 @@ def test_context_is_needed_where_pool6_is_fused(options, has_context):
     assert segmenter.has_context == has_context
 
 
-@pytest.mark.parametrize(("trunk", "stride"), [("tiny", 8), ("vgg16_fcn_reduced", 32)])
-def test_stride_is_the_coarsest_of_the_trunk(trunk, stride):
-    with torch.device("meta"):
-        network = build_model(NetworkConfig(trunk), 3)
-
-    assert NetworkSegmenter(network, SHAPES, torch.device("meta"), "32-true", {}).stride == stride
-
-
 def test_sum_counts_the_cells_whose_centres_are_inside():
     """Cells of 8 pixels have their centres at 4, 12, 20, 28, 36."""
     segmenter, image = wrap(), draw_image(40, 40)

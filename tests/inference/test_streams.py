@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from parsenet.errors import ConfigError
-from parsenet.inference.video import FrameReader, VideoWriter
+from parsenet.inference.video import FrameReader
 from tests.fakes.video import GREYS, write_video
-from tests.inference.conftest import listed, refused
+from tests.inference.conftest import listed
 
 
 @pytest.fixture
@@ -62,16 +61,6 @@ def test_broken_video_does_not_end_the_run(run, write_image, tmp_path):
         str(path): f"'{path}' must be a video that OpenCV can open. Convert it to MP4 (H.264)."
     }
     assert listed(tmp_path / "out") == ["a.png", "failed.json"]
-
-
-def test_video_that_cannot_be_written_ends_the_run(run, tmp_path, monkeypatch):
-    def fail(self, image):
-        raise ConfigError("no codec")
-
-    monkeypatch.setattr(VideoWriter, "add", fail)
-
-    with refused("no codec"):
-        run(write_video(tmp_path / "clip.mp4"))
 
 
 def test_all_frames_of_an_animation_are_labelled_or_the_first(run, animation, tmp_path):

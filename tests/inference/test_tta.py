@@ -26,12 +26,6 @@ def network():
     return build_model(NetworkConfig(trunk="tiny", norm_scale=30.0), SHAPES.num_classes)
 
 
-def test_mirrored_view_swaps_left_and_right():
-    image = torch.arange(6, dtype=torch.uint8).view(1, 1, 2, 3).expand(1, 3, 2, 3)
-
-    assert look(image, View(1.0, True))[0, 0].tolist() == [[2, 1, 0], [5, 4, 3]]
-
-
 def test_shrunk_view_is_no_sieve():
     """Every second column white, then halved: grey, not white or black."""
     image = torch.tensor([0, 255] * 8, dtype=torch.uint8).expand(1, 3, 16, 16)

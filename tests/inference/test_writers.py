@@ -101,14 +101,6 @@ def test_entropy_is_grey_between_sure_and_guessing(tmp_path):
     assert (read(write(tmp_path, "entropy")[0]) == round(255 * expected)).all()
 
 
-def test_overlay_has_the_legend_below_unless_it_is_unwanted(tmp_path):
-    with_legend = read(write(tmp_path, "overlay")[0])
-    without = read(write(tmp_path, "overlay", no_legend=True)[0])
-
-    assert (with_legend.shape[0] > 10, with_legend.shape[1]) == (True, 160)
-    assert without.shape == (10, 16, 3)
-
-
 def test_sheets_hold_thirty_images_each_and_older_pages_go(tmp_path):
     (tmp_path / "sheet").mkdir()
     (tmp_path / "sheet" / "09.png").touch()
@@ -172,13 +164,6 @@ def test_coco_has_an_entry_per_image_and_class_but_the_background(tmp_path):
     assert found == [(1, 2, 80), (2, 2, 80)]
     assert dataset["images"][1] == {"id": 2, "file_name": "b.jpg", "height": 10, "width": 16}
     assert [x["name"] for x in dataset["categories"]] == list(SHAPES.names[1:])
-
-
-def test_score_of_a_region_is_the_mean_probability_of_its_pixels(tmp_path):
-    path, _ = write(tmp_path, "coco")
-
-    (region,) = json.loads(path.read_text())["regions"]
-    assert region["score"] == pytest.approx(np.exp(4) / (np.exp(4) + 4), abs=1e-3)
 
 
 @pytest.mark.parametrize(
