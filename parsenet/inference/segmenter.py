@@ -61,9 +61,6 @@ class Segmenter(ABC):
 
         Returns:
             class scores before the softmax, float32.
-
-        Raises:
-            ConfigError: there is a `pool6`, and what runs cannot take one.
         """
 
     @abstractmethod
@@ -72,15 +69,8 @@ class Segmenter(ABC):
     ) -> tuple[Float[Tensor, "1 c 1 1"], int]:
         """Add up what pool6 is the mean of, over the cells whose centres lie in a part.
 
-        Args:
-            image: RGB in [0, 255].
-            box: part of the image.
-
         Returns:
             the sum and the number of cells.
-
-        Raises:
-            ConfigError: what runs does not show its context.
         """
 
 

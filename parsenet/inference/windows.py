@@ -155,14 +155,9 @@ def share_context(
 def split(length: int, window: int, overlap: int, stride: int) -> list[Span]:
     """Cut an axis into the fewest windows, as equal in length as the stride allows.
 
-    Neighbours share exactly the overlap, and no pixel lies in three windows. All cuts are at
-    multiples of the stride, so that a window's cells are cells of the whole image.
-
-    Args:
-        length: pixels of the axis.
-        window: most pixels of a window, rounded down to the stride, but twice the overlap at least.
-        overlap: pixels that neighbours share, rounded up to the stride.
-        stride: pixels per cell of the coarsest map.
+    Neighbours share exactly the overlap, rounded up to the stride, and no pixel lies in three
+    windows. All cuts are at multiples of the stride, so that a window's cells are cells of the
+    whole image. No window is longer than `window`, but twice the overlap is allowed.
     """
     if length <= window:
         return [Span(0, length, 0, 0)]

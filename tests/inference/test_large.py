@@ -74,18 +74,6 @@ def test_context_of_every_view_is_its_mean(view):
     torch.testing.assert_close(pool6, mean, rtol=0, atol=0.01 if view.scale == 1 else 1.0)
 
 
-def test_windows_get_the_context_of_the_whole_image():
-    segmenter, image = ColourSegmenter(), drawn((20, 40))
-
-    Predictor(segmenter, COLOURS, config=InferenceConfig(window=16, overlap=4)).predict([image])
-
-    mean = torch.from_numpy(image).float().mean((0, 1)).view(1, 3, 1, 1)
-    assert len(segmenter.seen) == 6
-    for shape, pool6 in segmenter.seen:
-        assert max(shape) <= 16
-        torch.testing.assert_close(pool6, mean)
-
-
 def test_image_beyond_the_budget_is_cut_into_windows_of_an_eighth():
     config = InferenceConfig(memory=1000 * 8 * 32 * 32 / 2**30, overlap=8)
 

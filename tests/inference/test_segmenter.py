@@ -21,15 +21,6 @@ def draw_image(*size):
     return torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8, generator=generator)
 
 
-def test_bands_hold_no_context_open_between_them():
-    bands = wrap().bands(draw_image(33, 50))
-
-    next(bands)
-
-    assert torch.is_grad_enabled()
-    assert not torch.is_inference_mode_enabled()
-
-
 @pytest.mark.parametrize(
     ("options", "has_context"),
     [

@@ -51,18 +51,6 @@ def test_frames_of_a_video_become_labels_when_asked(run, tmp_path):
     assert len(run(clip, save=("label", "areas")).skipped) == len(GREYS)
 
 
-def test_broken_video_does_not_end_the_run(run, write_image, tmp_path):
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(b"no video")
-
-    report = run(path, write_image("a.png"))
-
-    assert report.failed == {
-        str(path): f"'{path}' must be a video that OpenCV can open. Convert it to MP4 (H.264)."
-    }
-    assert listed(tmp_path / "out") == ["a.png", "failed.json"]
-
-
 def test_all_frames_of_an_animation_are_labelled_or_the_first(run, animation, tmp_path):
     run(animation, save=("label", "areas"), frames="all", max_frames=3)
 

@@ -135,16 +135,6 @@ def test_areas_are_told_by_class_largest_first(tmp_path):
     ]
 
 
-def test_tables_list_frames_behind_their_video_and_names_in_natural_order(tmp_path):
-    for name in ("b10", "b9", "clip/000001", "clip/000002"):
-        write(tmp_path, "areas", name=name)
-
-    write_areas(tmp_path, ["clip", "b10", "b9"])
-
-    records = json.loads((tmp_path / "areas.json").read_text())
-    assert [x["image"] for x in records] == ["b9", "b10", "clip/000001", "clip/000002"]
-
-
 def test_name_that_is_no_unicode_can_be_written(tmp_path):
     write(tmp_path, "areas", name="\udcff")
 
