@@ -19,12 +19,7 @@ _MAX_WIDTH = 3840
 
 
 class FrameReader:
-    """The frames of a video as RGB, in their order.
-
-    Args:
-        path: the file.
-        every: give each n-th frame only.
-        limit: give at most so many frames, None for all.
+    """Each n-th frame of a video as RGB, in their order, at most so many as the limit.
 
     Raises:
         ConfigError: OpenCV is not installed.

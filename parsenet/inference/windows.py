@@ -127,7 +127,10 @@ def place_windows(
     side = config.window
     if side is None:
         fits = height * width <= num_pixels
-        side = max(size) if fits else max(1, math.isqrt(int(num_pixels * _WINDOW_SHARE)))
+        # A window's probabilities are held as a whole, faded and cut besides.
+        window_cost = cost + 12 * segmenter.taxonomy.num_classes
+        most = int(config.memory * 2**30 * _WINDOW_SHARE / window_cost)
+        side = max(size) if fits else max(1, math.isqrt(most))
     rows, columns = (split(length, side, config.overlap, segmenter.stride) for length in size)
     return rows, columns, max(1, num_pixels // (height * width))
 
