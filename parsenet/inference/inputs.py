@@ -37,10 +37,15 @@ MAX_BYTES = 64 * 2**20
 TIMEOUT, DEADLINE = 20.0, 120.0
 """Seconds that a server may stay silent, and that a whole answer may take, however it drips."""
 
+
+class _FewRedirects(urllib.request.HTTPRedirectHandler):
+    max_redirections = 5
+
+
 _HANDLERS = (
     urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
     urllib.request.HTTPSHandler, urllib.request.HTTPDefaultErrorHandler,
-    urllib.request.HTTPErrorProcessor,
+    urllib.request.HTTPErrorProcessor, _FewRedirects,
 )  # fmt: skip
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
@@ -232,13 +237,10 @@ def fetch_image(
     Raises:
         ImageError: the server cannot be reached, answers with an error, too much or too slowly.
     """
-    redirects = urllib.request.HTTPRedirectHandler()
-    redirects.max_redirections = 5
     # An opener of its own: that of urllib would follow a redirect to ftp as well.
     opener = urllib.request.OpenerDirector()
     for kind in _HANDLERS:
         opener.add_handler(kind())
-    opener.add_handler(redirects)
     headers = {"User-Agent": f"parsenet/{__version__}", "Accept": "image/*"}
     end, content, fault = time.monotonic() + deadline, bytearray(), ""
     try:
