@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import jaxtyping
 import pytest
 import torch
@@ -51,11 +48,3 @@ def checkpoint(write_checkpoint):
 def exported(checkpoint, run_export, tmp_path_factory):
     """A network as ONNX; the check has passed, or there would be none."""
     return run_export(checkpoint, tmp_path_factory.mktemp("out") / "tiny.onnx", licence="CC0")
-
-
-@pytest.fixture
-def voc_dir():
-    """Real images of VOC 2012."""
-    if "PARSENET_DATA" not in os.environ:
-        pytest.skip("PARSENET_DATA does not name the folder of the real images")
-    return Path(os.environ["PARSENET_DATA"]) / "voc2012_subset" / "VOC2012"

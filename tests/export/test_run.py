@@ -11,11 +11,9 @@ import torch
 from torch.torch_version import TorchVersion
 
 from parsenet.cli import main
-from parsenet.config import InferenceConfig
 from parsenet.errors import ConfigError, DataNotFoundError, ExportError, ParseNetError
 from parsenet.export import run
 from parsenet.export.config import ExportConfig
-from parsenet.export.run import Exported, draw_images
 from parsenet.inference.predictor import Predictor
 from parsenet.models.checkpoint import load_network
 from parsenet.taxonomy import VOC2012, Taxonomy
@@ -39,16 +37,6 @@ def assert_scores_agree(one, other, sizes=SIZES):
 
 def test_onnx_scores_are_the_networks_at_any_size(exported, checkpoint):
     assert_scores_agree(exported.path, checkpoint)
-
-
-def test_windows_share_the_context_like_the_networks(exported, checkpoint):
-    image = draw_images(1)[0][0, :, :70, :90].permute(1, 2, 0).numpy()
-    cut = InferenceConfig(window=40, overlap=16)
-
-    ours = Predictor.load(checkpoint, "cpu", "32-true", cut)(image)
-    theirs = Predictor.load(exported.path, config=cut)(image)
-
-    assert (ours == theirs).mean() >= 0.9999
 
 
 def test_file_says_what_the_checkpoint_says(exported, checkpoint):
@@ -100,20 +88,8 @@ def test_card_holds_classes_check_and_licence(exported):
     assert "Against the checkpoint in float32, on 1 drawn images (no photographs)." in text
     assert re.search(r"\| 97 x 131, context given \| +12,707 \| +100\.0000 \|", text)
     assert "parsenet export --out tiny.onnx tiny.safetensors --num-images 1 --licence CC0" in text
+    assert "Any number of images of any one size from 1x1 up." in text
     assert text.endswith("## Licence\n\nCC0\n")
-
-
-@pytest.mark.parametrize(("name", "smallest"), [("a.onnx", "1x1"), ("a.pt2", "17x17")])
-def test_card_says_how_small_an_image_may_be(exported, tmp_path, name, smallest):
-    losses = {"images": 3.0, "checkpoint": 0.5, "file": 0.4875}
-
-    card = Exported(tmp_path / name, exported.record, [], "nothing", losses).to_card()
-
-    assert f"Any number of images of any one size from {smallest} up." in card
-    assert (
-        "Mean IoU on 3 labelled images: 50.00 % by the checkpoint, 48.75 % by this file (-1.25 "
-        "points)."
-    ) in card
 
 
 def test_safetensors_come_out_as_they_went_in(checkpoint, tmp_path, capsys):
@@ -216,23 +192,24 @@ def test_older_torch_is_told_what_it_can_write(checkpoint, run_export, tmp_path,
         run_export(checkpoint, tmp_path / "model.onnx")
 
 
-def test_folder_without_images_is_refused(checkpoint, run_export, tmp_path):
-    with pytest.raises(
-        DataNotFoundError,
-        match=rf"^`images` must be a folder of images, got none in '{tmp_path}'\. Check its na",
-    ):
-        run_export(checkpoint, tmp_path / "a.onnx", images=tmp_path)
-
-
-def test_checkpoint_is_not_replaced_by_its_export(checkpoint, run_export):
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"out": "tiny.safetensors"}, ConfigError,
+         "`out` must be another file than the checkpoint, got '{out}' for both. Give a new name."),
+        ({"images": "empty"}, DataNotFoundError,
+         "`images` must be a folder of images, got none in '{images}'. Check its name."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_exported_is_refused(
+    checkpoint, run_export, tmp_path, options, kind, message
+):
     before = checkpoint.read_bytes()
+    options = {"out": "a.onnx"} | options
+    paths = {key: checkpoint.with_name(name) for key, name in options.items()}
 
-    with pytest.raises(
-        ConfigError,
-        match=rf"^`out` must be another file than the checkpoint, got '{checkpoint}' for both\. "
-        r"Give a new name\.$",
-    ):
-        run_export(checkpoint, checkpoint)
+    with pytest.raises(kind, match=f"^{re.escape(message.format(**paths))}$"):
+        run_export(checkpoint, **paths)
 
     assert checkpoint.read_bytes() == before
 
@@ -312,25 +289,4 @@ def test_int8_is_smaller_and_its_loss_is_told(write_checkpoint, run_export, tmp_
     assert done.losses is not None
     assert done.losses["images"] == 6  # three of train, three of val; the rest has no label
     assert "Computes in int8" in done.to_card()
-
-
-@pytest.mark.slow
-@pytest.mark.realdata
-def test_bundled_model_loses_little_in_int8(run_export, tmp_path, voc_dir):
-    """Calibrated and scored on real images; all of val: `benchmarks/export.py`."""
-    names = (voc_dir / "ImageSets/Segmentation/val.txt").read_text().split()[::12]
-    for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
-        (tmp_path / folder).mkdir()
-        for name in names:
-            file = f"{folder}/{name}.{ending}"
-            (tmp_path / file).symlink_to(voc_dir / file)
-
-    done = run_export(
-        None, tmp_path / "bundled.onnx", preprocess_inside=True, int8=True, num_images=8,
-        images=tmp_path / "JPEGImages", calibrate=voc_dir / "JPEGImages",
-        labels=tmp_path / "SegmentationClass",
-    )  # fmt: skip
-
-    assert min(x.share for x in done.agreements) > 0.9
-    assert done.losses is not None
-    assert done.losses["file"] > done.losses["checkpoint"] - 0.02
+    assert "Mean IoU on 6 labelled images: " in done.to_card()

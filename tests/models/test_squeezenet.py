@@ -3,9 +3,8 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
-from torchvision.models.squeezenet import Fire as TorchvisionFire
 
-from parsenet.models.squeezenet import Fire, SqueezeNet
+from parsenet.models.squeezenet import SqueezeNet
 from parsenet.models.weights import fill
 
 
@@ -27,58 +26,24 @@ def ours(theirs):
     return trunk
 
 
-def test_fire_equals_torchvisions():
-    fire, theirs = Fire(12, 4, 6), TorchvisionFire(12, 4, 6, 6)
-    theirs.load_state_dict(fire.state_dict())
-    x = torch.randn(2, 12, 5, 7)
+@pytest.mark.parametrize(
+    ("name", "layer", "step", "margin"),
+    [("conv3", 4, 1, 4), ("conv4", 7, 1, 5), ("conv5", 12, 2, 5)],
+)
+def test_maps_equal_torchvisions(theirs, ours, name, layer, step, margin):
+    """torchvision pads nothing before its first two windows: 3 pixels, and 1 cell of 2 pixels.
 
-    assert torch.equal(fire(x), theirs(x))
-
-
-@pytest.fixture(scope="module")
-def maps(theirs, ours):
-    """Both networks' maps of one image; torchvision's windows are moved onto ours.
-
-    torchvision pads nothing before its first two windows: 3 pixels, and 1 cell of 2 pixels.
+    Of conv5 that is every second cell: the lost pool's window 2i..2i+2 is centred on 2i + 1, and
+    dilation 2 joins such cells.
     """
     image = 50 * torch.randn(1, 3, 240, 208)
+
     with torch.no_grad():
-        x, their_maps = F.pad(image, (5, 5, 5, 5)), []
-        for layer in theirs.features:
-            x = layer(x)
-            their_maps.append(x)
-        return ours(image), their_maps
+        x = ours(image)[name][..., step - 1 :: step, step - 1 :: step]
+        expected = theirs.features[: layer + 1](F.pad(image, (5, 5, 5, 5)))
 
-
-def interior(x, margin):
-    return x[..., margin:-margin, margin:-margin]
-
-
-def assert_equal_inside(ours, theirs, margin):
-    height, width = ours.shape[2:]
-    torch.testing.assert_close(
-        interior(ours, margin), interior(theirs[..., :height, :width], margin), rtol=1e-4, atol=1e-4
-    )
-
-
-def test_conv3_equals_torchvisions_fire3(maps):
-    assert_equal_inside(maps[0]["conv3"], maps[1][4], margin=4)
-
-
-def test_conv4_equals_torchvisions_fire5(maps):
-    assert_equal_inside(maps[0]["conv4"], maps[1][7], margin=5)
-
-
-def test_every_second_cell_of_conv5_equals_torchvisions_fire9(maps):
-    """The lost pool's window 2i..2i+2 is centred on 2i + 1, and dilation 2 joins such cells."""
-    assert_equal_inside(maps[0]["conv5"][..., 1::2, 1::2], maps[1][12], margin=5)
-
-
-def test_feature_maps_are_fire3_fire5_fire9_and_a_new_fc7():
-    assert SqueezeNet.new_layers == ("fc6", "fc7")
-    assert SqueezeNet(0.5).feature_maps == {
-        "conv3": (128, 4), "conv4": (256, 8), "conv5": (512, 8), "fc7": (256, 8),
-    }  # fmt: skip
+    inside = (..., slice(margin, x.shape[2] - margin), slice(margin, x.shape[3] - margin))
+    torch.testing.assert_close(x[inside], expected[inside], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,7 @@ import errno
 import hashlib
 import os
 import socket
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +15,10 @@ from torchvision.models import SqueezeNet1_0_Weights, VGG16_Weights
 
 from parsenet.config import NetworkConfig
 from parsenet.errors import ConfigError, WeightsError
-from parsenet.models.build import TRUNKS, build_model
-from parsenet.models.checkpoint import save_network
-from parsenet.models.parsenet import Preprocess
+from parsenet.models.build import TRUNKS
 from parsenet.models.squeezenet import SqueezeNet
 from parsenet.models.weights import fill, load_weights, preprocess_of, read_weights
-from parsenet.taxonomy import SHAPES
+from tests.fakes.server import fake_server
 from tests.fakes.weights import caffe_squeezenet, caffe_vgg16, torchvision_state, write_hub_file
 
 LIGHT = NetworkConfig(trunk="squeezenet", weights="imagenet1k_v1")
@@ -100,20 +96,6 @@ def test_caffes_full_vgg_fills_every_layer(name, make_trunk):
     assert report.unused == ("fc8.weight", "fc8.bias")
 
 
-def test_fcn_checkpoint_starts_a_reduced_trunk(make_trunk):
-    """Our own full fc6 and fc7 are decimated like anybody's."""
-    full = {
-        "fc6.weight": torch.randn(4096, 1, 7, 7).expand(4096, 512, 7, 7),
-        "fc7.weight": torch.randn(1, 4096, 1, 1).expand(4096, 4096, 1, 1),
-    }
-    trunk = make_trunk("vgg16_largefov")
-
-    fill(trunk, full, "fcn.safetensors")
-
-    assert torch.equal(trunk.fc6.weight, full["fc6.weight"][::4, :, ::3, ::3])
-    assert torch.equal(trunk.fc7.weight, full["fc7.weight"][::4, ::4])
-
-
 # What does not fit.
 
 
@@ -172,31 +154,19 @@ def test_weights_that_are_not_cached_are_not_downloaded(trunk, torch_home):
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """Serve a folder on loopback; return it and its address."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
+def server(monkeypatch):
+    """A web server that holds nothing yet."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield folder, f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with fake_server() as running:
+        yield running
 
 
 def publish(server, monkeypatch, digest=None):
     """Put SqueezeNet's weights on the server, under a name with their hash; return the URL."""
-    folder, address = server
-    torch.save(torchvision_state("squeezenet1_0"), folder / "weights")
-    digest = digest or hashlib.sha256((folder / "weights").read_bytes()).hexdigest()[:8]
-    url = f"{address}/squeezenet1_0-{digest}.pth"
-    (folder / "weights").rename(folder / url.rpartition("/")[2])
+    content = BytesIO()
+    torch.save(torchvision_state("squeezenet1_0"), content)
+    digest = digest or hashlib.sha256(content.getvalue()).hexdigest()[:8]
+    url = server.serve(f"squeezenet1_0-{digest}.pth", content.getvalue())
     monkeypatch.setattr(SqueezeNet1_0_Weights.IMAGENET1K_V1.value, "url", url)
     return url
 
@@ -205,7 +175,7 @@ def test_weights_are_downloaded_when_asked_for_and_found_the_next_time(server, m
     publish(server, monkeypatch)
 
     assert len(load_weights(trunk, ASKED).loaded) == 50
-    next(server[0].glob("*.pth")).unlink()
+    server.files.clear()
     assert load_weights(trunk, LIGHT).unused == ("classifier.1.weight", "classifier.1.bias")
 
 
@@ -331,14 +301,6 @@ def test_source_says_its_preprocessing(config, preprocess):
         assert preprocess_of(config, TRUNKS[config.trunk](0.5)) == preprocess
 
 
-def test_checkpoint_of_ours_says_its_preprocessing(tmp_path):
-    config = NetworkConfig(trunk="squeezenet", preprocess="torchvision")
-    network = build_model(config, SHAPES.num_classes)
-    save_network(tmp_path / "a.safetensors", network, config, SHAPES)
-
-    assert preprocess_of(from_file(tmp_path / "a.safetensors"), network.trunk) == "torchvision"
-
-
 def test_silent_file_needs_the_preprocessing(trunk, tmp_path):
     path = tmp_path / "weights.pth"
     write(path, trunk.state_dict())
@@ -360,29 +322,3 @@ def test_unknown_weights_are_named_with_the_known_ones(given, remedy, trunk):
     assert message_of(lambda: preprocess_of(from_file(given), trunk)) == (
         f"`weights` must be a file that exists or a known name, got '{given}'. {remedy}"
     )
-
-
-@pytest.mark.realdata
-def test_real_features_differ_in_length_as_measured(trunk):
-    """Mean length of a pixel's feature vector on VOC images, within a third of what is stated."""
-    from PIL import Image
-
-    if "PARSENET_DATA" not in os.environ:
-        pytest.skip("PARSENET_DATA is not set")
-    root = Path(os.environ["PARSENET_DATA"])
-    path = root.parent / "weights" / "squeezenet1_0_imagenet_caffe.npz"
-    if not path.is_file():
-        pytest.skip("the SqueezeNet weights are not beside PARSENET_DATA")
-    report = load_weights(trunk, from_file(path))
-    lengths = {"conv3": [], "conv4": [], "conv5": []}
-
-    with torch.no_grad():
-        for name in sorted(root.glob("voc2012_subset/VOC2012/JPEGImages/*.jpg"))[::400]:
-            pixels = torch.from_numpy(np.array(Image.open(name).convert("RGB")))
-            features = trunk.eval()(Preprocess("caffe")(pixels.permute(2, 0, 1)[None]))
-            for feature, values in lengths.items():
-                values.append(features[feature].norm(dim=1).mean().item())
-
-    assert (len(report.loaded), report.missing) == (50, NEW)
-    means = {name: sum(values) / len(values) for name, values in lengths.items()}
-    assert means == pytest.approx({"conv3": 3000, "conv4": 5600, "conv5": 740}, rel=1 / 3)
