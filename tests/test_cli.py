@@ -16,7 +16,7 @@ from parsenet.metrics.confusion import ConfusionMatrix
 from parsenet.taxonomy import taxonomy_from
 from tests.conftest import OPTIONS
 from tests.fakes.folder import write_folder
-from tests.fakes.voc import write_palette_png
+from tests.fakes.voc import write_png
 
 
 def refused(capsys, *words):
@@ -119,8 +119,7 @@ def test_label_out_of_range_is_refused_before_training(capsys, tmp_path):
     path = tmp_path / "data" / "labels" / "train" / "train1.png"
     wrong = labels["train1"].copy()
     wrong[4, 7] = 33
-    palette = taxonomy_from(str(tmp_path / "data" / "classes.yaml")).pillow_palette()
-    write_palette_png(path, wrong, palette)
+    write_png(path, wrong, taxonomy_from(str(tmp_path / "data" / "classes.yaml")))
     options = OPTIONS | {"data": OPTIONS["data"] | {"dataset": "folder"}}
     (tmp_path / "folder.yaml").write_text(yaml.safe_dump(options))
     words = ["--config", tmp_path / "folder.yaml", "--data.root", tmp_path / "data"]

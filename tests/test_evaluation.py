@@ -10,7 +10,7 @@ from parsenet.errors import DataNotFoundError, LabelError
 from parsenet.evaluation import MAX_NAMED, find_pairs, score_contours, score_pairs
 from parsenet.metrics.counting import count
 from parsenet.taxonomy import PASCAL_CONTEXT459, VOC2012, Taxonomy, voc_colour_map
-from tests.fakes.voc import write_palette_png, write_voc
+from tests.fakes.voc import write_png, write_voc
 
 PETS = Taxonomy("pets", ("ground", "cat"), voc_colour_map(2))
 
@@ -26,9 +26,8 @@ def folders(tmp_path):
     for shift, name in enumerate(ids):
         label = labels[name]
         predictions[name] = np.roll(np.where(label == 255, 0, label), shift, axis=1)
-        palette = VOC2012.pillow_palette()
-        write_palette_png(tmp_path / "gt" / f"{name}.png", label, palette)
-        write_palette_png(tmp_path / "pred" / f"{name}.png", predictions[name], palette)
+        write_png(tmp_path / "gt" / f"{name}.png", label, VOC2012)
+        write_png(tmp_path / "pred" / f"{name}.png", predictions[name], VOC2012)
     expected = sum(count(predictions[name], labels[name], 21) for name in ids)
     return tmp_path / "pred", tmp_path / "gt", expected
 

@@ -75,9 +75,6 @@ def trace(
 
     Run as it is, the trace of a deep trunk guards against images under 17 pixels a side; the ONNX
     file that is made of it has no guards and takes 1x1 too.
-
-    Raises:
-        ParseNetError: torch is too old to leave all sizes open.
     """
     if torch.__version__ < _OLDEST:  # type: ignore[operator]  # torch compares tuples too
         raise ParseNetError(

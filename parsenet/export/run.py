@@ -89,12 +89,9 @@ def export(config: ExportConfig) -> Exported:
     A file in integers gives others, by its nature: how many is reported.
 
     Raises:
-        ConfigError: the file would replace the checkpoint.
-        WeightsError: the checkpoint cannot be read.
-        DataNotFoundError: a folder holds no images, or scores are not where they should be.
         ExportError: fewer than 99.99 % of the pixels of one kind of image have equal labels; the
             file is not written.
-        ParseNetError: a package that this needs is not installed.
+        ParseNetError: a file cannot be read, a folder holds no images, a package is missing.
     """
     source, out = config.checkpoint or bundled_path(), config.out
     if out.resolve() == source.resolve():
@@ -171,26 +168,20 @@ def _write(
 def _read_score(source: Path, digest: str, given: Path | None) -> dict[str, Any] | None:
     """Read the score of this very checkpoint; one that lies beside it may be of another."""
     path = given or source.with_name("metrics.json")
-    if given is None and not path.is_file():
-        return None
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    of = metrics.get("card", {}).get("checkpoint")
+    metrics = json.loads(path.read_text(encoding="utf-8")) if given or path.is_file() else {}
+    of = metrics.get("card", {}).get("checkpoint") or "none"
     if of == digest:
         return {key: metrics[key] for key in ("mean_iou", "pixel_accuracy", "protocol", "card")}
-    if given is None:
-        return None
-    raise ConfigError(
-        f"`scores` must be of this checkpoint (sha256 {digest[:12]}), got those of "
-        f"{of[:12] if of else 'an unknown one'}. Score it with `parsenet validate`."
-    )
+    if given is not None:
+        raise ConfigError(
+            f"`scores` must be of this checkpoint (sha256 {digest[:12]}), got those of {of[:12]}. "
+            "Score it with `parsenet validate`."
+        )
+    return None
 
 
 def find_images(folder: Path, option: str, num: int | None = None) -> list[Path]:
-    """List the images of a folder and its subfolders, `num` of them spread evenly.
-
-    Raises:
-        DataNotFoundError: there are none; the message calls the folder `option`.
-    """
+    """List the images of a folder and its subfolders, `num` of them spread evenly."""
     found = sorted(path for path in folder.rglob("*") if is_image(path))
     if not found:
         raise DataNotFoundError(
@@ -201,11 +192,7 @@ def find_images(folder: Path, option: str, num: int | None = None) -> list[Path]
 
 
 def find_labelled(images: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Match the images of a folder with label maps of their names; others are left out.
-
-    Raises:
-        DataNotFoundError: there are no images, or none has a label map.
-    """
+    """Match the images of a folder with label maps of their names; others are left out."""
     masks = {path.stem: path for path in find_images(labels, "labels")}
     found = find_images(images, "images")
     pairs = [(path, masks[path.stem]) for path in found if path.stem in masks]
@@ -263,10 +250,8 @@ def compare(reference: Segmenter, exported: Segmenter, images: Sequence[Images])
 def _score(
     segmenter: Segmenter, images: Images, context: Images | None
 ) -> Float[Tensor, "n k h w"]:
-    pool6 = None
-    if context is not None:
-        total, number = segmenter.pool6_sum(context, _EVERYWHERE)
-        pool6 = total / number
+    total, number = (None, 1) if context is None else segmenter.pool6_sum(context, _EVERYWHERE)
+    pool6 = None if total is None else total / number
     return torch.cat(list(segmenter.bands(images, pool6)), 2)
 
 

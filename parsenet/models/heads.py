@@ -80,9 +80,7 @@ class EarlyFusionHead(nn.Module):
 
 
 class LateFusionHead(nn.Module):
-    """A classifier per feature, scores summed: the head of the released VOC model.
-
-    It takes and gives what `EarlyFusionHead` does.
+    """A classifier per feature, scores summed: the released VOC model's. Else as the early one.
 
     Source: `fc7_norm_score21`, `pool6_1x1_norm_score21` and `score21` of the authors' prototxt.
     """

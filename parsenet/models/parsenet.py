@@ -37,13 +37,8 @@ PREPROCESS = {
 class Preprocess(nn.Module):
     """Turn RGB images in [0, 255], uint8 or float, into what a trunk's weights were trained on.
 
-    Part of the network: it travels with the weights, and images reach the device as uint8.
-
-    Args:
-        name: key of `PREPROCESS`.
-
-    Raises:
-        ConfigError: the name is not known.
+    Part of the network: it travels with the weights, and images reach the device as uint8. The
+    name is a key of `PREPROCESS`.
     """
 
     mean: Tensor

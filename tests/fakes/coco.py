@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask
+
+from tests.fakes.voc import write_list, write_noise, write_png
 
 CATEGORIES = ((1, "person", "human"), (3, "car", "vehicle"), (90, "toothbrush", "indoor"))
 """(id, name, supercategory); the ids have gaps, as in COCO."""
@@ -13,7 +14,7 @@ CATEGORIES = ((1, "person", "human"), (3, "car", "vehicle"), (90, "toothbrush", 
 SIZE = (12, 16)
 
 
-def write_coco(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
+def write_coco(root: Path) -> dict[str, np.ndarray]:
     """Write `annotations/instances_{split}.json` and the images of `train` and `val`.
 
     Every image has a person as a polygon, a car as plain run lengths before it, and a toothbrush
@@ -22,21 +23,19 @@ def write_coco(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, np.n
     Returns:
         labels by id: 0 background, then the categories in order of their ids.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     labels = {}
     for split in ("train", "val"):
         record = start_record()
-        for number in range(num_images):
+        for number in range(3):
             name = f"{split}_{number:012d}"
             left = int(generator.integers(1, 5))
             label = np.zeros(SIZE, np.uint8)
             label[1:11, left : left + 9] = 1
-            car = np.zeros(SIZE, np.uint8)
+            car, brush = np.zeros((2, *SIZE), np.uint8)
             car[5:10, left : left + 4] = 1
-            label[car > 0] = 2
-            brush = np.zeros(SIZE, np.uint8)
             brush[6:8, left + 1 : left + 7] = 1
-            label[brush > 0] = 3
+            label[car > 0], label[brush > 0] = 2, 3
             image = add_image(record, f"{name}.jpg")
             add(record, image, 90, {"size": list(SIZE), "counts": compressed(brush)})
             add(record, image, 3, {"size": list(SIZE), "counts": plain(car)})
@@ -47,31 +46,27 @@ def write_coco(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, np.n
     return labels
 
 
-def write_panoptic(root: Path, num_images: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
+def write_panoptic(root: Path) -> dict[str, np.ndarray]:
     """Write panoptic JSON and PNG files; return labels by id: 255 unlabelled or crowd, 0..2."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     labels = {}
     for split in ("train", "val"):
         record = start_record()
         folder = root / "annotations" / f"panoptic_{split}"
-        folder.mkdir(parents=True)
-        for number in range(num_images):
+        for number in range(3):
             name = f"{split}_{number:012d}"
             image = add_image(record, f"{name}.jpg")
             # Numbers of segments above 65535 need all three channels.
             segments = {70000: (1, 0, 0), 300: (3, 0, 1), 9: (90, 0, 2), 10: (1, 1, 255)}
             numbers = np.array([0, *segments])[generator.integers(0, 5, SIZE)]
             png = np.stack([numbers & 255, numbers >> 8 & 255, numbers >> 16], -1)
-            Image.fromarray(png.astype(np.uint8)).save(folder / f"{name}.png")
+            write_png(folder / f"{name}.png", png)
             infos = [
                 {"id": number, "category_id": category, "iscrowd": crowd}
                 for number, (category, crowd, _) in segments.items()
             ]
-            record["annotations"].append({
-                "image_id": image,
-                "file_name": f"{name}.png",
-                "segments_info": infos,
-            })
+            made = {"image_id": image, "file_name": f"{name}.png", "segments_info": infos}
+            record["annotations"].append(made)
             write_image(root / split / f"{name}.jpg", generator)
             label = np.full(SIZE, 255, np.uint8)
             for number, (_, _, index) in segments.items():
@@ -91,13 +86,8 @@ def start_record() -> dict:
 def add_image(record: dict, file_name: str, size: tuple[int, int] = SIZE) -> int:
     """Add an image; return its number."""
     number = 100 + len(record["images"])
-    height, width = size
-    record["images"].append({
-        "id": number,
-        "file_name": file_name,
-        "height": height,
-        "width": width,
-    })
+    sizes = dict(zip(("height", "width"), size, strict=True))
+    record["images"].append({"id": number, "file_name": file_name} | sizes)
     return number
 
 
@@ -131,12 +121,9 @@ def compressed(shape: np.ndarray) -> str:
 
 
 def write_record(path: Path, record: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record))
+    write_list(path, [json.dumps(record)])
 
 
 def write_image(path: Path, generator: np.random.Generator | None = None) -> None:
     """Write an image of noise."""
-    generator = generator or np.random.default_rng(0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(generator.integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(path)
+    write_noise(path, generator or np.random.default_rng(0), SIZE)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper, parser
 
 from parsenet.export.formats import save_program
 from tests.fakes.segmenter import COLOURS
@@ -25,36 +25,25 @@ RECORD = {
 CONTEXT_WEIGHT = 4.0
 
 
+MODEL = """<ir_version: 10, opset_import: ["" : 18]>
+colours (uint8[n,h,w,3] image, float[1,3,1,1] pool6) => (float[n,3,h,w] scores, float[n,3,h,w] fc7)
+<int64[2] axes = {2, 3}, float weight = {4}>
+{
+  turned = Transpose <perm = [0, 3, 1, 2]> (image)
+  fc7 = Cast <to = 1> (turned)
+  own = ReduceMean (fc7, axes)
+  missing = IsNaN (pool6)
+  used = Where (missing, own, pool6)
+  context = Mul (used, weight)
+  scores = Add (fc7, context)
+}"""
+
+
 def write_onnx(path, record=RECORD):
     """Write the file; without a record where it is None."""
-    value = helper.make_tensor_value_info
-    nodes = [
-        helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 3, 1, 2]),
-        helper.make_node("Cast", ["turned"], ["fc7"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["fc7", "axes"], ["own"]),
-        helper.make_node("IsNaN", ["pool6"], ["is_missing"]),
-        helper.make_node("Where", ["is_missing", "own", "pool6"], ["used"]),
-        helper.make_node("Mul", ["used", "weight"], ["context"]),
-        helper.make_node("Add", ["fc7", "context"], ["scores"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "colours",
-        [
-            value("image", TensorProto.UINT8, ["n", "h", "w", 3]),
-            value("pool6", TensorProto.FLOAT, [1, 3, 1, 1]),
-        ],
-        [
-            value("scores", TensorProto.FLOAT, ["n", 3, "h", "w"]),
-            value("fc7", TensorProto.FLOAT, ["n", 3, "h", "w"]),
-        ],
-        [
-            numpy_helper.from_array(np.full((1, 3, 1, 1), np.nan, np.float32), "pool6"),
-            numpy_helper.from_array(np.array([2, 3]), "axes"),
-            numpy_helper.from_array(np.array(CONTEXT_WEIGHT, np.float32), "weight"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = parser.parse_model(MODEL)
+    unknown = numpy_helper.from_array(np.full((1, 3, 1, 1), np.nan, np.float32), "pool6")
+    model.graph.initializer.append(unknown)
     if record is not None:
         model.metadata_props.add(key="parsenet", value=json.dumps(record))
     path.write_bytes(model.SerializeToString())

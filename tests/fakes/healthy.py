@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from parsenet.taxonomy import Taxonomy, voc_colour_map
-from tests.fakes.voc import write_palette_png
+from tests.fakes.voc import write_list, write_png
 
 NAMES = ("background", "tree", "road")
 HEALTHY = Taxonomy("taxonomy", NAMES, voc_colour_map(3))
@@ -24,8 +24,7 @@ def write_healthy(
     Images are coarse noise, so that no two look alike. Returns the root.
     """
     generator = np.random.default_rng(7)
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "taxonomy.yaml").write_text(f"names: [{', '.join(names)}]\n")
+    write_list(root / "taxonomy.yaml", [f"names: [{', '.join(names)}]"])
     for split in splits:
         for number in range(num_images):
             image = generator.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -48,20 +47,14 @@ def label_at(root: Path, split: str = "train", number: int = 0) -> Path:
     return root / "labels" / split / f"{split}{number}.png"
 
 
-def write_image(root: Path, split: str, stem: str, image: np.ndarray) -> Path:
+def write_image(root: Path, split: str, stem: str, image: np.ndarray) -> None:
     """Write an image as PNG."""
-    path = root / "images" / split / f"{stem}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image.astype(np.uint8)).save(path)
-    return path
+    write_png(root / "images" / split / f"{stem}.png", image)
 
 
-def write_label(root: Path, split: str, stem: str, label: np.ndarray) -> Path:
+def write_label(root: Path, split: str, stem: str, label: np.ndarray) -> None:
     """Write a label as palette PNG in the colours of `HEALTHY`."""
-    path = root / "labels" / split / f"{stem}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_palette_png(path, label, HEALTHY.pillow_palette())
-    return path
+    write_png(root / "labels" / split / f"{stem}.png", label, HEALTHY)
 
 
 def read(path: Path) -> np.ndarray:
@@ -73,4 +66,4 @@ def read(path: Path) -> np.ndarray:
 def each_label(root: Path, change) -> None:
     """Write every label anew, after `change(label)`."""
     for path in sorted((root / "labels").glob("*/*.png")):
-        write_palette_png(path, change(read(path)), HEALTHY.pillow_palette())
+        write_png(path, change(read(path)), HEALTHY)

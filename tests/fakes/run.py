@@ -9,15 +9,9 @@ from parsenet.taxonomy import SHAPES
 
 
 def _entry(name, iou, accuracy, precision, dice, pixels):
-    return {
-        "name": name,
-        "iou": iou,
-        "accuracy": accuracy,
-        "precision": precision,
-        "recall": accuracy,
-        "dice": dice,
-        "pixels": pixels,
-    }
+    keys = ("iou", "accuracy", "precision", "recall", "dice", "pixels")
+    values = (iou, accuracy, precision, accuracy, dice, pixels)
+    return {"name": name} | dict(zip(keys, values, strict=True))
 
 
 METRICS = {

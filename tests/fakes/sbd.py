@@ -3,34 +3,25 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.io import savemat
 
-from tests.fakes.voc import draw_label
+from tests.fakes.voc import draw_label, write_list, write_png
 
 
-def write_sbd(
-    root: Path, num_images: int = 3, size: tuple[int, int] = (10, 14), seed: int = 0
-) -> dict[str, np.ndarray]:
-    """Write `benchmark_RELEASE/dataset` with that many images each for train and val.
-
-    Returns:
-        the labels by id; they have no void.
-    """
-    generator = np.random.default_rng(seed)
+def write_sbd(root: Path) -> dict[str, np.ndarray]:
+    """Write `benchmark_RELEASE/dataset`; return the labels by id, which have no void."""
+    generator = np.random.default_rng(0)
     base = root / "benchmark_RELEASE" / "dataset"
-    (base / "img").mkdir(parents=True)
-    (base / "cls").mkdir()
+    (base / "cls").mkdir(parents=True)
     labels = {}
     for split, year in (("train", 2008), ("val", 2010)):
-        names = [f"{year}_{number:06d}" for number in range(num_images)]
-        (base / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        names = [f"{year}_{number:06d}" for number in range(3)]
+        write_list(base / f"{split}.txt", names)
         for name in names:
-            label = draw_label(generator, size, 21, border=False)
-            image = np.repeat(label[..., None] * 10, 3, axis=2).astype(np.uint8)
-            Image.fromarray(image).save(base / "img" / f"{name}.jpg", quality=95)
+            label = labels[name] = draw_label(generator, (10, 14), 21, border=False)
+            image = np.repeat(label[..., None] * 10, 3, axis=2)
+            write_png(base / "img" / f"{name}.jpg", image, quality=95)
             write_record(base / "cls" / f"{name}.mat", label)
-            labels[name] = label
     return labels
 
 

@@ -94,8 +94,8 @@ def test_without_a_hash_no_pieces_are_joined(server, fetch, body):
     ("wrong", "reason"),
     [
         ({"statuses": [401] * 9}, "HTTP 401 Unauthorized"),
-        ({"content_type": "Text/HTML; charset=utf-8"}, "it answered with a web page, not with the "
-         "file"),
+        ({"headers": {"Content-Type": "Text/HTML; charset=utf-8"}},
+         "it answered with a web page, not with the file"),
         ({"redirect": "ftp://host/a"}, "No connection adapters were found for 'ftp://host/a'"),
         ({"redirect": "file:///etc/passwd"}, "No connection adapters were found for "
          "'file:///etc/passwd'"),

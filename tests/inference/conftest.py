@@ -14,7 +14,7 @@ from parsenet.inference.predictor import Predictor
 from parsenet.inference.run import predict_all
 from parsenet.models.build import build_model
 from parsenet.taxonomy import SHAPES
-from tests.fakes.red import red_predictor
+from tests.fakes.segmenter import red_predictor
 
 NETWORK = NetworkConfig(trunk="squeezenet", features=("pool6", "fc7", "conv3"), norm_scale=30.0)
 

@@ -5,7 +5,7 @@ import pytest
 
 from parsenet.errors import ImageError
 from parsenet.inference.inputs import fetch_image
-from tests.fakes.web import serving
+from tests.fakes.server import serving
 
 
 def reply(content, status=200, headers=()):

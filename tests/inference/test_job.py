@@ -8,7 +8,7 @@ import torch
 from parsenet.inference.devices import predict_on_devices
 from parsenet.inference.inputs import Input
 from parsenet.inference.job import Job, RunConfig
-from tests.fakes.red import red_predictor
+from tests.fakes.segmenter import red_predictor
 from tests.inference.conftest import refused
 
 

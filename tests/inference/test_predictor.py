@@ -10,8 +10,7 @@ from parsenet.inference import predictor as module
 from parsenet.inference.predictor import Predictor
 from parsenet.models.checkpoint import save_network
 from parsenet.taxonomy import SHAPES, Taxonomy
-from tests.fakes.red import red_predictor
-from tests.fakes.segmenter import COLOURS, ColourSegmenter
+from tests.fakes.segmenter import COLOURS, ColourSegmenter, red_predictor
 from tests.inference.conftest import NETWORK
 
 

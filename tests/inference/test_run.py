@@ -14,8 +14,8 @@ from parsenet.inference.job import Job
 from parsenet.inference.predictor import Predictor
 from parsenet.inference.run import form_batches, predict_all
 from tests.fakes.images import gradient
-from tests.fakes.red import red_label, red_predictor
-from tests.fakes.web import serving
+from tests.fakes.segmenter import red_label, red_predictor
+from tests.fakes.server import serving
 from tests.inference.conftest import listed, refused
 
 

@@ -23,7 +23,7 @@ from parsenet.inference.writers import (
     write_sheets,
 )
 from parsenet.taxonomy import PASCAL_CONTEXT459, SHAPES, VOC2012
-from tests.fakes.red import red_predictor
+from tests.fakes.segmenter import red_predictor
 
 # pycocotools 2.0.11 with numpy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
