@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from rich.console import Console
 from rich.progress import track
 
-from parsenet.data.labels import LabelMap, read_mask
+from parsenet.data.labels import read_mask
 from parsenet.errors import DataNotFoundError, LabelError, ParseNetError
 from parsenet.metrics.boundary import RATIO, WIDTHS, contour_areas
-from parsenet.metrics.counting import ImageCounts, count, num_rows
+from parsenet.metrics.counting import ImageCounts, count
 from parsenet.metrics.record import Evaluation
 from parsenet.metrics.scores import SCORES, known, table
 from parsenet.taxonomy import Taxonomy
@@ -39,10 +39,7 @@ _log = logging.getLogger(__name__)
 def find_pairs(pred_dir: Path, gt_dir: Path, split: Path | None = None) -> MaskPairs:
     """Match predictions and labels by name, and warn of predictions that are not asked for.
 
-    Args:
-        pred_dir: folder of predictions.
-        gt_dir: folder of true label maps.
-        split: file with one name per line; None for every label map of `gt_dir`.
+    Asked for are the names in the file `split`, one per line, or all label maps.
 
     Raises:
         DataNotFoundError: a folder, the split's file, or a label map is missing.
@@ -69,16 +66,10 @@ def find_pairs(pred_dir: Path, gt_dir: Path, split: Path | None = None) -> MaskP
     return {name: (predictions[name], labels[name]) for name in ids}
 
 
-def score_pairs(
-    pairs: MaskPairs, taxonomy: Taxonomy, split: str, workers: int | None = None
-) -> Evaluation:
-    """Count the pixels of some images, with a bar on standard error where that is a terminal.
+def score_pairs(pairs: MaskPairs, taxonomy: Taxonomy, split: str) -> Evaluation:
+    """Count the pixels of images, with a bar on standard error where that is a terminal.
 
-    Args:
-        pairs: what `find_pairs` found.
-        taxonomy: what the values mean.
-        split: name of the list of images, for the card.
-        workers: threads that read; None for a few more than there are cores.
+    The card names the list of images `split`.
 
     Raises:
         LabelError: label maps cannot be read, differ in size, or hold wrong values.
@@ -88,7 +79,7 @@ def score_pairs(
     console = Console(stderr=True)
     bar = {"console": console, "transient": True, "disable": not console.is_terminal}
     # Threads: decoding a PNG lets go of the interpreter lock.
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor() as pool:
         done = pool.map(lambda name: _count(name, *pairs[name], taxonomy), pairs)
         try:
             for answer in track(done, "Scoring", len(pairs), **bar):  # type: ignore[arg-type]
@@ -99,25 +90,16 @@ def score_pairs(
         finally:
             pool.shutdown(cancel_futures=True)
     if wrong:
-        shown = wrong[:MAX_NAMED]
-        if len(wrong) > MAX_NAMED:
-            shown.append(f"and {len(wrong) - MAX_NAMED} more.")
+        more = [f"and {len(wrong) - MAX_NAMED} more."] if len(wrong) > MAX_NAMED else []
         raise LabelError(
             f"All {len(pairs)} predictions must fit their labels, got {len(wrong)} that do not:\n"
-            + "\n".join(shown)
+            + "\n".join(wrong[:MAX_NAMED] + more)
         )
     return Evaluation.of(ImageCounts.join(parts, taxonomy.num_classes), taxonomy, split)
 
 
-def score_contours(
-    pairs: MaskPairs, taxonomy: Taxonomy, workers: int | None = None
-) -> dict[str, Any]:
+def score_contours(pairs: MaskPairs, taxonomy: Taxonomy) -> dict[str, Any]:
     """Score the pixels near the contours; counts are summed over the images, then divided.
-
-    Args:
-        pairs: label maps that `score_pairs` accepted.
-        taxonomy: what the values mean.
-        workers: threads that read; None for a few more than there are cores.
 
     Returns:
         what `boundary.json` holds: boundary IoU with its mean, and mean IoU in each trimap band.
@@ -127,7 +109,7 @@ def score_contours(
         prediction, label = (read_mask(path, taxonomy) for path in pair)
         return contour_areas(prediction, label, taxonomy.num_classes, taxonomy.void)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor() as pool:
         strips, *bands = table(np.asarray(sum(pool.map(measure, pairs.values()))))
     return {
         "boundary_ratio": RATIO,
@@ -151,28 +133,20 @@ def _count(
             f"The prediction '{prediction_path}' must be as large as its label {label.shape}, "
             f"got {prediction.shape}. Sizes are (height, width); predict at native size."
         )
-    try:
-        counts = count(prediction, label, taxonomy.num_classes, taxonomy.void)
-    except LabelError:
-        is_class = np.arange(num_rows(taxonomy.num_classes)) < taxonomy.num_classes
-        wrong = _explain(prediction_path, prediction, is_class, "Predict a class everywhere")
-        is_class[taxonomy.void] = True
-        return wrong or _explain(label_path, label, is_class, f"{taxonomy.void} is void")
-    return ImageCounts.of([name], counts[None], taxonomy.num_classes)
-
-
-def _explain(path: Path, values: LabelMap, allowed: Bool[np.ndarray, " v"], rule: str) -> str:
-    """Name the first pixel with a value that is not allowed; nothing where there is none."""
-    # The last entry is never allowed, and stands for whatever is above.
-    wrong = ~allowed[np.minimum(values.astype(np.int64), len(allowed) - 1)]
-    if not wrong.any():
-        return ""
-    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    return (
-        f"'{path}' must hold classes 0..{int(allowed.argmin()) - 1}, got {values[row, column]} at "
-        f"row {row}, column {column} ({wrong.sum()} pixels in all are wrong). {rule}, or use "
-        "another taxonomy."
-    )
+    num_classes, void = taxonomy.num_classes, taxonomy.void
+    for path, values, wrong, rule in (
+        (prediction_path, prediction, prediction >= num_classes, "Predict a class everywhere"),
+        (label_path, label, (label >= num_classes) & (label != void), f"{void} is void"),
+    ):
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            return (
+                f"'{path}' must hold classes 0..{num_classes - 1}, got {values[row, column]} at "
+                f"row {row}, column {column} ({wrong.sum()} pixels in all are wrong). {rule}, or "
+                "use another taxonomy."
+            )
+    counts = count(prediction, label, num_classes, void)
+    return ImageCounts.of([name], counts[None], num_classes)
 
 
 def _index(folder: Path, option: str) -> dict[str, Path]:

@@ -25,11 +25,8 @@ _log = logging.getLogger(__name__)
 DEAD = 1e-3
 """A feature whose L2Norm factors all fall below this share of their start says nothing any more."""
 
-LOOK_EVERY = 50
+LOOK_EVERY = 10
 """Iterations between two looks at the loss on a GPU, which has to wait for each."""
-
-SHOW_EVERY = 10
-"""Batches between two looks at the loss beside the progress bar."""
 
 
 class History(pl.Callback):
@@ -37,9 +34,6 @@ class History(pl.Callback):
 
     The rows travel in the checkpoint: a resumed run keeps those up to where it takes up again, and
     drops what came after.
-
-    Args:
-        path: file to write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,12 +50,8 @@ class History(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return rows, seconds and the losses since the last row."""
-        return {
-            "rows": self.rows,
-            "seconds": self.seconds,
-            "loss_sum": float(self._loss_sum),
-            "num_losses": self._num_losses,
-        }
+        losses = {"loss_sum": float(self._loss_sum), "num_losses": self._num_losses}
+        return {"rows": self.rows, "seconds": self.seconds, **losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows of the run that is resumed."""
@@ -121,7 +111,7 @@ class ProgressBar(RichProgressBar):
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return what stands beside the bar; read only now and then, for a GPU has to wait."""
-        if trainer.fit_loop.batch_idx % SHOW_EVERY == 0 or not trainer.training:
+        if trainer.fit_loop.batch_idx % LOOK_EVERY == 0 or not trainer.training:
             self._shown = super().get_metrics(trainer, pl_module)
             self._shown.pop("v_num", None)  # number of the logger's folder
         return self._shown
@@ -135,12 +125,7 @@ class Guards(pl.Callback):
     """
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
         """Stop when the loss is not finite; on a GPU only now and then."""
         loss: torch.Tensor = outputs["loss"]

@@ -39,10 +39,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(
-        self,
-        checkpoint: dict[str, Any],
-        path: str | Path,
-        storage_options: Any = None,  # noqa: ANN401 - Lightning's signature
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
         """Write a file."""
         content = io.BytesIO()
@@ -67,24 +64,17 @@ class LastCheckpoint(Checkpoint):
         self.every = every
         self.seconds = seconds
         self._written = time.monotonic()
-        self._step_before = 0
         self._is_due = False
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Know the iteration that a resumed run begins with."""
-        self._step_before = trainer.global_step
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Write after an iteration; never with gradients half accumulated, which are not saved."""
-        step = trainer.global_step
+        loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
         is_late = time.monotonic() - self._written >= self.seconds
-        if step > self._step_before and step % self.every == 0 and is_late:
+        if is_late and trainer.global_step % self.every == 0 and not loop._should_accumulate():
             self._is_due = True
-            loop = trainer.fit_loop
-            assert loop._data_fetcher is not None
-            if not loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
+            assert fetcher is not None
+            if not loop._should_check_val_fx(fetcher):
                 self.on_validation_end(trainer)
-        self._step_before = step
 
     def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Write what is due."""
@@ -116,17 +106,12 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Look for the files of the run that is resumed in the folder where it is now."""
-        folder = Path(str(self.dirpath))
-
-        def here(path: str) -> str:
-            return str(folder / Path(path).name) if path else path
-
-        state: dict[str, Any] = {
-            name: here(value) if name.endswith("_path") else value
-            for name, value in state_dict.items()
+        before, now = state_dict["dirpath"], str(self.dirpath)
+        state = {
+            k: v.replace(before, now) if isinstance(v, str) else v for k, v in state_dict.items()
         }
-        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
-        super().load_state_dict(state | {"dirpath": self.dirpath, "best_k_models": best})
+        best = {path.replace(before, now): x for path, x in state_dict["best_k_models"].items()}
+        super().load_state_dict(state | {"best_k_models": best})
 
     def best(self) -> Path | None:
         """Return the best file, if its score is a number."""
@@ -135,27 +120,17 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 def refuse_other_run(path: Path, options: Mapping[str, Any]) -> Taxonomy:
-    """Refuse to go on from a checkpoint with options that its run did not have.
-
-    Args:
-        path: checkpoint that training is to go on from; options are in `config.yaml` above it.
-        options: those given, as plain values.
-
-    Returns:
-        the classes of that run.
-
-    Raises:
-        WeightsError: the file is missing or damaged.
-        ConfigError: it has no training state, or is of another run.
-    """
+    """Refuse to go on with options that the checkpoint's run did not have; return its classes."""
     record = read_weights(path).record
-    if record is None or path.suffix != ".ckpt" or not _has_training_state(path):
+    is_state = record is not None and path.suffix == ".ckpt"
+    content = torch.load(path, "cpu", weights_only=True, mmap=True) if is_state else {}
+    if record is None or "optimizer_states" not in content:
         raise ConfigError(
             f"`ckpt_path` must be the `last.ckpt` of a run, got '{path}'. Its weights alone can "
             f"start a new run: `--model.network.weights {path}`."
         )
     saved = path.parent.parent / "config.yaml"
-    trained = _compared(read_yaml(saved, "seed_everything: 0") if saved.is_file() else {})
+    trained = _compared(read_yaml(saved, "seed_everything: 0")) if saved.is_file() else {}
     trained |= {f"model.network.{name}": value for name, value in record["network"].items()}
     for name, given in _compared(options).items():
         if name in trained and name not in _FREE_TO_CHANGE and given != trained[name]:
@@ -170,14 +145,12 @@ def _compared(options: Mapping[str, Any]) -> dict[str, Any]:
     """Name the options that decide what is learned."""
     model, trainer = options.get("model", {}), options.get("trainer", {})
     sections = {
-        "": {name: options[name] for name in ("seed_everything",) if name in options},
-        "trainer.": {k: v for k, v in trainer.items() if k == "accumulate_grad_batches"},
-        "model.network.": model.get("network", {}),
-        "model.optim.": model.get("optim", {}),
-        "data.": options.get("data", {}),
+        "model.network": model.get("network", {}),
+        "model.optim": model.get("optim", {}),
+        "data": options.get("data", {}),
     }
-    return {above + name: x for above, values in sections.items() for name, x in values.items()}
-
-
-def _has_training_state(path: Path) -> bool:
-    return "optimizer_states" in torch.load(path, "cpu", weights_only=True, mmap=True)
+    return {
+        "seed_everything": options.get("seed_everything"),
+        "trainer.accumulate_grad_batches": trainer.get("accumulate_grad_batches"),
+        **{f"{above}.{name}": x for above in sections for name, x in sections[above].items()},
+    }

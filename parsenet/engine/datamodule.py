@@ -18,22 +18,11 @@ from parsenet.errors import ConfigError, ParseNetError
 class TrainLoader(DataLoader[Item]):
     """A loader that begins where the trainer's own counters say, so that a run can be resumed.
 
-    Args:
-        dataset: what to load.
+    Attributes:
         progress: counts the batches of this epoch; asked only when the first batch is.
-        **options: those of `DataLoader`.
     """
 
-    def __init__(
-        self,
-        dataset: SegmentationDataset,
-        progress: Callable[[], int],
-        sampler: TrainSampler,
-        **options: Any,  # noqa: ANN401 - torch checks them
-    ) -> None:
-        super().__init__(dataset, sampler=sampler, collate_fn=collate, drop_last=True, **options)
-        self._train_sampler = sampler
-        self._progress = progress
+    progress: Callable[[], int]
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # torch's own is private
         """Load the rest of an epoch.
@@ -41,8 +30,9 @@ class TrainLoader(DataLoader[Item]):
         Lightning asks for the iterator before it has told the sampler the epoch and settled its
         counters; a generator looks at both only when the first batch is wanted.
         """
+        assert isinstance(self.sampler, TrainSampler)
         assert self.batch_size is not None
-        self._train_sampler.skip = self._progress() * self.batch_size
+        self.sampler.skip = self.progress() * self.batch_size
         yield from super().__iter__()
 
 
@@ -69,12 +59,10 @@ class SegmentationDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Find the images, and read every label once before training."""
         config = self.config
-        if stage == "fit":
-            self.datasets["train"] = build_dataset(config, config.train_split, train=True)
-        if stage in ("fit", "validate"):
-            self.datasets["val"] = build_dataset(config, config.val_split)
-        if stage == "test":
-            self.datasets["test"] = build_dataset(config, config.test_split)
+        names = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}[stage]
+        for name in names:
+            split = getattr(config, f"{name}_split")
+            self.datasets[name] = build_dataset(config, split, train=name == "train")
         if stage == "fit" and (config.check_labels or config.balance):
             for name, dataset in self.datasets.items():
                 present = self._check_labels(dataset)
@@ -94,24 +82,34 @@ class SegmentationDataModule(pl.LightningDataModule):
                 f"`data.batch_size` must be at most {len(sampler)}, the training images per "
                 f"process, got {self.config.batch_size}."
             )
-        progress = trainer.fit_loop.epoch_loop.batch_progress
-        return TrainLoader(
+        loader = TrainLoader(
             dataset,
-            lambda: progress.current.ready,
-            sampler,
+            sampler=sampler,
+            collate_fn=collate,
+            drop_last=True,
             batch_size=self.config.batch_size,
             num_workers=self.config.num_workers,
             persistent_workers=self.config.num_workers > 0,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        loader.progress = lambda: batches.current.ready
+        return loader
 
     def val_dataloader(self) -> DataLoader[Item]:
-        """Load validation images at native size, one at a time."""
-        return self._eval_loader("val")
+        """Load the images to score at native size, one at a time."""
+        trainer = self.trainer
+        assert trainer is not None
+        dataset = self.datasets["test" if trainer.testing else "val"]
+        return DataLoader(
+            dataset,
+            sampler=range(trainer.global_rank, len(dataset), trainer.world_size),
+            num_workers=self.config.num_workers,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+            collate_fn=collate,
+        )
 
-    def test_dataloader(self) -> DataLoader[Item]:
-        """Load test images at native size, one at a time."""
-        return self._eval_loader("test")
+    test_dataloader = val_dataloader
 
     def _check_labels(self, dataset: SegmentationDataset) -> Bool[np.ndarray, "n c"]:
         """Read every label once, in the first process; all get its answer or its error."""
@@ -127,15 +125,3 @@ class SegmentationDataModule(pl.LightningDataModule):
             raise found
         assert isinstance(found, np.ndarray)
         return found
-
-    def _eval_loader(self, stage: str) -> DataLoader[Item]:
-        assert self.trainer is not None
-        dataset = self.datasets[stage]
-        return DataLoader(
-            dataset,
-            batch_size=1,
-            sampler=range(self.trainer.global_rank, len(dataset), self.trainer.world_size),
-            num_workers=self.config.num_workers,
-            pin_memory=self.trainer.strategy.root_device.type == "cuda",
-            collate_fn=collate,
-        )

@@ -15,12 +15,7 @@ def parameter_groups(
     """Sort parameters by rate multiplier and weight decay.
 
     Weights x1, biases x2; layers that start at random x10 and x20; L2Norm scales x1. Decay on all
-    but biases.
-
-    Args:
-        network: whose parameters.
-        new_layers: prefixes of the names of layers that start at random.
-        config: base rate, decay and multipliers.
+    but biases. The names of layers that start at random begin with one of `new_layers`.
 
     Returns:
         one group per pair of multiplier and decay, for a torch optimiser.
@@ -46,9 +41,7 @@ def parameter_groups(
 def freeze(trunk: nn.Module, layers: tuple[str, ...]) -> None:
     """Take layers out of training: no gradient, no decay, no place in the optimiser.
 
-    Args:
-        trunk: whose layers; all others are trained.
-        layers: names of modules, `fire2` for all of its parts.
+    A name stands for all parts of a module, such as those of `fire2`.
 
     Raises:
         ConfigError: the trunk has no such layer.
@@ -70,11 +63,6 @@ class PolyLR(LambdaLR):
     (v = m*v + lr*g; w -= v), torch outside (b = m*b + g; w -= lr*b), which differs while the rate
     changes. With v = lr*b the two are one when torch's momentum is m * lr_before / lr_now, so that
     is what each step sets.
-
-    Args:
-        optimizer: whose groups to schedule.
-        num_steps: iterations of the whole run.
-        config: power and warm-up.
 
     Source: `lr_policy: "poly"` and SGDSolver of Caffe (weiliu89/caffe, branch fcn, solver.cpp).
     """
@@ -105,14 +93,7 @@ def poly_factor(step: int, num_steps: int, power: float, warmup_steps: int = 0) 
 def build_optimizer(
     network: nn.Module, new_layers: tuple[str, ...], config: OptimConfig, num_steps: int
 ) -> tuple[Optimizer, PolyLR]:
-    """Build the optimiser and its schedule.
-
-    Args:
-        network: what to train.
-        new_layers: prefixes of the names of layers that start at random.
-        config: optimiser and rates.
-        num_steps: iterations (optimiser steps) of the whole run.
-    """
+    """Build the optimiser and its schedule for so many iterations (optimiser steps)."""
     groups = parameter_groups(network, new_layers, config)
     optimizer: Optimizer
     if config.optimizer == "sgd":

@@ -63,16 +63,10 @@ def write_samples(
     module: SegmentationModule,
     dataset: SegmentationDataset,
     evaluation: Evaluation,
-    count: int = 8,
 ) -> None:
-    """Draw images spread evenly over the scored split, and the worst ones, beside the ground truth.
+    """Draw images beside ground truth and prediction.
 
-    Args:
-        out_dir: folder; the images go to `samples/` in it, named after their id, and `worst/`.
-        module: predicts.
-        dataset: the split.
-        evaluation: tells which images are the worst.
-        count: how many of each.
+    Eight spread evenly over the scored split go to `samples/`, the eight worst to `worst/`.
     """
     device, kind = next(module.parameters()).device, module.taxonomy.label_type
 
@@ -84,8 +78,8 @@ def write_samples(
         image = item.image.permute(1, 2, 0).numpy()
         return image, item.label.numpy().astype(kind), label.cpu().numpy().astype(kind)
 
-    for index in np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int):
+    for index in np.linspace(0, len(dataset) - 1, min(8, len(dataset))).astype(int):
         name = dataset.ids[index]
         path = out_dir / "samples" / f"{name.replace('/', '_')}.png"
         write_image(path, draw_sample(*read(name), module.taxonomy))
-    write_worst(out_dir / "worst", evaluation.worst(count), read, module.taxonomy)
+    write_worst(out_dir / "worst", evaluation.worst(), read, module.taxonomy)

@@ -1,6 +1,5 @@
 """`parsenet fit | validate | test`: LightningCLI with this toolkit's defaults and run folder."""
 
-import json
 import logging
 import re
 import shlex
@@ -28,9 +27,10 @@ from parsenet.engine.datamodule import SegmentationDataModule
 from parsenet.engine.module import SegmentationModule
 from parsenet.engine.record import describe_machine, now, write_samples
 from parsenet.errors import ConfigError
-from parsenet.files import read_yaml, write_bytes_atomically
+from parsenet.files import read_yaml
 from parsenet.hardware import choose_device, choose_precision
-from parsenet.metrics.record import Evaluation
+from parsenet.metrics.record import Evaluation, write_json
+from parsenet.metrics.scores import SCORES
 from parsenet.models.checkpoint import load_network, save_network
 from parsenet.options import explain
 from parsenet.reports.runs import write_report
@@ -55,13 +55,7 @@ _OPTIONS: tuple[tuple[str, type, Any, str], ...] = (
     ("run_dir", Path, None, "Folder of the run (default: runs/NAME, after the config file)."),
     ("resume", bool, False, "Go on from checkpoints/last.ckpt of the run folder."),
     ("checkpoint_every", int, 500, "Iterations between two writings of checkpoints/last.ckpt."),
-    (
-        "allow_classes",
-        str,
-        None,
-        "Packages, with commas between them, whose classes the config may name (counts on the "
-        "command line only).",
-    ),
+    ("allow_classes", str, None, "Packages, with commas, whose classes a config may name."),
 )
 
 _RANGES = {
@@ -117,11 +111,7 @@ def run(arguments: list[str]) -> "Cli":
 
 
 class Cli(LightningCLI):
-    """Parse the command line, build everything, run it, and leave a run folder.
-
-    Args:
-        arguments: `fit`, `validate` or `test`, and their options.
-    """
+    """Parse the command line, build everything, run it, and leave a run folder."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
@@ -138,12 +128,8 @@ class Cli(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static in Lightning
         """Offer the command that was given: making the options of one takes a while."""
-        return {
-            self.arguments[0]: {
-                "model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders",
-                "verbose", "weights_only",
-            }
-        }  # fmt: skip
+        command = self.arguments[0]
+        return {command: super().subcommands()[command] | {"verbose", "weights_only"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder's options, and tell the model the classes of the data."""
@@ -212,12 +198,11 @@ class Cli(LightningCLI):
                 f"`{self.subcommand}` needs a checkpoint to score, got none. Add `--ckpt_path "
                 "FILE` (`.ckpt` or `.safetensors`)."
             )
-        loaded = load_network(Path(options.ckpt_path))
-        for name in loaded.record["network"]:
-            options.model.network[name] = getattr(loaded.config, name)
-        options.model.network.weights = None
-        options.model.network.preprocess = loaded.network.preprocess.name
-        return loaded.taxonomy
+        network, config, taxonomy, _ = load_network(Path(options.ckpt_path))
+        given = {"weights": None, "preprocess": network.preprocess.name}
+        for name, value in (vars(config) | given).items():
+            options.model.network[name] = value
+        return taxonomy
 
     def after_instantiate_classes(self) -> None:
         """Refuse to go on with a network on data of other classes."""
@@ -302,14 +287,10 @@ class Cli(LightningCLI):
             **describe_machine(self.trainer.strategy.root_device),
         }
         if self.trainer.is_global_zero:
-            self._write_record(record)
+            write_json(self.run_dir / "record.json", record)
             parser, options = self._parser(self.subcommand), self.config[self.subcommand]
             parser.save(options, self.run_dir / "config.yaml", skip_none=False, overwrite=True)
         return record
-
-    def _write_record(self, record: dict[str, Any]) -> None:
-        content = json.dumps(record, indent=1) + "\n"
-        write_bytes_atomically(self.run_dir / "record.json", content.encode())
 
     def _score(self, record: dict[str, Any], command: str, checkpoint: Path | None) -> None:
         """Score a checkpoint; write scores, samples, network, record and report."""
@@ -331,15 +312,8 @@ class Cli(LightningCLI):
         evaluation.write(self.run_dir)
         dataset = data.datasets["val" if command == "validate" else "test"]
         write_samples(self.run_dir, model.eval(), dataset, evaluation)
-        self._write_record(record)
-        report = write_report(self.run_dir)
-        _log.info(
-            "%s.\nPixel accuracy %.2f, mean accuracy %.2f, mean IoU %.2f, "
-            "frequency-weighted IoU %.2f (per cent). Report: %s",
-            evaluation.card,
-            100 * result.scores.pixel_accuracy,
-            100 * result.scores.mean_accuracy,
-            100 * result.scores.mean_iou,
-            100 * result.scores.frequency_weighted_iou,
-            report,
-        )
+        write_json(self.run_dir / "record.json", record)
+        values = [f"{name} {100 * getattr(result.scores, name):.2f}" for name in SCORES]
+        shown = ", ".join(values).replace("_", " ").replace("iou", "IoU")
+        _log.info("%s.\nPer cent: %s.", evaluation.card, shown)
+        _log.info("Report: %s", write_report(self.run_dir))

@@ -55,27 +55,20 @@ class ImageCounter:
 
         A GPU counts its own; once in 64 images their counts are fetched and their values checked.
 
-        Args:
-            prediction: predicted classes 0..C-1.
-            label: true classes 0..C-1, or void.
-            ids: one name per image.
-
         Raises:
-            LabelError: the two differ in size, or a value is not among those above.
+            LabelError: the two differ in size, or a value is no class, nor void in a label.
         """
         for found, truth, name in zip(prediction, label, ids, strict=True):
             if truth.is_cuda and truth.numel():
                 self._count_on_device(found, truth, name)
             else:
                 maps = found.cpu().numpy(), truth.numpy(force=True)
-                self._keep([name], count(*maps, self.num_classes, self.void)[None])
+                counts = count(*maps, self.num_classes, self.void)[None]
+                part = ImageCounts.of([name], counts, self.num_classes)
+                self._parts = ImageCounts.gather(self._parts, part)
 
     def to_counts(self) -> ImageCounts:
-        """Return what was counted since the last reset, sorted by id.
-
-        Raises:
-            LabelError: a value counted on a GPU is not a class, nor void in a label.
-        """
+        """Return what was counted since the last reset, sorted by id; refuse what a GPU counted."""
         self._fetch()
         return ImageCounts.join(self._parts, self.num_classes)
 
@@ -95,20 +88,14 @@ class ImageCounter:
         counts, limits = (torch.stack(part).cpu().numpy() for part in (rows, ranges))
         refuse_wrong_predictions(int(limits.min()), int(limits.max()), self.num_classes)
         refuse_wrong_labels(counts.sum(axis=0), self.num_classes, self.void)
-        self._keep(ids, counts[:, : self.num_classes])
-        self._waiting = []
-
-    def _keep(self, ids: Sequence[str], counts: Int64[np.ndarray, "n c c"]) -> None:
-        part = ImageCounts.of(ids, counts, self.num_classes)
-        self._parts = ImageCounts.gather(self._parts, part)
+        part = ImageCounts.of(ids, counts[:, : self.num_classes], self.num_classes)
+        self._parts, self._waiting = ImageCounts.gather(self._parts, part), []
 
 
 class ConfusionMatrix:
     """Adds up pixels by (true class, predicted class): the total of such an `ImageCounter`."""
 
     def __init__(self, num_classes: int, void: int = IGNORE_INDEX) -> None:
-        self.num_classes = num_classes
-        self.void = void
         self._counter = ImageCounter(num_classes, void)
         self.reset()
 
@@ -116,7 +103,7 @@ class ConfusionMatrix:
         """Forget all counts."""
         self._counter.reset()
         self._num_updates = 0
-        self._total = np.zeros((self.num_classes, self.num_classes), np.int64)
+        self._total = np.zeros((self._counter.num_classes,) * 2, np.int64)
 
     def update(
         self, prediction: Integer[Tensor, "*batch h w"], label: Integer[Tensor, "*batch H W"]
@@ -128,24 +115,10 @@ class ConfusionMatrix:
             self.to_numpy()
 
     def to_numpy(self) -> Int64[np.ndarray, "c c"]:
-        """Return a copy of the counts; rows are true classes, columns predicted ones.
-
-        Raises:
-            LabelError: a value counted on a GPU is not a class, nor void in a label.
-        """
+        """Return a copy of the counts; rows are true classes, columns predicted ones."""
         self._total += self._counter.to_counts().total()
         self._counter.reset()
         return self._total.copy()
-
-    def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
-        if (self.num_classes, self.void) != (other.num_classes, other.void):
-            raise ValueError(
-                "`other` must have the same classes and void, got "
-                f"{other.num_classes} and {other.void}, not {self.num_classes} and {self.void}."
-            )
-        total = ConfusionMatrix(self.num_classes, self.void)
-        total._total = self.to_numpy() + other.to_numpy()
-        return total
 
 
 def _scatter(
@@ -153,8 +126,7 @@ def _scatter(
 ) -> tuple[Int64[Tensor, "r c"], Int64[Tensor, " 2"]]:
     """Count an image's pixels by (label value, predicted class) without waiting for a GPU.
 
-    Returns:
-        the counts, wrong label values in the last row; smallest and largest predicted value.
+    Wrong label values are in the last row; smallest and largest predicted value come second.
     """
     prediction, label = prediction.long(), label.long()
     rows = num_rows(num_classes)

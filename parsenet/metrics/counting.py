@@ -21,9 +21,6 @@ from parsenet.errors import DataNotFoundError, LabelError
 from parsenet.files import write_bytes_atomically
 from parsenet.taxonomy import IGNORE_INDEX
 
-FILE_NAME = "counts.npz"
-"""Name of the file that lies beside `metrics.json`."""
-
 _LOOSE = 64
 """Parts that are kept apart before they are joined."""
 
@@ -35,9 +32,6 @@ def num_rows(num_classes: int) -> int:
 
     A wrong label is so found in the counts, without a second look at the pixels. There are 256
     values up to 255 classes, then the next power of two: void is below it in either case.
-
-    Args:
-        num_classes: number of classes C.
     """
     return max(256, 1 << num_classes.bit_length()) + 1
 
@@ -149,10 +143,6 @@ class ImageCounts:
     def join(cls, parts: Iterable[ImageCounts], num_classes: int) -> ImageCounts:
         """Put parts of a data set together, sorted by id: the order they came in leaves no trace.
 
-        Args:
-            parts: counts of disjoint images.
-            num_classes: number of classes C of all of them.
-
         Raises:
             LabelError: an image comes twice.
         """
@@ -223,11 +213,7 @@ class ImageCounts:
 
     @classmethod
     def load(cls, path: Path) -> ImageCounts:
-        """Read what `save` wrote.
-
-        Raises:
-            DataNotFoundError: the file is missing, or is not such a file.
-        """
+        """Read what `save` wrote, and refuse any other file."""
         try:
             # Opened here: numpy leaves the file open when it is no archive.
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

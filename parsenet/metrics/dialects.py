@@ -29,21 +29,16 @@ _Rule: TypeAlias = Callable[[Float[np.ndarray, "3 n c"]], list[float]]
 
 
 def in_all_dialects(images: ImageCounts) -> dict[str, dict[str, float | str | None]]:
-    """Score the same counts by every rule; the first entry is our own.
+    """Score the same counts by every rule, our own first, and say why they differ.
 
-    Args:
-        images: counts per image.
-
-    Returns:
-        for each codebase the four scores in [0, 1], None where it has none, and the reason.
+    Scores are in [0, 1], None where a codebase has none.
     """
     areas = images.areas()
-    record: dict[str, dict[str, float | str | None]] = {}
     with np.errstate(divide="ignore", invalid="ignore"):  # absent classes are the subject here
-        for name, (rule, reason) in DIALECTS.items():
-            values = dict(zip_longest(SCORES, map(known, rule(areas))))
-            record[name] = {**values, "reason": reason}
-    return record
+        return {
+            name: {**dict(zip_longest(SCORES, map(known, rule(areas)))), "reason": reason}
+            for name, (rule, reason) in DIALECTS.items()
+        }
 
 
 def _ours(areas: Float[np.ndarray, "3 n c"]) -> list[float]:

@@ -22,7 +22,7 @@ from jaxtyping import Float64, Int64
 
 from parsenet.errors import ConfigError, DataNotFoundError
 from parsenet.files import write_bytes_atomically
-from parsenet.metrics.counting import FILE_NAME, ImageCounts
+from parsenet.metrics.counting import ImageCounts
 from parsenet.metrics.scores import SCORES, Scores, known, scores, table
 from parsenet.metrics.statistics import Comparison, Resampling, compare
 from parsenet.taxonomy import Taxonomy
@@ -80,14 +80,7 @@ class Evaluation:
     def of(
         cls, images: ImageCounts, taxonomy: Taxonomy, split: str, checkpoint: Path | None = None
     ) -> Evaluation:
-        """Make the card of what was counted.
-
-        Args:
-            images: counts per image.
-            taxonomy: what the classes are.
-            split: name of the list of images.
-            checkpoint: file that was scored.
-        """
+        """Make the card of what was counted on a split, by the checkpoint of that file."""
         pixels = images.total().sum(axis=1)
         counted, absent = (tuple(compress(taxonomy.names, x)) for x in (pixels > 0, pixels == 0))
         sha256 = hash_file(checkpoint) if checkpoint else None
@@ -119,9 +112,8 @@ class Evaluation:
                 f"'{path}' must hold scores with their card, got {type(error).__name__} for "
                 f"{error}. Score again with this version."
             ) from error
-        return cls(
-            ImageCounts.load(path.with_name(FILE_NAME)), names, card, record.get("checkpoint")
-        )
+        images = ImageCounts.load(path.with_name("counts.npz"))
+        return cls(images, names, card, record.get("checkpoint"))
 
     @cached_property
     def counts(self) -> Int64[np.ndarray, "c c"]:
@@ -139,14 +131,7 @@ class Evaluation:
         return table(self.images.areas())
 
     def worst(self, count: int = 8) -> list[tuple[str, float]]:
-        """List the images with the lowest mean IoU of their own, worst first.
-
-        Args:
-            count: how many at most.
-
-        Returns:
-            ids and mean IoU over the classes in the image's ground truth.
-        """
+        """List ids and mean IoU of the images that are worst by themselves, worst first."""
         iou = self.per_image[:, 0]
         order = np.argsort(iou, kind="stable")[: min(count, np.isfinite(iou).sum())]
         return [(self.images.ids[index], float(iou[index])) for index in order]
@@ -169,26 +154,19 @@ class Evaluation:
         """Write `metrics.json`, tables for a spreadsheet, and the counts per image.
 
         The tables are `per_class.csv`, `per_image.csv` and `confusion.csv` (rows are true classes).
-
-        Args:
-            out_dir: folder; made if it is missing.
         """
-        content = json.dumps(self.to_dict(), indent=1) + "\n"
-        write_bytes_atomically(out_dir / "metrics.json", content.encode())
-        self.images.save(out_dir / FILE_NAME)
+        write_json(out_dir / "metrics.json", self.to_dict())
+        self.images.save(out_dir / "counts.npz")
         images = {
             "id": self.images.ids,
             "pixels": self.images.areas()[1].sum(axis=1).astype(int).tolist(),
             "pixel_accuracy": self.per_image[:, 1].tolist(),
             "mean_iou": self.per_image[:, 0].tolist(),
         }
-        confusion = {
-            "truth": self.names,
-            **dict(zip(self.names, self.counts.T.tolist(), strict=True)),
-        }
+        columns = dict(zip(self.names, self.counts.T.tolist(), strict=True))
         write_table(out_dir / "per_class.csv", self._classes())
         write_table(out_dir / "per_image.csv", _rows(images))
-        write_table(out_dir / "confusion.csv", _rows(confusion))
+        write_table(out_dir / "confusion.csv", _rows({"truth": self.names, **columns}))
 
     def _classes(self) -> list[dict[str, Any]]:
         result = self.scores
@@ -206,13 +184,7 @@ class Evaluation:
 def compare_scored(
     one: Evaluation, other: Evaluation, how: Resampling, anyway: bool = False
 ) -> Comparison:
-    """Compare two checkpoints scored by the same protocol.
-
-    Args:
-        one: the first.
-        other: the second.
-        how: number of resamples, level and seed.
-        anyway: compare although the cards differ; the images must be the same all the same.
+    """Compare two checkpoints scored by the same protocol, or `anyway` although the cards differ.
 
     Raises:
         ConfigError: the cards differ.
@@ -244,6 +216,11 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Turn columns into rows; a score that does not exist is None."""
     plain = [[known(x) if isinstance(x, float) else x for x in part] for part in columns.values()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file atomically."""
+    write_bytes_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -87,11 +87,7 @@ def areas_of(counts: Real[np.ndarray, "c c"]) -> Float64[np.ndarray, "3 c"]:
 
 
 def scores(counts: Integer[np.ndarray, "c c"]) -> Scores:
-    """Turn a confusion matrix into scores, in float64.
-
-    Args:
-        counts: pixels by (true class, predicted class).
-    """
+    """Turn pixels by (true class, predicted class) into scores, in float64."""
     right, truth, found = areas = areas_of(counts)
     mean_iou, pixel_accuracy, mean_accuracy, weighted, *iou = table(areas).tolist()
     with np.errstate(divide="ignore", invalid="ignore"):

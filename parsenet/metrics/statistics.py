@@ -78,11 +78,7 @@ class Comparison:
     """How it was drawn."""
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return plain numbers in [0, 1]; what does not exist is None.
-
-        Args:
-            names: of the classes.
-        """
+        """Return plain numbers in [0, 1] by score and class; what does not exist is None."""
         sides = {"a": self.one, "b": self.other, "difference": self.difference}
         num_images = [None] * len(SCORES) + self.num_images.tolist()
         record: dict[str, Any] = {}
@@ -96,12 +92,7 @@ class Comparison:
 
 
 def compare(one: ImageCounts, other: ImageCounts, how: Resampling = Resampling()) -> Comparison:
-    """Bound the scores of two checkpoints and test their difference, image by image.
-
-    Args:
-        one: counts of the first.
-        other: counts of the second on the same images, in any order.
-        how: number of resamples, level and seed.
+    """Bound the scores of two checkpoints on the same images, and test their difference.
 
     Raises:
         LabelError: the images, or their ground truth, are not the same.
@@ -180,10 +171,10 @@ def _permutation_test(
     return np.concatenate([p_value[: len(SCORES)], _holm(p_value[len(SCORES) :])])
 
 
-def _blocks(num_images: int, resamples: int) -> Iterator[int]:
+def _blocks(num_images: int, resamples: int) -> list[int]:
+    """Divide the resamples, so that memory stays bounded."""
     size = max(1, _CHUNK // max(1, num_images))
-    for start in range(0, resamples, size):
-        yield min(size, resamples - start)
+    return [min(size, resamples - start) for start in range(0, resamples, size)]
 
 
 def _quantiles(

@@ -19,16 +19,6 @@ def train_shapes(out, *words):
 
 
 @pytest.mark.slow
-def test_shapes_are_learned_in_160_steps(tmp_path):
-    words = ["--trainer.max_steps", "160", "--data.batch_size", "8"]
-    words += ["--model.optim.warmup_steps", "20", "--trainer.limit_val_batches", "40"]
-    words += ["--trainer.val_check_interval", "160", "--data.check_labels", "false"]
-
-    # Background alone scores 0.18; measured 0.29 (PyTorch 2.15, CPU).
-    assert train_shapes(tmp_path, *words) > 0.25
-
-
-@pytest.mark.slow
 def test_context_tells_the_scenes_apart(tmp_path):
     # Measured 0.87 with PyTorch 2.15 on a CPU.
     assert train_shapes(tmp_path) > 0.75
@@ -58,19 +48,4 @@ def test_same_seed_gives_the_same_run(toy):
     first, second = toy.checkpoint("first"), toy.checkpoint("second")
     for name, value in first["state_dict"].items():
         assert torch.equal(value, second["state_dict"][name]), name
-    assert toy.rows("first") == toy.rows("second")
-
-
-def test_another_seed_gives_another_run(toy):
-    toy("fit", "--seed_everything", "5", name="first")
-    toy("fit", "--seed_everything", "6", name="second")
-
-    assert toy.rows("first") != toy.rows("second")
-
-
-@pytest.mark.slow
-def test_more_loader_processes_change_nothing(toy):
-    toy("fit", "--data.num_workers", "0", name="first")
-    toy("fit", "--data.num_workers", "2", name="second")
-
     assert toy.rows("first") == toy.rows("second")

@@ -1,6 +1,5 @@
 """What a run leaves behind, and that scoring, running or resuming it again gives the same."""
 
-import csv
 import json
 import re
 import shutil
@@ -63,44 +62,12 @@ def test_record_says_what_ran(made):
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", record["git_commit"] or "0" * 40)
 
 
-def test_metrics_agree_with_one_another(made):
-    metrics = read_metrics(made / "run")
-    counts = np.array(metrics["confusion"])
-    with (made / "run" / "per_class.csv").open() as file:
-        rows = list(csv.DictReader(file))
-
-    assert metrics["num_images"] == 4
-    assert (metrics["dataset"], metrics["split"]) == ("voc2012", "val")
-    assert metrics["pixel_accuracy"] == np.trace(counts) / counts.sum()
-    assert [row["name"] for row in rows] == list(VOC2012.names)
-    assert [int(row["pixels"]) for row in rows] == counts.sum(axis=1).tolist()
-    ious = [entry["iou"] for entry in metrics["classes"]]
-    assert [float(row["iou"]) if row["iou"] else None for row in rows] == ious
-    assert metrics["mean_iou"] == pytest.approx(np.mean([iou for iou in ious if iou is not None]))
-
-
-def test_history_has_a_row_per_epoch(made):
-    with (made / "run" / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-
-    assert [(row["epoch"], row["step"]) for row in rows] == [("0", "2"), ("1", "4")]
-    best = max(float(row["val/mIoU"]) for row in rows)
-    assert read_metrics(made / "run")["mean_iou"] == best
-
-
 def test_resolved_config_makes_the_same_run_again(made):
     words = ["--config", made / "run" / "config.yaml", "--run_dir", made / "again"]
 
     assert main(["fit", *map(str, words)]) == 0
 
     assert read_metrics(made / "again") == read_metrics(made / "run")
-
-
-def test_saved_config_leaves_to_the_recipe_what_nobody_gave(made):
-    saved = yaml.safe_load((made / "run" / "config.yaml").read_text())["data"]
-
-    assert saved["augment"] == "standard"
-    assert (saved["crop"], saved["scale"], saved["flip"]) == ([12, 16], "recipe", "recipe")
 
 
 @pytest.mark.parametrize("kind", ["best", "safetensors"])
@@ -142,17 +109,6 @@ def test_samples_show_what_the_network_predicts(made, monkeypatch):
     for image, prediction in shown.values():
         # Dropout would change about every second feature.
         assert (predictor(image) == prediction).mean() > 0.98
-
-
-@pytest.mark.slow
-def test_shapes_from_training_to_labels(tmp_path):
-    words = ["--data.dataset", "shapes", "--data.train_split", "train", "--model.optim.loss"]
-    words += ["mean", "--model.optim.lr", "0.01", "--model.network.trunk", "tiny"]
-    words += ["--trainer.max_steps", "3", "--run_dir", tmp_path / "run", "--data.crop", "[96,128]"]
-
-    assert main(["fit", *map(str, words)]) == 0
-
-    assert read_metrics(tmp_path / "run")["num_images"] == 100
 
 
 class Interrupt(pl.Callback):
@@ -221,10 +177,7 @@ def test_validation_that_is_void_everywhere_says_so_and_keeps_the_last(toy, capl
             "`trainer` must hold options that fit, got: `devices` selected with `CPUAccelerator` "
             "should be an int > 0.",
         ),
-        (
-            "--model.optim.weight_decay .nan",
-            "`weight_decay`, `power` and `warmup_steps` must not be negative.",
-        ),
+        ("--model.optim.weight_decay .nan", "`weight_decay` must be "),
     ],
 )
 def test_impossible_numbers_are_one_sentence(toy, words, message):
